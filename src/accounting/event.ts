@@ -1,0 +1,338 @@
+// Privacy events: what was done to the data, as plain JSON; necessary and sufficient for accounting.
+// The vocabulary follows dp_accounting's DpEvent [Google-dp-accounting] where it has a word for the thing.
+
+/** Nothing that depends on the data: spends nothing. */
+export interface NoEvent {
+  readonly kind: "none";
+}
+/** The data themselves were released: ε = ∞ for every δ < 1. */
+export interface NonPrivateEvent {
+  readonly kind: "non-private";
+}
+/** Gaussian noise; noiseMultiplier σ = standard deviation ÷ L2 sensitivity, ≥ 0 (0 = no noise), dimensionless. */
+export interface GaussianEvent {
+  readonly kind: "gaussian";
+  readonly noiseMultiplier: number;
+}
+/** Laplace noise; noiseMultiplier = scale b ÷ L1 sensitivity, ≥ 0, dimensionless. */
+export interface LaplaceEvent {
+  readonly kind: "laplace";
+  readonly noiseMultiplier: number;
+}
+/** Noise on the integers with probability ∝ exp(−x²/2σ²); sensitivity a whole number ≥ 0, σ in the same units. */
+export interface DiscreteGaussianEvent {
+  readonly kind: "discrete-gaussian";
+  readonly sigma: number;
+  readonly sensitivity: number;
+}
+/** Noise on the integers with probability ∝ exp(−a|x|); a > 0 per unit, sensitivity a whole number ≥ 0. */
+export interface DiscreteLaplaceEvent {
+  readonly kind: "discrete-laplace";
+  readonly parameter: number;
+  readonly sensitivity: number;
+}
+/** k-ary randomised response: with probability p in [0, 1] a uniform one of the k ≥ 2 answers, else the true one. */
+export interface RandomizedResponseEvent {
+  readonly kind: "randomized-response";
+  readonly noiseProbability: number;
+  readonly buckets: number;
+}
+/** The exponential mechanism run at ε ≥ 0: ε-DP, and of bounded range ε. */
+export interface ExponentialEvent {
+  readonly kind: "exponential";
+  readonly epsilon: number;
+}
+/** Any mechanism known only to be (ε, δ)-DP. */
+export interface EpsilonDeltaEvent {
+  readonly kind: "epsilon-delta";
+  readonly epsilon: number;
+  readonly delta: number;
+}
+/** Any mechanism known only to be (ξ, ρ)-zCDP: RDP(α) ≤ ξ + ρα [BunSteinke2016]. */
+export interface ZcdpEvent {
+  readonly kind: "zcdp";
+  readonly rho: number;
+  readonly xi: number;
+}
+/**
+ * A mechanism with finitely many outcomes: its probabilities with the record (upper) and without it (lower).
+ * Each list sums to 1 within 1e-9. The pair must dominate the mechanism.
+ */
+export interface PmfPairEvent {
+  readonly kind: "pmf-pair";
+  readonly upper: readonly number[];
+  readonly lower: readonly number[];
+}
+/**
+ * Gaussian noise on a sum whose sensitivity is random: sensitivities[i] ≥ 0 with probability probabilities[i];
+ * standardDeviation in the same units. Covers groups of records under Poisson sampling [Ganesh2024].
+ */
+export interface GaussianMixtureEvent {
+  readonly kind: "gaussian-mixture";
+  readonly standardDeviation: number;
+  readonly sensitivities: readonly number[];
+  readonly probabilities: readonly number[];
+}
+/** Every record enters independently with probability samplingRate in [0, 1], then event. */
+export interface PoissonSampledEvent {
+  readonly kind: "poisson-sampled";
+  readonly samplingRate: number;
+  readonly event: PrivacyEvent;
+}
+/** Poisson sampling from datasetSize records, cut to a uniform maximumBatchSize when more were drawn, then event. */
+export interface TruncatedPoissonSampledEvent {
+  readonly kind: "truncated-poisson-sampled";
+  readonly samplingRate: number;
+  readonly datasetSize: number;
+  readonly maximumBatchSize: number;
+  readonly event: PrivacyEvent;
+}
+/** A uniform sampleSize out of sourceSize records, without replacement, then event. */
+export interface SampledWithoutReplacementEvent {
+  readonly kind: "sampled-without-replacement";
+  readonly sourceSize: number;
+  readonly sampleSize: number;
+  readonly event: PrivacyEvent;
+}
+/** Random allocation: each record goes to one of `bins` batches, uniformly; event runs once on each (one epoch). */
+export interface BallsInBinsEvent {
+  readonly kind: "balls-in-bins";
+  readonly bins: number;
+  readonly event: PrivacyEvent;
+}
+/** How often a search repeats [PapernotSteinke2022]; the number is drawn once and kept secret. */
+export type RepetitionDistribution =
+  | { readonly kind: "negative-binomial"; readonly eta: number; readonly gamma: number }
+  | { readonly kind: "poisson"; readonly mean: number };
+/** event runs a random number of times and only the best outcome is released. */
+export interface RepeatAndSelectEvent {
+  readonly kind: "repeat-and-select";
+  readonly repetitions: RepetitionDistribution;
+  readonly event: PrivacyEvent;
+}
+/** The same event count times (a whole number ≥ 0), chosen adaptively. */
+export interface RepeatedEvent {
+  readonly kind: "repeated";
+  readonly event: PrivacyEvent;
+  readonly count: number;
+}
+/** All of events, chosen adaptively, in any order. */
+export interface ComposedEvent {
+  readonly kind: "composed";
+  readonly events: readonly PrivacyEvent[];
+}
+
+/** One use of the data that is not itself a composition. */
+export type AtomicEvent =
+  | NoEvent
+  | NonPrivateEvent
+  | GaussianEvent
+  | LaplaceEvent
+  | DiscreteGaussianEvent
+  | DiscreteLaplaceEvent
+  | RandomizedResponseEvent
+  | ExponentialEvent
+  | EpsilonDeltaEvent
+  | ZcdpEvent
+  | PmfPairEvent
+  | GaussianMixtureEvent
+  | PoissonSampledEvent
+  | TruncatedPoissonSampledEvent
+  | SampledWithoutReplacementEvent
+  | BallsInBinsEvent
+  | RepeatAndSelectEvent;
+
+export type PrivacyEvent = AtomicEvent | RepeatedEvent | ComposedEvent;
+
+/** An atomic event and how often it happened: a whole number ≥ 1, at most 2⁵³ − 1. */
+export interface CountedEvent {
+  readonly event: AtomicEvent;
+  readonly count: number;
+}
+
+/**
+ * DP-SGD with Poisson sampling: `steps` Gaussian releases of a clipped sum.
+ * samplingRate q in [0, 1]; noiseMultiplier σ ≥ 0, dimensionless; steps a whole number ≥ 0.
+ */
+export function dpSgdEvent(run: {
+  samplingRate: number;
+  noiseMultiplier: number;
+  steps: number;
+}): PrivacyEvent {
+  const event: PrivacyEvent = {
+    kind: "repeated",
+    count: run.steps,
+    event: {
+      kind: "poisson-sampled",
+      samplingRate: run.samplingRate,
+      event: { kind: "gaussian", noiseMultiplier: run.noiseMultiplier },
+    },
+  };
+  checkEvent(event);
+  return event;
+}
+
+/**
+ * The atomic events of a composition with their counts, equal ones merged, in order of first appearance.
+ * Every accountant starts here, so `repeated` by n and a list of n cannot differ. [`none` events are left out.]
+ */
+export function flatten(event: PrivacyEvent): CountedEvent[] {
+  checkEvent(event);
+  const counts = new Map<string, { event: AtomicEvent; count: number }>();
+  const walk = (part: PrivacyEvent, times: number): void => {
+    if (times === 0) return;
+    if (part.kind === "composed") {
+      for (const each of part.events) walk(each, times);
+    } else if (part.kind === "repeated") {
+      walk(part.event, times * part.count);
+    } else {
+      const atom = simplified(part);
+      if (atom.kind === "none") return;
+      const key = JSON.stringify(atom);
+      const seen = counts.get(key);
+      const count = (seen?.count ?? 0) + times;
+      if (!Number.isSafeInteger(count)) throw new RangeError(`count must be at most 2^53 - 1, got ${count}`);
+      if (seen) seen.count = count;
+      else counts.set(key, { event: atom, count });
+    }
+  };
+  walk(event, 1);
+  return [...counts.values()];
+}
+
+/** Same privacy, plainer words: sampling at rate 0 is nothing, at rate 1 is no sampling; one canonical key order. */
+function simplified(event: AtomicEvent): AtomicEvent {
+  if (event.kind !== "poisson-sampled") return event;
+  if (event.samplingRate === 0) return { kind: "none" };
+  const inner = flatten(event.event);
+  if (inner.length === 0) return { kind: "none" };
+  if (inner.length === 1 && inner[0]!.count === 1) {
+    const only = inner[0]!.event;
+    if (event.samplingRate === 1) return only;
+    return { kind: "poisson-sampled", samplingRate: event.samplingRate, event: only };
+  }
+  return event;
+}
+
+/** Throws TypeError or RangeError, naming the field, the value and what is allowed, unless event is legal. */
+export function checkEvent(event: PrivacyEvent): void {
+  if (typeof event !== "object" || event === null)
+    throw new TypeError(`event must be an object, got ${String(event)}`);
+  const check = CHECKS[event.kind] as ((event: PrivacyEvent) => void) | undefined;
+  if (!check)
+    throw new TypeError(
+      `event kind must be one of ${Object.keys(CHECKS).join(", ")}, got ${String(event.kind)}`,
+    );
+  check(event);
+}
+
+const CHECKS: { [K in PrivacyEvent["kind"]]: (event: Extract<PrivacyEvent, { kind: K }>) => void } = {
+  none: () => {},
+  "non-private": () => {},
+  gaussian: (e) => atLeastZero("noiseMultiplier", e.noiseMultiplier),
+  laplace: (e) => atLeastZero("noiseMultiplier", e.noiseMultiplier),
+  "discrete-gaussian": (e) => {
+    atLeastZero("sigma", e.sigma);
+    whole("sensitivity", e.sensitivity);
+  },
+  "discrete-laplace": (e) => {
+    if (!(e.parameter > 0)) throw new RangeError(`parameter must be > 0, got ${e.parameter}`);
+    whole("sensitivity", e.sensitivity);
+  },
+  "randomized-response": (e) => {
+    probability("noiseProbability", e.noiseProbability);
+    whole("buckets", e.buckets, 2);
+  },
+  exponential: (e) => atLeastZero("epsilon", e.epsilon),
+  "epsilon-delta": (e) => {
+    atLeastZero("epsilon", e.epsilon);
+    probability("delta", e.delta);
+  },
+  zcdp: (e) => {
+    atLeastZero("rho", e.rho);
+    atLeastZero("xi", e.xi);
+  },
+  "pmf-pair": (e) => {
+    distribution("upper", e.upper);
+    distribution("lower", e.lower);
+    if (e.upper.length !== e.lower.length)
+      throw new RangeError(
+        `upper and lower must be equally long, got ${e.upper.length} and ${e.lower.length}`,
+      );
+  },
+  "gaussian-mixture": (e) => {
+    atLeastZero("standardDeviation", e.standardDeviation);
+    distribution("probabilities", e.probabilities);
+    if (e.sensitivities.length !== e.probabilities.length)
+      throw new RangeError(
+        `sensitivities and probabilities must be equally long, got ${e.sensitivities.length} and ${e.probabilities.length}`,
+      );
+    for (const each of e.sensitivities) atLeastZero("sensitivities", each);
+  },
+  "poisson-sampled": (e) => {
+    probability("samplingRate", e.samplingRate);
+    checkEvent(e.event);
+  },
+  "truncated-poisson-sampled": (e) => {
+    probability("samplingRate", e.samplingRate);
+    whole("datasetSize", e.datasetSize, 1);
+    whole("maximumBatchSize", e.maximumBatchSize, 1);
+    checkEvent(e.event);
+  },
+  "sampled-without-replacement": (e) => {
+    whole("sourceSize", e.sourceSize, 1);
+    whole("sampleSize", e.sampleSize);
+    if (!(e.sampleSize <= e.sourceSize))
+      throw new RangeError(`sampleSize must be at most sourceSize ${e.sourceSize}, got ${e.sampleSize}`);
+    checkEvent(e.event);
+  },
+  "balls-in-bins": (e) => {
+    whole("bins", e.bins, 1);
+    checkEvent(e.event);
+  },
+  "repeat-and-select": (e) => {
+    const r = e.repetitions;
+    if (r.kind === "poisson") atLeastZero("mean", r.mean);
+    else if (r.kind === "negative-binomial") {
+      if (!(r.eta > -1)) throw new RangeError(`eta must be > -1, got ${r.eta}`);
+      if (!(r.gamma > 0 && r.gamma < 1)) throw new RangeError(`gamma must be in (0, 1), got ${r.gamma}`);
+    } else
+      throw new TypeError(
+        `repetitions must be negative-binomial or poisson, got ${String((r as { kind: unknown }).kind)}`,
+      );
+    checkEvent(e.event);
+  },
+  repeated: (e) => {
+    whole("count", e.count);
+    checkEvent(e.event);
+  },
+  composed: (e) => {
+    if (!Array.isArray(e.events)) throw new TypeError("events must be a list");
+    for (const each of e.events) checkEvent(each);
+  },
+};
+
+function atLeastZero(name: string, value: number): void {
+  if (!(typeof value === "number" && value >= 0)) throw new RangeError(`${name} must be >= 0, got ${value}`);
+}
+
+function probability(name: string, value: number): void {
+  if (!(typeof value === "number" && value >= 0 && value <= 1))
+    throw new RangeError(`${name} must be in [0, 1], got ${value}`);
+}
+
+function whole(name: string, value: number, least = 0): void {
+  if (!(Number.isSafeInteger(value) && value >= least))
+    throw new RangeError(`${name} must be a whole number >= ${least}, got ${value}`);
+}
+
+function distribution(name: string, values: readonly number[]): void {
+  if (!Array.isArray(values) || values.length === 0)
+    throw new TypeError(`${name} must be a list of probabilities`);
+  let sum = 0;
+  for (const each of values as readonly number[]) {
+    probability(name, each);
+    sum += each;
+  }
+  if (!(Math.abs(sum - 1) <= 1e-9)) throw new RangeError(`${name} must sum to 1, got ${sum}`);
+}

@@ -1,0 +1,2 @@
+// dpsgd/planner: what to run. No Node, no TensorFlow.js: runs in a browser.
+export * from "./plan.js";

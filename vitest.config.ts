@@ -1,0 +1,12 @@
+// The fast suite: everything under test/ but test/slow and test/bench.
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/slow/**"],
+    reporters: ["default", "./test/support/countsReporter.ts"],
+    testTimeout: 60_000,
+    maxWorkers: 2,
+  },
+});
