@@ -6,6 +6,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/slow/**"],
     reporters: ["default", "./test/support/countsReporter.ts"],
+    setupFiles: ["./test/support/propertySeed.ts"],
     testTimeout: 60_000,
     maxWorkers: 2,
   },

@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/slow/**/*.test.ts"],
     reporters: ["default", "./test/support/countsReporter.ts"],
+    setupFiles: ["./test/support/propertySeed.ts"],
     testTimeout: 1_800_000,
     maxWorkers: 2,
     passWithNoTests: true,

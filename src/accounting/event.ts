@@ -174,7 +174,7 @@ export function dpSgdEvent(run: {
 
 /**
  * The atomic events of a composition with their counts, equal ones merged, in order of first appearance.
- * Every accountant starts here, so `repeated` by n and a list of n cannot differ. [`none` events are left out.]
+ * Every accountant starts here, so `repeated` by n and a list of n cannot differ. Events that spend nothing are left out.
  */
 export function flatten(event: PrivacyEvent): CountedEvent[] {
   checkEvent(event);
@@ -188,7 +188,7 @@ export function flatten(event: PrivacyEvent): CountedEvent[] {
     } else {
       const atom = simplified(part);
       if (atom.kind === "none") return;
-      const key = JSON.stringify(atom);
+      const key = canonicalKey(atom);
       const seen = counts.get(key);
       const count = (seen?.count ?? 0) + times;
       if (!Number.isSafeInteger(count)) throw new RangeError(`count must be at most 2^53 - 1, got ${count}`);
@@ -200,7 +200,16 @@ export function flatten(event: PrivacyEvent): CountedEvent[] {
   return [...counts.values()];
 }
 
-/** Same privacy, plainer words: sampling at rate 0 is nothing, at rate 1 is no sampling; one canonical key order. */
+/** The same text for equal events, whatever the order of their keys. */
+function canonicalKey(event: AtomicEvent): string {
+  return JSON.stringify(event, (_, value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
+}
+
+/** Same privacy, plainer words: sampling at rate 0 is nothing, at rate 1 is no sampling. */
 function simplified(event: AtomicEvent): AtomicEvent {
   if (event.kind !== "poisson-sampled") return event;
   if (event.samplingRate === 0) return { kind: "none" };

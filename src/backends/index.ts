@@ -1,1 +1,3 @@
-export {};
+// Where tensors live: the TensorFlow.js backends, and the kernels that the stock ones lack.
+export * from "./choose.js";
+export * from "./kernels.js";

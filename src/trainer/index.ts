@@ -1,1 +1,25 @@
-export {};
+// dpsgd/trainer: DP-SGD from a plan to weights and a ledger. Node only.
+
+export {
+  BACKEND_NAMES,
+  type BackendChoice,
+  type BackendName,
+  BackendUnavailableError,
+} from "../backends/index.js";
+export * from "./data/index.js";
+export * from "./engine/gradientEngine.js";
+export {
+  DEFAULT_MICRO_BATCH,
+  type EngineOptions,
+  MOST_WORKERS,
+  startThreads,
+  WorkerFailedError,
+} from "./engine/threads.js";
+export { type LayerSpec, Network, type NetworkSpec } from "./layers/network.js";
+export * from "./ledgerFile.js";
+export * from "./models/index.js";
+export * from "./random/index.js";
+export * from "./recipes.js";
+export * from "./runFolder.js";
+export * from "./safetensors.js";
+export * from "./train.js";

@@ -1,0 +1,221 @@
+// The closed-form accountant: exact up to round-off where δ(ε) is a formula, and a refusal by name everywhere else.
+import {
+  type Accountant,
+  checkDelta,
+  checkEpsilon,
+  type Interval,
+  type PrivacyCurve,
+  UnsupportedEventError,
+} from "../accountant.js";
+import { type AtomicEvent, flatten, type PrivacyEvent } from "../event.js";
+import type { Neighboring } from "../guarantee.js";
+import { gaussianProfile } from "./gaussianProfile.js";
+import { epsilonInterval, type Profile, worseProfile } from "./profile.js";
+import { finiteProfile, laplaceProfile } from "./pureProfiles.js";
+
+const NAME = "closed-form";
+const ULP = 2 ** -52;
+
+export interface ClosedFormOptions {
+  /** Default add-or-remove-one. */
+  readonly neighboring?: Neighboring;
+}
+
+/**
+ * Takes on: any composition of Gaussians; one step of Poisson-sampled Gaussian noise (not under replace-one); one use
+ * of Laplace noise, randomised response, an (ε, δ)-mechanism (by its worst one) or a pair of probability lists.
+ *
+ * Guarantee: lower ≤ truth ≤ upper, apart by round-off only: about 1e-13 of ε, and of log δ, at any δ from 1e-300.
+ * Edges: no noise → ε = Infinity, δ = 1; nothing spent → 0; δ = 0 → the pure ε, or Infinity.
+ * Cost: one formula a δ; about 60 an ε, 2,100 at most.
+ */
+export function closedFormAccountant(options: ClosedFormOptions = {}): Accountant {
+  const { neighboring = "add-or-remove-one" } = options;
+  return {
+    name: NAME,
+    neighboring,
+    account: (event) => new Curve(profileOf(event, neighboring), neighboring),
+  };
+}
+
+function profileOf(event: PrivacyEvent, neighboring: Neighboring): Profile | "nothing" | "everything" {
+  const parts = flatten(event);
+  // Replacing a record moves a clipped sum by up to twice the clip norm.
+  const scale = neighboring === "replace-one" ? 2 : 1;
+  const first = parts[0];
+  if (!first) return "nothing";
+  if (parts.some((part) => part.event.kind === "non-private")) return "everything";
+  const mu = gaussianShift(parts);
+  if (mu !== undefined) return gaussian(scale * mu, parts.length);
+  if (parts.length > 1 || first.count > 1)
+    throw new UnsupportedEventError(
+      NAME,
+      `a composition with ${parts.find((part) => part.event.kind !== "gaussian")!.event.kind}`,
+      "only Gaussians compose in closed form",
+      "pld or rdp",
+    );
+  return single(first.event, neighboring, scale);
+}
+
+/** √Σ count/σ², or undefined if anything but a Gaussian is there. */
+function gaussianShift(parts: ReturnType<typeof flatten>): number | undefined {
+  // Relative to the largest term: neither 1e-200² nor 1e200² may leave the doubles.
+  let most = 0;
+  for (const { event } of parts) {
+    if (event.kind !== "gaussian") return undefined;
+    most = Math.max(most, 1 / event.noiseMultiplier);
+  }
+  if (most === 0 || most === Infinity) return most;
+  let sum = 0;
+  for (const { event, count } of parts)
+    if (event.kind === "gaussian") sum += count * (1 / event.noiseMultiplier / most) ** 2;
+  return parts.length === 1 && parts[0]!.count === 1 ? most : most * Math.sqrt(sum);
+}
+
+/** summands: squares that were added to get μ², each a rounding. */
+function gaussian(mu: number, summands: number): Profile | "nothing" | "everything" {
+  if (mu === 0) return "nothing";
+  return mu < Infinity ? gaussianProfile(mu, 3 + summands) : "everything";
+}
+
+function single(
+  event: AtomicEvent,
+  neighboring: Neighboring,
+  scale: number,
+): Profile | "nothing" | "everything" {
+  switch (event.kind) {
+    case "poisson-sampled": {
+      const inside = flatten(event.event);
+      const mu = gaussianShift(inside);
+      if (mu === undefined || neighboring === "replace-one") break;
+      const inner = gaussian(mu, inside.length);
+      return typeof inner === "string"
+        ? inner === "nothing"
+          ? inner
+          : finiteProfile([event.samplingRate], [Infinity])
+        : sampled(inner, event.samplingRate);
+    }
+    case "laplace": {
+      const b = event.noiseMultiplier / scale;
+      if (b === Infinity) return "nothing";
+      return b > 0 && 1 / b < Infinity ? laplaceProfile(b) : "everything";
+    }
+    case "randomized-response": {
+      // a = 1 − p + p/k for the true answer, b = p/k for each other one.
+      const { noiseProbability: p, buckets: k } = event;
+      const own = 1 - p + p / k;
+      if (neighboring === "zero-out-one") {
+        // A record that contributes nothing answers uniformly: losses log ka and log p.
+        const up = Math.log1p((k - 1) * (1 - p));
+        const down = Math.log(p);
+        return worseProfile(
+          finiteProfile([own, ((k - 1) * p) / k], [up, down]),
+          finiteProfile([1 / k, (k - 1) / k], [-up, -down]),
+        );
+      }
+      return finiteProfile([own], [Math.log1p((k * (1 - p)) / p)]);
+    }
+    case "epsilon-delta": {
+      // The worst mechanism of that kind [KairouzOhViswanath2015]: all is revealed, or two-point response at ε.
+      const { epsilon, delta } = event;
+      if (epsilon === Infinity) return "everything";
+      return finiteProfile([delta, (1 - delta) / (1 + Math.exp(-epsilon))], [Infinity, epsilon]);
+    }
+    case "pmf-pair": {
+      const normal = (list: readonly number[]): number[] => {
+        const sum = list.reduce((partial, p) => partial + p, 0);
+        return list.map((p) => p / sum);
+      };
+      const [p, q] = [normal(event.upper), normal(event.lower)];
+      const losses = p.map((x, i) => logRatio(x, q[i]!));
+      return worseProfile(
+        finiteProfile(p, losses),
+        finiteProfile(
+          q,
+          losses.map((loss) => -loss),
+        ),
+      );
+    }
+  }
+  throw new UnsupportedEventError(NAME, event.kind, "its δ(ε) is no formula", "pld or rdp");
+}
+
+function logRatio(p: number, q: number): number {
+  if (p === q) return 0;
+  return Math.abs(p - q) < 0.5 * q ? Math.log1p((p - q) / q) : Math.log(p) - Math.log(q);
+}
+
+/**
+ * One step at sampling rate q: δ(ε) = q·δ_G(log(1 + (e^ε − 1)/q)), the remove direction, which is the larger for every
+ * ε ≥ 0 (proof: docs/math-contour.md, theorem 7).
+ */
+function sampled(inner: Profile, q: number): Profile {
+  const place = (epsilon: number): { low: number; high: number } => {
+    const x =
+      epsilon < 30
+        ? Math.log1p(Math.expm1(epsilon) / q)
+        : epsilon - Math.log(q) + Math.log1p(-(1 - q) * Math.exp(-epsilon));
+    const off = 8 * ULP * x;
+    return { low: x - off, high: x + off };
+  };
+  const log = Math.log(q);
+  const logRest = Math.log1p(-q);
+  return {
+    pure: Infinity,
+    logDelta(epsilon) {
+      if (epsilon === Infinity) return { lower: -Infinity, upper: -Infinity };
+      const { low, high } = place(epsilon);
+      const off = 4 * ULP * (1 + Math.abs(log));
+      return {
+        lower: inner.logDelta(high).lower + log - off,
+        upper: Math.min(0, inner.logDelta(low).upper + log + off),
+      };
+    },
+    logRest(epsilon) {
+      const { low, high } = place(epsilon);
+      // (1 − q) + q(1 − δ_G): both positive.
+      const mix = (part: number): number => logRest + Math.log1p((q / (1 - q)) * Math.exp(part));
+      const off = 16 * ULP * (1 + Math.abs(logRest));
+      return {
+        lower: mix(inner.logRest(low).lower) - off,
+        upper: Math.min(0, mix(inner.logRest(high).upper) + off),
+      };
+    },
+  };
+}
+
+class Curve implements PrivacyCurve {
+  readonly accountant = NAME;
+
+  constructor(
+    private readonly profile: Profile | "nothing" | "everything",
+    readonly neighboring: Neighboring,
+  ) {}
+
+  epsilonAt(delta: number): number {
+    return this.epsilonIntervalAt(delta).upper;
+  }
+
+  deltaAt(epsilon: number): number {
+    return this.deltaIntervalAt(epsilon).upper;
+  }
+
+  epsilonIntervalAt(delta: number): Interval {
+    checkDelta(delta);
+    const { profile } = this;
+    if (profile === "nothing" || delta === 1) return { lower: 0, upper: 0 };
+    if (profile === "everything") return { lower: Infinity, upper: Infinity };
+    if (delta === 0) return { lower: profile.pure * (1 - 8 * ULP), upper: profile.pure };
+    return epsilonInterval(profile, delta);
+  }
+
+  deltaIntervalAt(epsilon: number): Interval {
+    checkEpsilon(epsilon);
+    const { profile } = this;
+    if (profile === "nothing") return { lower: 0, upper: 0 };
+    if (profile === "everything") return { lower: 1, upper: 1 };
+    const { lower, upper } = profile.logDelta(epsilon);
+    const high = upper === -Infinity ? 0 : Math.max(Number.MIN_VALUE, Math.exp(upper) * (1 + 2 * ULP));
+    return { lower: Math.exp(lower) * (1 - 2 * ULP), upper: Math.min(1, high) };
+  }
+}

@@ -1,0 +1,69 @@
+// What a closed form gives: certified bounds on log δ(ε) and log(1 − δ(ε)); and ε(δ) solved from them, outward.
+import { bracketRoot } from "../../math/roots.js";
+import type { Interval } from "../accountant.js";
+
+/** lower ≤ truth ≤ upper, both falling (logDelta) or rising (logRest) in ε ≥ 0. */
+export interface Profile {
+  /** ε at δ = 0; Infinity if there is none. */
+  readonly pure: number;
+  logDelta(epsilon: number): Interval;
+  logRest(epsilon: number): Interval;
+}
+
+/** The worse of two directions at every ε. */
+export function worseProfile(one: Profile, other: Profile): Profile {
+  const worse = (a: Interval, b: Interval, side: (x: number, y: number) => number): Interval => ({
+    lower: side(a.lower, b.lower),
+    upper: side(a.upper, b.upper),
+  });
+  return {
+    pure: Math.max(one.pure, other.pure),
+    logDelta: (epsilon) => worse(one.logDelta(epsilon), other.logDelta(epsilon), Math.max),
+    logRest: (epsilon) => worse(one.logRest(epsilon), other.logRest(epsilon), Math.min),
+  };
+}
+
+/**
+ * [lower, upper] around the smallest ε ≥ 0 with δ(ε) ≤ δ, δ in (0, 1). The root of the profile's middle is found first;
+ * from there each end walks outward, by steps that double, until the profile's own bounds prove it.
+ */
+export function epsilonInterval(profile: Profile, delta: number): Interval {
+  const log = Math.log(delta);
+  const rest = Math.log1p(-delta);
+  const high = delta > 0.5;
+  const slack = 2 ** -51;
+  /** Proven δ(ε) ≤ δ, or proven δ(ε) ≥ δ. */
+  const enough = (epsilon: number): boolean =>
+    high
+      ? profile.logRest(epsilon).lower >= rest * (1 - slack)
+      : profile.logDelta(epsilon).upper <= log * (1 + slack);
+  const little = (epsilon: number): boolean =>
+    high
+      ? profile.logRest(epsilon).upper <= rest * (1 + slack)
+      : profile.logDelta(epsilon).lower >= log * (1 - slack);
+  /** > 0 where ε is too small. */
+  const middle = (epsilon: number): number => {
+    const { lower, upper } = high ? profile.logRest(epsilon) : profile.logDelta(epsilon);
+    if (lower === upper) return high ? rest - upper : upper - log;
+    const value = lower === -Infinity ? upper : 0.5 * (lower + upper);
+    return high ? rest - value : value - log;
+  };
+  if (enough(0)) return { lower: 0, upper: 0 };
+  if (middle(0) <= 0) return { lower: 0, upper: outward(0, 1e-300, profile.pure, enough) };
+  let top = Math.min(1, profile.pure);
+  while (top < profile.pure && middle(top) > 0) top = Math.min(2 * top, profile.pure);
+  if (top === Infinity) return { lower: 0, upper: Infinity };
+  const bottom = top <= 1 ? 0 : top / 2;
+  const root = middle(top) >= 0 ? { lower: top, upper: top } : bracketRoot(middle, bottom, top, 2 ** -51);
+  const first = 2 ** -50 * root.upper;
+  const upper = outward(root.upper, first, profile.pure, enough);
+  const lower = little(root.lower) ? root.lower : -outward(-root.lower, first, 0, (x) => little(-x));
+  return { lower: Math.max(0, lower), upper };
+}
+
+/** The first of x, x + step, x + 3·step, … for which `proven` holds; `limit` at last. At most ~2,100 evaluations. */
+function outward(x: number, step: number, limit: number, proven: (x: number) => boolean): number {
+  let size = Math.max(step, 1e-300);
+  for (let at = x; at < limit; at += size, size *= 2) if (proven(at)) return at;
+  return limit;
+}

@@ -1,0 +1,69 @@
+// δ(ε) of one use of a mechanism whose losses are finitely many, or of one Laplace, as certified logarithms.
+import type { Interval } from "../accountant.js";
+import type { Profile } from "./profile.js";
+
+const ULP = 2 ** -52;
+
+/**
+ * One direction of a finite pair: P-masses and their losses log(P/Q), Infinity where Q has no mass.
+ * δ(ε) = Σ_{loss > ε} p·(1 − e^{ε − loss}): positive terms, so relative accuracy at any δ.
+ */
+export function finiteProfile(masses: readonly number[], losses: readonly number[]): Profile {
+  const pure = Math.max(0, ...losses.filter((_, i) => masses[i]! > 0));
+  const bounds = (epsilon: number): Interval => {
+    let lower = 0;
+    let upper = 0;
+    losses.forEach((loss, i) => {
+      // The losses are logarithms of quotients of doubles: a few units of their own last place and of 1.
+      const off = 4 * ULP * (1 + Math.abs(loss) + epsilon);
+      const term = (x: number): number => (x > 0 ? masses[i]! * -Math.expm1(-x) : 0);
+      if (loss === Infinity) {
+        lower += masses[i]!;
+        upper += masses[i]!;
+      } else if (loss > epsilon - off) {
+        lower += term(loss - epsilon - off);
+        upper += term(loss - epsilon + off);
+      }
+    });
+    const rounding = (4 + masses.length) * ULP;
+    return { lower: lower * (1 - rounding), upper: Math.min(1, upper * (1 + rounding)) };
+  };
+  return {
+    pure: pure * (1 + 4 * ULP),
+    logDelta(epsilon) {
+      if (epsilon > this.pure) return { lower: -Infinity, upper: -Infinity };
+      const { lower, upper } = bounds(epsilon);
+      return {
+        lower: Math.log(lower) * (1 + 2 * ULP) - ULP,
+        upper: Math.min(0, Math.log(upper) * (1 - 2 * ULP) + ULP),
+      };
+    },
+    logRest(epsilon) {
+      const { lower, upper } = bounds(epsilon);
+      return { lower: Math.log1p(-upper) - ULP, upper: Math.min(0, Math.log1p(-lower) + ULP) };
+    },
+  };
+}
+
+/**
+ * Laplace noise of scale b for a shift of 1: δ(ε) = 1 − e^{(ε − 1/b)/2} for ε ≤ 1/b. The loss exceeds ε beyond
+ * c = (1 + εb)/2, and P(x > c) − e^ε Q(x > c) = 1 − ½exp((c − 1)/b) − ½exp(ε − c/b), whose last two terms are equal.
+ */
+export function laplaceProfile(b: number): Profile {
+  const pure = 1 / b;
+  const exponent = (epsilon: number): Interval => {
+    const x = (epsilon - pure) / 2;
+    const off = ULP * (pure + epsilon);
+    return { lower: Math.min(0, x - off), upper: Math.min(0, x + off) };
+  };
+  return {
+    pure: pure * (1 + ULP),
+    logDelta(epsilon) {
+      const { lower, upper } = exponent(epsilon);
+      const low = Math.log(-Math.expm1(upper));
+      const high = Math.log(-Math.expm1(lower));
+      return { lower: low * (1 + 2 * ULP) - 2 * ULP, upper: Math.min(0, high * (1 - 2 * ULP) + 2 * ULP) };
+    },
+    logRest: exponent,
+  };
+}

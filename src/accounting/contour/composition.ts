@@ -1,0 +1,111 @@
+// From events to what the contour can integrate: one Gaussian of the total squared shift, and mixtures with counts.
+
+import { UnsupportedEventError } from "../accountant.js";
+import { type AtomicEvent, flatten, type PrivacyEvent } from "../event.js";
+import type { Neighboring } from "../guarantee.js";
+import { Mixture } from "./mixture.js";
+
+/** gaussian: Σ count·(shift ÷ σ)², Infinity where something was released without noise. */
+export interface Parts {
+  readonly gaussian: number;
+  readonly mixtures: readonly Mixture[];
+}
+
+/** Throws UnsupportedEventError unless every atom is a Gaussian, a Poisson-sampled one, or a Gaussian mixture. */
+export function partsOf(event: PrivacyEvent, neighboring: Neighboring, accountant: string): Parts {
+  let gaussian = 0;
+  const mixtures: Mixture[] = [];
+  // Replacing a record moves a clipped sum by up to twice the clip norm.
+  const scale = neighboring === "replace-one" ? 2 : 1;
+  const refuse = (kind: string, reason: string, instead?: string): never => {
+    throw new UnsupportedEventError(accountant, kind, reason, instead);
+  };
+  const add = (atom: AtomicEvent, count: number): void => {
+    switch (atom.kind) {
+      case "non-private":
+        gaussian = Infinity;
+        return;
+      case "gaussian":
+        gaussian += count * (scale / atom.noiseMultiplier) ** 2;
+        return;
+      case "gaussian-mixture":
+        addMixture(atom.standardDeviation, atom.sensitivities, atom.probabilities, count, atom.kind);
+        return;
+      case "poisson-sampled": {
+        const inner = flatten(atom.event);
+        const q = atom.samplingRate;
+        const only = inner.length === 1 && inner[0]!.count === 1 ? inner[0]!.event : undefined;
+        if (only?.kind === "gaussian-mixture") {
+          addMixture(
+            only.standardDeviation,
+            [0, ...only.sensitivities],
+            [1 - q, ...only.probabilities.map((p) => p * q)],
+            count,
+            atom.kind,
+          );
+          return;
+        }
+        // Gaussians run on the same sample are one Gaussian of the summed squared shift.
+        let squared = 0;
+        for (const part of inner) {
+          if (part.event.kind !== "gaussian")
+            refuse(
+              `poisson-sampled ${part.event.kind}`,
+              "only Gaussian noise has a proven contour bound here",
+              "pld",
+            );
+          else squared += part.count / part.event.noiseMultiplier ** 2;
+        }
+        addMixture(
+          only?.kind === "gaussian" ? only.noiseMultiplier : 1 / Math.sqrt(squared),
+          [0, 1],
+          [1 - q, q],
+          count,
+          atom.kind,
+        );
+        return;
+      }
+      default:
+        refuse(atom.kind, "it is not a mixture of Gaussians", "pld or rdp");
+    }
+  };
+  const addMixture = (
+    deviation: number,
+    shifts: readonly number[],
+    weights: readonly number[],
+    count: number,
+    kind: string,
+  ): void => {
+    if (neighboring === "replace-one")
+      refuse(kind, "under replace-one both sides of its pair are mixtures", "pld");
+    // Equal shifts merge, shifts without weight go; the rest is scaled to sum to 1.
+    const sum = weights.reduce((partial, p) => partial + p, 0);
+    const total = Math.abs(sum - 1) <= 4e-16 ? 1 : sum;
+    const merged = new Map<number, number>();
+    shifts.forEach((d, k) => {
+      if (weights[k]! > 0) merged.set(d, (merged.get(d) ?? 0) + weights[k]! / total);
+    });
+    const most = Math.max(...merged.keys());
+    if (most === 0 || deviation === Infinity) return;
+    if (deviation === 0 || most === Infinity) {
+      gaussian = Infinity;
+      return;
+    }
+    if (merged.size === 1) {
+      gaussian += count * (most / deviation) ** 2;
+      return;
+    }
+    // In units of the largest shift.
+    const ds = [...merged.keys()].sort((a, b) => a - b);
+    mixtures.push(
+      new Mixture(
+        deviation / most,
+        ds.map((d) => d / most),
+        ds.map((d) => merged.get(d)!),
+        count,
+      ),
+    );
+  };
+  for (const { event: atom, count } of flatten(event)) add(atom, count);
+  return { gaussian, mixtures };
+}

@@ -1,0 +1,188 @@
+// The trapezoid step in x for E[r^{s+iu}] up to u = U, and a bound on that rule's error at every u ≤ U
+// (docs/math-contour.md, theorem 3 with the smooth cutoff).
+import type { Mixture } from "./mixture.js";
+
+/** Shares of U at which the error is computed; in between the next one above holds, the bound grows with u. */
+const MARKS = [0.25, 0.5, 0.75, 1] as const;
+/** How much larger than at u = 0 the error may be up to each mark (log): |φ|^T has fallen by then. */
+const ALLOWANCE = [0, 2, 8, 17] as const;
+
+export interface Step {
+  readonly h: number;
+  /** log of the rule's error in units of E[r^s]; Infinity past U. */
+  logError(u: number): number;
+}
+
+/** logMoment: log E[r^s] to 1e-3; logTolerance: of the error near u = 0, in units of E[r^s]. */
+export function chooseStep(
+  mixture: Mixture,
+  s: number,
+  end: number,
+  logMoment: number,
+  logTolerance: number,
+): Step {
+  const marks = MARKS.map((f) => f * end);
+  const goals = ALLOWANCE.map((a) => logTolerance + a);
+  const still = mixture.stepFor(s, [0], [logTolerance]);
+  const plain = mixture.stepFor(s, marks, goals);
+  const simple: Step = { h: plain, logError: (u) => mixture.logQuadratureError(s, u, plain) };
+  if (plain > 0.7 * still) return simple;
+  const found = new Cutoff(mixture, s, logMoment, logTolerance).best(marks, goals, still);
+  return found && found.h > plain ? found : simple;
+}
+
+/**
+ * The bound e^{uθ} on |r^{iu}| at Im x = d is far too large where r ≈ 1 carries the mass. So the tilted density p is
+ * split by a Gaussian cutoff χ(x) = Φ((x₀ − x)/w), |χ(x + id)| ≤ e^{d²/2w²}χ(x): what χ removes is bounded by its
+ * mass, and the rest has the error 2e^{d²/2σ² + d²/2w² − 2πd/h}·∫ p χ e^{u·arg r(x + id)} dx. arg grows with x.
+ */
+class Cutoff {
+  private readonly step: number;
+  private readonly logMass: Float64Array;
+  private readonly from: number;
+  private readonly quantile: number;
+  private readonly share: Float64Array;
+  private readonly angleMemory = new Map<number, Float64Array>();
+
+  constructor(
+    private readonly mixture: Mixture,
+    private readonly s: number,
+    logMoment: number,
+    private readonly logTolerance: number,
+  ) {
+    const { sigma, reach } = mixture;
+    const g = sigma / 3;
+    this.step = g;
+    this.from = Math.min(0, s * reach) - 12 * sigma;
+    const to = Math.max(0, s * reach) + 12 * sigma;
+    const n = Math.min(4000, Math.ceil((to - this.from) / g));
+    // Upper bounds on the mass of each cell: (log p)″ ≥ −1/σ² − |s|·reach²/4σ⁴ where s < 0.
+    const back = s < 0 ? (-s * reach * reach) / (4 * sigma * sigma) : 0;
+    const bulge =
+      ((g * g) / (8 * sigma * sigma)) * (1 + back) + Math.log(g / (sigma * Math.sqrt(2 * Math.PI))) + 0.01;
+    const logMass = new Float64Array(n);
+    let before = -Infinity;
+    for (let j = 0; j <= n; j++) {
+      const x = this.from + j * g;
+      const log = (-x * x) / (2 * sigma * sigma) + s * mixture.logRatio(x) - logMoment;
+      if (j > 0) logMass[j - 1] = Math.max(before, log) + bulge;
+      before = log;
+    }
+    this.logMass = logMass;
+    // What lies past the last cell counts with it; a range cut at 4000 cells makes the cutoff useless, not wrong.
+    if (this.from + n * g < to - g) logMass[n - 1] = 0;
+    let tail = 0;
+    let q = n;
+    const least = Math.exp(logTolerance - 2);
+    while (q > 0 && tail + Math.exp(logMass[q - 1]!) < least) tail += Math.exp(logMass[--q]!);
+    this.quantile = this.from + q * g;
+    this.share = new Float64Array(mixture.shifts.length);
+  }
+
+  best(marks: readonly number[], goals: readonly number[], still: number): Step | null {
+    const { sigma, reach } = this.mixture;
+    const cap = ((this.s < 0 ? 0.7 : 0.95) * Math.PI * sigma * sigma) / reach;
+    let best = 0;
+    let width = 0;
+    let depth = 0;
+    let logs: number[] = [];
+    for (let w = sigma; w > 0.004 * sigma; w /= 2) {
+      let improved = false;
+      for (const d of [1.7 * w, 3.5 * w, 6 * w]) {
+        if (d > cap) continue;
+        const found = marks.map((u) => this.logSize(u, d, w));
+        let h = still;
+        found.forEach((log, k) => {
+          h = Math.min(h, (2 * Math.PI * d) / Math.max(1e-9, log - goals[k]! + 2));
+        });
+        if (h > best) {
+          best = h;
+          width = w;
+          depth = d;
+          logs = found;
+          improved = true;
+        }
+      }
+      if (best > 0 && !improved && w < 0.3 * width) break;
+      if (best >= 0.9 * still) break;
+    }
+    if (!(best > 0)) return null;
+    // Once for the integral, at most 3.4 times for the sum (its step may exceed the cells').
+    const cut = Math.log(5) + Math.log(Math.exp(this.logTolerance - 2) + Math.exp(-(this.span() ** 2) / 2));
+    const a = (2 * Math.PI * depth) / best;
+    const errors = logs.map((log) => {
+      const e = log - a - Math.log(-Math.expm1(-a));
+      return Math.max(e, cut) + Math.log1p(Math.exp(-Math.abs(e - cut))) + 1e-9;
+    });
+    return {
+      h: best,
+      logError: (u) => {
+        for (let k = 0; k < marks.length; k++) if (u <= marks[k]!) return errors[k]!;
+        return Infinity;
+      },
+    };
+  }
+
+  /** m: χ differs from 1 by less than e^{−m²/2} below x₀ − mw. */
+  private span(): number {
+    return Math.sqrt(2 * (2 - this.logTolerance));
+  }
+
+  /** log of 2e^{d²/2σ² + d²/2w²}·(wall)·∫ p χ e^{u·arg r(x + id)} dx, from above. */
+  private logSize(u: number, d: number, w: number): number {
+    const { sigma, reach } = this.mixture;
+    const { logMass, from, step } = this;
+    const angles = this.anglesAt(d);
+    const turn = (reach * d) / (sigma * sigma);
+    const start = this.quantile + this.span() * w;
+    const n = logMass.length;
+    let top = -Infinity;
+    for (let j = 0; j < n; j++) {
+      const e = this.term(j, u, w, start, angles);
+      if (e > top) top = e;
+    }
+    let sum = 0;
+    for (let j = 0; j < n; j++) {
+      const e = this.term(j, u, w, start, angles) - top;
+      if (e > -40) sum += Math.exp(e);
+    }
+    sum += n * Math.exp(-40);
+    // Left of the first cell p falls like e^{12x/σ}; right of the last the angle is at most θ, and so does p.
+    const z = Math.max(0, (from + n * step - start) / w);
+    const ends =
+      Math.exp(Math.min(600, logMass[0]! + u * angles[0]! - top)) +
+      Math.exp(Math.min(600, logMass[n - 1]! - (z * z) / 2 + u * turn - top));
+    const wall = this.s < 0 ? this.s * Math.log(Math.cos(turn / 2)) : 0;
+    return (
+      Math.LN2 + (d * d) / (2 * sigma * sigma) + (d * d) / (2 * w * w) + wall + top + Math.log(sum + ends)
+    );
+  }
+
+  private term(j: number, u: number, w: number, start: number, angles: Float64Array): number {
+    const z = (this.from + j * this.step - start) / w;
+    return this.logMass[j]! + u * angles[j + 1]! - (z > 0 ? (z * z) / 2 : 0);
+  }
+
+  /** arg r(x_j + id), from above. */
+  private anglesAt(d: number): Float64Array {
+    const known = this.angleMemory.get(d);
+    if (known) return known;
+    const { mixture, share } = this;
+    const n = this.logMass.length;
+    const angles = new Float64Array(n + 1);
+    const cos = mixture.shifts.map((shift) => Math.cos((shift * d) / mixture.sigma ** 2));
+    const sin = mixture.shifts.map((shift) => Math.sin((shift * d) / mixture.sigma ** 2));
+    for (let j = 0; j <= n; j++) {
+      mixture.shares(this.from + j * this.step, share);
+      let re = 0;
+      let im = 0;
+      for (let k = 0; k < share.length; k++) {
+        re += share[k]! * cos[k]!;
+        im += share[k]! * sin[k]!;
+      }
+      angles[j] = Math.atan2(im, re) * (1 + 1e-12);
+    }
+    this.angleMemory.set(d, angles);
+    return angles;
+  }
+}

@@ -1,0 +1,231 @@
+// Reads the events of Google's dp_accounting, exported to JSON, as events of this package [Google-dp-accounting].
+// Forms: DpEvent.to_named_tuple() through json.dumps (a list), or the same with _asdict() (an object). docs/events.md.
+import { bisectPredicate } from "../math/roots.js";
+import { checkEvent, type PrivacyEvent, type RepetitionDistribution } from "./event.js";
+import { finiteOrInfinity, parseJson, show } from "./json.js";
+
+type Fields = Record<string, unknown>;
+
+/** Field names in the order of the peer's classes; a name with ? may be left out. Then how to read them. */
+const CLASSES: Record<string, readonly [fields: string, read: (f: Fields, where: string) => PrivacyEvent]> = {
+  NoOpDpEvent: ["", () => ({ kind: "none" })],
+  NonPrivateDpEvent: ["", () => ({ kind: "non-private" })],
+  GaussianDpEvent: [
+    "noise_multiplier",
+    (f, w) => ({ kind: "gaussian", noiseMultiplier: num(f, "noise_multiplier", w) }),
+  ],
+  LaplaceDpEvent: [
+    "noise_multiplier",
+    (f, w) => ({ kind: "laplace", noiseMultiplier: num(f, "noise_multiplier", w) }),
+  ],
+  DiscreteLaplaceDpEvent: [
+    "noise_parameter sensitivity",
+    (f, w) => ({
+      kind: "discrete-laplace",
+      parameter: num(f, "noise_parameter", w),
+      sensitivity: num(f, "sensitivity", w),
+    }),
+  ],
+  DiscreteGaussianDpEvent: ["sigma sensitivity? dimension?", discreteGaussian],
+  RandomizedResponseDpEvent: [
+    "noise_parameter num_buckets",
+    (f, w) => ({
+      kind: "randomized-response",
+      noiseProbability: num(f, "noise_parameter", w),
+      buckets: num(f, "num_buckets", w),
+    }),
+  ],
+  EpsilonDeltaDpEvent: [
+    "epsilon delta",
+    (f, w) => ({ kind: "epsilon-delta", epsilon: num(f, "epsilon", w), delta: num(f, "delta", w) }),
+  ],
+  ExponentialMechanismDpEvent: [
+    "epsilon",
+    (f, w) => ({ kind: "exponential", epsilon: num(f, "epsilon", w) }),
+  ],
+  // ε-DP is all that is proven of it [McKennaSheldon2020]; it is not of bounded range ε.
+  PermuteAndFlipDpEvent: [
+    "epsilon",
+    (f, w) => ({ kind: "epsilon-delta", epsilon: num(f, "epsilon", w), delta: 0 }),
+  ],
+  ZCDpEvent: ["rho xi?", (f, w) => ({ kind: "zcdp", rho: num(f, "rho", w), xi: num(f, "xi", w, 0) })],
+  MixtureOfGaussiansDpEvent: [
+    "standard_deviation sensitivities sampling_probs",
+    (f, w) => ({
+      kind: "gaussian-mixture",
+      standardDeviation: num(f, "standard_deviation", w),
+      sensitivities: list(f, "sensitivities", w).map((x, i) =>
+        finiteOrInfinity(x, `${w}.sensitivities[${i}]`),
+      ),
+      probabilities: list(f, "sampling_probs", w).map((x, i) =>
+        finiteOrInfinity(x, `${w}.sampling_probs[${i}]`),
+      ),
+    }),
+  ],
+  PoissonSampledDpEvent: [
+    "sampling_probability event",
+    (f, w) => ({
+      kind: "poisson-sampled",
+      samplingRate: num(f, "sampling_probability", w),
+      event: read(f.event, `${w}.event`),
+    }),
+  ],
+  SampledWithoutReplacementDpEvent: [
+    "source_dataset_size sample_size event",
+    (f, w) => ({
+      kind: "sampled-without-replacement",
+      sourceSize: num(f, "source_dataset_size", w),
+      sampleSize: num(f, "sample_size", w),
+      event: read(f.event, `${w}.event`),
+    }),
+  ],
+  TruncatedSubsampledGaussianDpEvent: [
+    "dataset_size sampling_probability truncated_batch_size noise_multiplier",
+    (f, w) => ({
+      kind: "truncated-poisson-sampled",
+      samplingRate: num(f, "sampling_probability", w),
+      datasetSize: num(f, "dataset_size", w),
+      maximumBatchSize: num(f, "truncated_batch_size", w),
+      event: { kind: "gaussian", noiseMultiplier: num(f, "noise_multiplier", w) },
+    }),
+  ],
+  SingleEpochTreeAggregationDpEvent: ["noise_multiplier step_counts", tree],
+  RepeatAndSelectDpEvent: ["event mean shape", repeatAndSelect],
+  SelfComposedDpEvent: [
+    "event count",
+    (f, w) => ({ kind: "repeated", event: read(f.event, `${w}.event`), count: num(f, "count", w) }),
+  ],
+  ComposedDpEvent: [
+    "events",
+    (f, w) => ({
+      kind: "composed",
+      events: list(f, "events", w).map((each, i) => read(each, `${w}.events[${i}]`)),
+    }),
+  ],
+};
+
+/**
+ * A dp_accounting event, given as JSON text (Python's bare Infinity is understood) or as parsed JSON.
+ * Guarantee: the event read spends at least what the one exported does. The neighbouring relation is not part of
+ * dp_accounting's events: the reader's accountant must be told.
+ * Throws one clear line: SyntaxError for text that is not JSON; TypeError naming a class or field it does not know.
+ */
+export function eventFromDpAccounting(json: unknown): PrivacyEvent {
+  const event = read(parseJson(json), "event");
+  checkEvent(event);
+  return event;
+}
+
+function read(value: unknown, where: string): PrivacyEvent {
+  if (where.length > 4000) throw new RangeError("event must not nest deeper than a few hundred levels");
+  const isList = Array.isArray(value);
+  if (!isList && (typeof value !== "object" || value === null))
+    throw new TypeError(
+      `${where} must be an exported DpEvent (json.dumps(event.to_named_tuple())), got ${show(value)}`,
+    );
+  // A named tuple becomes a list: module name, class name, then the fields in order.
+  const name: unknown = isList ? value[1] : (value as Fields).class_name;
+  if (typeof name !== "string")
+    throw new TypeError(
+      `${where} must name its class as to_named_tuple() does (class_name), got ${show(value)}`,
+    );
+  const known = Object.hasOwn(CLASSES, name) ? CLASSES[name]! : undefined;
+  if (!known)
+    throw new TypeError(
+      `${where} is a ${name}, which cannot be read; known are ${Object.keys(CLASSES).join(", ")}`,
+    );
+  const names = known[0].split(" ").filter((each) => each !== "");
+  const plain = names.map((each) => each.replace("?", ""));
+  const fields: Fields = {};
+  if (isList) {
+    if (value.length > names.length + 2)
+      throw new TypeError(`${where} (${name}) must have ${names.length} fields, got ${value.length - 2}`);
+    plain.forEach((each, i) => {
+      if (i + 2 < value.length) fields[each] = value[i + 2];
+    });
+  } else {
+    for (const [key, each] of Object.entries(value as Fields)) {
+      if (key === "class_name" || key === "module_name") continue;
+      if (!plain.includes(key)) throw new TypeError(`${where} (${name}) has an unknown field ${show(key)}`);
+      fields[key] = each;
+    }
+  }
+  for (const each of names)
+    if (!each.endsWith("?") && fields[each] === undefined)
+      throw new TypeError(`${where} (${name}) must have the field ${each}`);
+  return known[1](fields, where);
+}
+
+function num(fields: Fields, name: string, where: string, otherwise?: number): number {
+  const value = fields[name];
+  if (otherwise !== undefined && (value === undefined || value === null)) return otherwise;
+  return finiteOrInfinity(value, `${where}.${name}`);
+}
+
+function list(fields: Fields, name: string, where: string): unknown[] {
+  const value = fields[name];
+  if (!Array.isArray(value)) throw new TypeError(`${where}.${name} must be a list, got ${show(value)}`);
+  return value;
+}
+
+/** One dimension keeps its exact law; otherwise only ρ = sensitivity²/2σ² zCDP is known [CanonneKamathSteinke2020]. */
+function discreteGaussian(f: Fields, where: string): PrivacyEvent {
+  const sigma = num(f, "sigma", where);
+  const sensitivity = num(f, "sensitivity", where, 1);
+  if (f.dimension === 1 && Number.isInteger(sensitivity))
+    return { kind: "discrete-gaussian", sigma, sensitivity };
+  const ratio = sensitivity / sigma;
+  if (sensitivity === 0) return { kind: "none" };
+  return { kind: "zcdp", rho: up((ratio * ratio) / 2), xi: 0 };
+}
+
+/**
+ * Of a binary tree over n steps the nodes of complete subtrees are released: sizes 1, 2, 4 … ≤ n, so that a record is in
+ * at most ⌊log₂ n⌋ + 1 of them. As one Gaussian release: noise multiplier σ/√levels, of the deepest tree, since a
+ * record is in one tree only [Kairouz2021, appendix D].
+ */
+function tree(f: Fields, where: string): PrivacyEvent {
+  const counts = Array.isArray(f.step_counts) ? f.step_counts : [f.step_counts];
+  let levels = 0;
+  counts.forEach((each, i) => {
+    const steps = finiteOrInfinity(each, `${where}.step_counts[${i}]`);
+    if (!(Number.isSafeInteger(steps) && steps >= 0))
+      throw new RangeError(`${where}.step_counts must be whole numbers >= 0, got ${steps}`);
+    let depth = 0;
+    for (let size = 1; size <= steps; size *= 2) depth++;
+    levels = Math.max(levels, depth);
+  });
+  const sigma = num(f, "noise_multiplier", where);
+  if (levels === 0) return { kind: "none" };
+  return { kind: "gaussian", noiseMultiplier: (sigma / Math.sqrt(levels)) * (1 - 2 ** -51) };
+}
+
+/**
+ * shape = Infinity: Poisson(mean); otherwise truncated negative binomial with η = shape ≥ 0, whose mean
+ * η(1−γ)/(γ(1−γ^η)), or (1/γ − 1)/log(1/γ) at η = 0, is solved for γ, rounded to the side of more repetitions.
+ */
+function repeatAndSelect(f: Fields, where: string): PrivacyEvent {
+  const event = read(f.event, `${where}.event`);
+  const mean = num(f, "mean", where);
+  const eta = num(f, "shape", where);
+  let repetitions: RepetitionDistribution;
+  if (eta === Infinity) repetitions = { kind: "poisson", mean };
+  else {
+    if (!(eta >= 0)) throw new RangeError(`${where}.shape must be >= 0, got ${eta}`);
+    if (!(mean >= 1 && mean < 1e12)) throw new RangeError(`${where}.mean must be in [1, 1e12), got ${mean}`);
+    if (mean === 1) return event;
+    const meanOf = (gamma: number) => {
+      const log = -Math.log(gamma);
+      const share = eta === 0 ? log : -Math.expm1(-eta * log) / eta;
+      return (1 - gamma) / (gamma * share);
+    };
+    const gamma = bisectPredicate((x) => meanOf(x) >= mean * (1 + 1e-14), 1, 1e-300, 1e-15);
+    repetitions = { kind: "negative-binomial", eta, gamma };
+  }
+  return { kind: "repeat-and-select", repetitions, event };
+}
+
+/** A little larger: never less than the exact value of an expression of a few roundings. */
+function up(x: number): number {
+  return x * (1 + 2 ** -50) + Number.MIN_VALUE;
+}

@@ -1,0 +1,76 @@
+// Moments of a pair, quickly and from above: the body cut into panels whose mass goes to both ends of each.
+import type { Mass, Pair } from "./pair.js";
+
+const PANEL = 0.25;
+const MOST_PANELS = 4000;
+const UNIT = 2 ** -53;
+
+/** Panels of the body that hold all but what falls like e^{−12|x|} beyond, for tilts between low and high. */
+export interface Coarse {
+  readonly losses: Float64Array;
+  readonly logP: Float64Array;
+  /** Where the panels begin and end. */
+  readonly from: number;
+  readonly to: number;
+}
+
+export function coarse(pair: Pair, low: number, high: number): Coarse {
+  const losses = Array.from(pair.losses);
+  const logP = Array.from(pair.logP);
+  const { body } = pair;
+  let [from, to] = [0, 0];
+  if (body) {
+    const a = body.extent(low);
+    const b = body.extent(high);
+    from = Math.max(Math.min(a[0], b[0]), body.from);
+    to = Math.min(Math.max(a[1], b[1]), body.to);
+    const count = Math.min(MOST_PANELS, Math.max(64, Math.ceil((to - from) / PANEL)));
+    const mass: Mass = { logP: 0, ratio: 0 };
+    let x = from;
+    let before = body.loss(x);
+    for (let i = 1; i <= count; i++) {
+      const end = i === count ? to : from + ((to - from) * i) / count;
+      const loss = body.loss(end);
+      body.mass(x, end, mass);
+      if (mass.logP > -Infinity && loss > before) {
+        const up = Math.min(1, Math.max(0, Math.expm1(before - mass.ratio) / Math.expm1(before - loss)));
+        losses.push(before, loss);
+        logP.push(mass.logP + Math.log1p(-up), mass.logP + Math.log(up));
+      }
+      x = end;
+      before = loss;
+    }
+  }
+  return { losses: Float64Array.from(losses), logP: Float64Array.from(logP), from, to };
+}
+
+export interface Moments {
+  /** log E_P[e^{c·loss}]; for c outside of (−1, 0) an upper bound up to `error` and what lies beyond the panels. */
+  readonly log: number;
+  readonly error: number;
+  readonly mean: number;
+  readonly variance: number;
+}
+
+export function momentsOf({ losses, logP }: Coarse, c: number): Moments {
+  const n = losses.length;
+  let most = -Infinity;
+  for (let i = 0; i < n; i++) most = Math.max(most, logP[i]! + c * losses[i]!);
+  if (!(most > -Infinity && most < Infinity))
+    return { log: Infinity, error: 0, mean: Infinity, variance: Infinity };
+  let sum = 0;
+  let mean = 0;
+  let error = 0;
+  for (let i = 0; i < n; i++) {
+    const w = Math.exp(logP[i]! + c * losses[i]! - most);
+    if (w === 0) continue;
+    sum += w;
+    mean += w * losses[i]!;
+    error += w * 32 * UNIT * (8 + Math.abs(logP[i]!) + (1 + Math.abs(c)) * Math.abs(losses[i]!));
+  }
+  mean /= sum;
+  let variance = 0;
+  for (let i = 0; i < n; i++)
+    variance += Math.exp(logP[i]! + c * losses[i]! - most) * (losses[i]! - mean) ** 2;
+  return { log: most + Math.log(sum), error: error / sum + n * UNIT, mean, variance: variance / sum };
+}

@@ -1,0 +1,334 @@
+// One direction of a composition: where to tilt it, how fine to discretise it, and δ(ε) of the result with all errors.
+import type { Interval } from "../accountant.js";
+import { type Coarse, coarse, type Moments, momentsOf } from "./coarse.js";
+import { invert } from "./invert.js";
+import { discretise, type Lattice, outside, type Tilted, tilt } from "./lattice.js";
+import { commonSpan, type Pair } from "./pair.js";
+import { logSupremum, type Place } from "./place.js";
+
+/** A pair and how often it happened. */
+export interface Counted {
+  readonly pair: Pair;
+  readonly count: number;
+}
+
+export interface Effort {
+  /** Relative width of ε (of δ, where ε·(slope of log δ) is small) at which refining stops. */
+  readonly relativeWidth: number;
+  /** Most cells of a lattice and most frequencies of a transform; a power of two. */
+  readonly nodes: number;
+}
+
+const COARSE_CELLS = 2 ** 14;
+const FIRST_CELLS = 2 ** 13;
+const MOST_LEVELS = 24;
+/** log of the aliasing aimed at, relative to g. */
+const ALIASING = -23;
+
+export class Direction {
+  /** Probability of a loss of +∞, from below and above. */
+  readonly infinite: Interval;
+  /** No finite loss is larger. */
+  readonly most: number;
+  /** No mechanism is known to attain this: lower ends mean nothing. */
+  readonly boundOnly: boolean;
+  private readonly steps: number;
+  private readonly base: number;
+  /** All losses lie on the lattice of step `base`. */
+  private readonly exact: boolean;
+  private readonly offsets: readonly number[];
+  private readonly lattices = new Map<string, readonly Lattice[] | null>();
+  private readonly rough = new Map<number, readonly Coarse[]>();
+
+  constructor(
+    private readonly parts: readonly Counted[],
+    private readonly effort: Effort,
+  ) {
+    let log = 0;
+    let most = 0;
+    this.steps = parts.reduce((sum, part) => sum + part.count, 0);
+    for (const { pair, count } of parts) {
+      log += count * Math.log1p(-Math.min(1, pair.infinite));
+      let highest = pair.body ? pair.body.most : -Infinity;
+      for (let i = 0; i < pair.losses.length; i++) highest = Math.max(highest, pair.losses[i]!);
+      most += count * highest;
+    }
+    const infinite = log === -Infinity ? 1 : 0 - Math.expm1(log);
+    this.infinite = {
+      lower: infinite * (1 - 2 ** -49),
+      upper: Math.min(1, infinite * (1 + 2 ** -49)),
+    };
+    this.most = most + Math.abs(most) * 2 ** -50;
+    this.boundOnly = parts.some(({ pair }) => pair.bound);
+    // The coarsest lattice: of the points if they have one in common, else half a standard deviation.
+    let span: number | undefined = Infinity;
+    this.offsets = parts.map(({ pair }) => (pair.losses.length > 0 ? pair.losses[0]! : 0));
+    for (const { pair } of parts)
+      if (pair.losses.length > 0 && span !== undefined)
+        span =
+          pair.span === undefined
+            ? undefined
+            : pair.span === Infinity
+              ? span
+              : commonSpan(span, pair.span, 1e-13 * Math.max(pair.span, span === Infinity ? 0 : span));
+    const exact = span !== undefined && parts.every(({ pair }) => !pair.body);
+    this.exact = exact;
+    if (exact) this.base = span === Infinity ? 1 : span!;
+    else {
+      const spread = this.typical();
+      this.base =
+        span === undefined || span === Infinity
+          ? spread
+          : span * 2 ** -Math.max(0, Math.ceil(Math.log2(span / spread)));
+    }
+  }
+
+  /** A first step for the lattice: half the standard deviation of one use, at most COARSE_CELLS for all losses. */
+  private typical(): number {
+    let variance = 0;
+    let range = 0;
+    for (const { pair, count } of this.parts) {
+      const points = coarse(pair, 0, 1);
+      const at = momentsOf(points, 0);
+      const top = momentsOf(points, 1);
+      variance += count * at.variance;
+      range = Math.max(range, top.mean - at.mean + 12 * Math.sqrt(Math.max(at.variance, top.variance)));
+    }
+    return Math.max(Math.sqrt(variance / this.steps) / 2, range / COARSE_CELLS);
+  }
+
+  /** The lattices of step base·2^−level for tilts near c; null if they are too large. */
+  private at(level: number, c: number): readonly Lattice[] | null {
+    const octave = c <= 0.1 ? -Infinity : Math.ceil(Math.log(c) / Math.log(1.25) - 1e-9);
+    const key = `${level} ${octave}`;
+    let found = this.lattices.get(key);
+    if (found === undefined) {
+      const range =
+        octave === -Infinity ? ([-1, 0.1] as const) : ([1.25 ** (octave - 1), 1.25 ** octave] as const);
+      const made: Lattice[] = [];
+      for (const [i, { pair }] of this.parts.entries()) {
+        const lattice = discretise(
+          pair,
+          this.base * 2 ** -level,
+          this.offsets[i]!,
+          range,
+          this.steps,
+          this.effort.nodes,
+        );
+        if (lattice) made.push(lattice);
+      }
+      found = made.length === this.parts.length ? made : null;
+      if (this.lattices.size >= 12) this.lattices.delete(this.lattices.keys().next().value!);
+      this.lattices.set(key, found);
+    }
+    return found;
+  }
+
+  private roughAt(c: number): readonly Coarse[] {
+    const octave = c <= 1 ? 0 : Math.ceil(Math.log2(c) / 2 - 1e-9);
+    let points = this.rough.get(octave);
+    if (!points) {
+      const [low, high] = octave === 0 ? [-1, 1] : [4 ** (octave - 1), 4 ** octave];
+      points = this.parts.map(({ pair }) => coarse(pair, low, high));
+      this.rough.set(octave, points);
+    }
+    return points;
+  }
+
+  /** Of the composition: log E[e^{c·loss}], from above for c > 0, and its first two derivatives about. */
+  private moments(c: number): Moments {
+    const points = this.roughAt(c);
+    const all = { log: 0, error: 0, mean: 0, variance: 0 };
+    this.parts.forEach(({ count, pair }, i) => {
+      const one = momentsOf(points[i]!, c);
+      const left = Math.exp((pair.logLeftOut?.(c) ?? -Infinity) - one.log);
+      all.log += count * (one.log + one.error + left);
+      all.mean += count * one.mean;
+      all.variance += count * one.variance;
+    });
+    return all;
+  }
+
+  /** log E[e^{c·loss}] of the composition for c > 0, from above: with all that lies beyond the panels. */
+  private momentBound(c: number): number {
+    const points = this.roughAt(c);
+    let log = this.moments(c).log;
+    this.parts.forEach(({ pair: { body }, count }, i) => {
+      const { from, to } = points[i]!;
+      if (body)
+        log += count * Math.log1p(Math.exp(outside(body, c, from, to) - momentsOf(points[i]!, c).log));
+    });
+    return log;
+  }
+
+  /** The c at which K(c) − cε − log|c|(1 + c) is least, K = log E[e^{c·loss}], and g(ε) about. */
+  private saddle(epsilon: number): { c: number; log: number; curvature: number } {
+    const { mean, variance } = this.moments(0);
+    const below = epsilon < mean - Math.sqrt(variance);
+    // y = log c for c > 0; c = −1/(1 + e^{−y}) in (−1, 0).
+    const at = (y: number): number => (below ? -1 / (1 + Math.exp(-y)) : Math.exp(y));
+    let [lo, hi] = below ? [-36, 36] : [-60, 60];
+    let y = below
+      ? 0
+      : Math.max(
+          -30,
+          Math.min(
+            30,
+            Math.log((Math.max(0, epsilon - mean) + Math.sqrt(variance)) / Math.max(variance, 1e-300)),
+          ),
+        );
+    let best = { c: at(y), log: 0, curvature: 1 };
+    for (let i = 0; i < 60; i++) {
+      const c = at(y);
+      const k = this.moments(c);
+      if (k.log === Infinity) {
+        hi = y;
+        y = (lo + hi) / 2;
+        continue;
+      }
+      const bend = k.variance + 1 / (c * c) + 1 / ((1 + c) * (1 + c));
+      best = {
+        c,
+        log: Math.min(
+          0,
+          k.log - c * epsilon - Math.log(Math.abs(c)) - Math.log1p(c) - 0.5 * Math.log(2 * Math.PI * bend),
+        ),
+        curvature: bend,
+      };
+      const slope = k.mean - epsilon - 1 / c - 1 / (1 + c);
+      if (slope * slope < 1e-3 * bend) break;
+      const up = below ? slope < 0 : slope > 0;
+      if (up) hi = y;
+      else lo = y;
+      const rate = bend * (below ? c * (1 + c) : c);
+      let next = y + Math.max(-2, Math.min(2, -slope / rate));
+      if (!(next > lo && next < hi)) next = (lo + hi) / 2;
+      if (Math.abs(next - y) < 1e-9) break;
+      y = next;
+    }
+    return best;
+  }
+
+  /** Tilt at the saddle point, or below it where a second mode of the tilted losses would need a much longer period. */
+  private place(epsilon: number): Place | null {
+    const { c, log } = this.saddle(epsilon);
+    let best = this.placeAt(c, epsilon, log);
+    for (let x = 0.7 * c; c > 0 && best && best.period * c > 60 && x > 0.02 * c; x *= 0.7) {
+      // Digits lost there: the prefactor over δ.
+      if (this.moments(x).log - x * epsilon - log > 14) break;
+      const other = this.placeAt(x, epsilon, log);
+      if (other && other.period < 0.7 * best.period) best = other;
+    }
+    return best && (best.c > 0 ? { ...best, logMoment2: this.momentBound(best.c2) } : best);
+  }
+
+  private placeAt(c: number, epsilon: number, log: number): Place | null {
+    const b = Math.abs(c);
+    const near = (-log - ALIASING) / b;
+    let best: Place | null = null;
+    for (const f of c > 0 ? [1.05, 1.1, 1.2, 1.4, 1.7, 2.3, 3.5, 6, 12, 40] : [0.1, 0.3, 0.6, 0.8, 1]) {
+      const x = c > 0 ? b * f : -(b + (1 - b) * f);
+      // Between −1 and 0 no moment exceeds 1.
+      const k = c > 0 ? this.moments(x).log : 0;
+      const far = k - x * epsilon + logSupremum(x) - log - ALIASING;
+      if (!(far < Infinity)) break;
+      const period = Math.max(near, far / (Math.abs(x) - b));
+      if (!best || period < best.period) best = { c, log, period, c2: x, logMoment2: k };
+      else if (period > 1.5 * best.period) break;
+    }
+    return best;
+  }
+
+  /** How many times the losses that matter at the tilt c are wider than the lattice's first step. */
+  private cells(c: number): number {
+    let cells = 1;
+    for (const { losses, logP } of this.roughAt(c)) {
+      let most = -Infinity;
+      for (let i = 0; i < losses.length; i++) most = Math.max(most, logP[i]! + c * losses[i]!);
+      let [lo, hi] = [Infinity, -Infinity];
+      for (let i = 0; i < losses.length; i++)
+        if (logP[i]! + c * losses[i]! > most - 60) {
+          lo = Math.min(lo, losses[i]!);
+          hi = Math.max(hi, losses[i]!);
+        }
+      cells = Math.max(cells, (hi - lo) / this.base);
+    }
+    return cells;
+  }
+
+  /**
+   * Bounds on δ at ε ≥ 0: a pure function of both arguments. Refines until narrow enough, out of work, or proven to be
+   * at most `floor`.
+   */
+  deltaAt(epsilon: number, floor = -1): Interval {
+    if (this.infinite.lower === 1 || epsilon >= this.most)
+      return { lower: this.boundOnly ? 0 : this.infinite.lower, upper: this.infinite.upper };
+    if (this.steps === 1 && !this.parts[0]!.pair.body && !this.parts[0]!.pair.logLeftOut)
+      return this.once(epsilon);
+    const place = this.place(epsilon);
+    let answer: Interval = { lower: this.infinite.lower, upper: this.chernoff(epsilon) };
+    if (!place) return this.boundOnly ? { lower: 0, upper: answer.upper } : answer;
+    // Lattices that would be too fine for the losses that matter here start coarser.
+    const coarser = this.exact ? 0 : Math.min(0, -Math.ceil(Math.log2(this.cells(place.c) / FIRST_CELLS)));
+    for (let level = coarser; level < MOST_LEVELS; ) {
+      const lattices = this.at(level, place.c);
+      if (!lattices) break;
+      const parts = this.parts.map(({ count }, i): [Tilted, number, number] => [
+        tilt(lattices[i]!, place.c),
+        count,
+        lattices[i]!.spread,
+      ]);
+      const now = invert(parts, place, epsilon, this.infinite, this.effort.nodes);
+      if (!now) break;
+      answer = { lower: Math.max(answer.lower, now.lower), upper: Math.min(answer.upper, now.upper) };
+      const { lower, upper } = answer;
+      if (upper <= floor) break;
+      const g = place.c > 0 ? upper - this.infinite.upper : 1 - lower;
+      const width = this.boundOnly ? now.gain / g : (upper - lower) / g;
+      const goal = this.effort.relativeWidth * Math.max(0.3, Math.abs(place.c) * epsilon);
+      if (width <= goal || !now.improves) break;
+      level += Math.max(1, Math.min(4, Math.ceil(0.5 * Math.log2(width / goal))));
+    }
+    return { lower: this.boundOnly ? 0 : Math.min(answer.lower, answer.upper), upper: answer.upper };
+  }
+
+  /** One use of a pair of points: Σ p(1 − e^{ε−ℓ})₊, positive terms. */
+  private once(epsilon: number): Interval {
+    const { losses, logP } = this.parts[0]!.pair;
+    let lower = 0;
+    let upper = 0;
+    for (let i = 0; i < losses.length; i++) {
+      const off = 2 ** -48 * (1 + Math.abs(losses[i]!) + epsilon);
+      const above = losses[i]! - epsilon;
+      const p = Math.exp(logP[i]!);
+      if (above > -off) upper -= p * Math.expm1(-above - off);
+      if (above > off) lower -= p * Math.expm1(-above + off);
+    }
+    const rounding = (losses.length + 800) * 2 ** -51;
+    return {
+      lower: this.boundOnly ? 0 : this.infinite.lower + lower * (1 - rounding),
+      upper: Math.min(1, this.infinite.upper + upper * (1 + rounding)),
+    };
+  }
+
+  /** δ(ε) ≤ P(ℓ = ∞) + inf E[e^{c(ℓ − ε)}]·sup (1 − e^{−y})₊e^{−cy}: what holds where no lattice is fine enough. */
+  private chernoff(epsilon: number): number {
+    const { c } = this.saddle(epsilon);
+    if (!(c > 0)) return 1;
+    const log = this.momentBound(c) - c * epsilon + logSupremum(c);
+    const bound = Math.exp(log + 1e-9 * (1 + Math.abs(log) + c * epsilon));
+    return Number.isNaN(bound) ? 1 : Math.min(1, this.infinite.upper + bound + Number.MIN_VALUE);
+  }
+
+  /** log δ(ε), about: where to start a search, and which direction to ask first. */
+  estimate(epsilon: number): number {
+    if (epsilon >= this.most) return Math.log(this.infinite.upper);
+    const { c, log } = this.saddle(epsilon);
+    const finite = c > 0 ? Math.exp(log) : 1 - Math.exp(log);
+    return this.infinite.upper > 0
+      ? Math.log(Math.min(1, this.infinite.upper + finite))
+      : c > 0
+        ? log
+        : Math.log(finite);
+  }
+}

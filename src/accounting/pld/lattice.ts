@@ -1,0 +1,265 @@
+// Connect-the-dots [Doroshenko2022]: the mass of each cell of a lattice of losses goes to the cell's two ends, so that
+// its P-mass and its Q-mass both stay: the least pair on the lattice that dominates the given one.
+import { logAddExp } from "../../math/log.js";
+import type { Body, Mass, Pair } from "./pair.js";
+
+const UNIT = 2 ** -53;
+/** Panels of the bound on what lies outside of the lattice. */
+const PANEL = 0.25;
+const MOST_PANELS = 4000;
+
+export interface Lattice {
+  readonly step: number;
+  /** Loss of the lower end of cell j: offset + (first + j)·step. */
+  readonly offset: number;
+  readonly first: number;
+  /** log P-mass of cell j, and the share of it that goes to the upper end. */
+  readonly logP: Float64Array;
+  readonly up: Float64Array;
+  /** Error of logP, and by how much the loss of the mass may really lie elsewhere. */
+  readonly relative: Float64Array;
+  readonly moved: Float64Array;
+  /** What moving to the ends adds to a loss varies by at most this: step, or 0 if all lay on the lattice. */
+  readonly spread: number;
+  /** log of a bound on E_P[e^{c·loss}] over what is not on the lattice. */
+  logTail(c: number): number;
+}
+
+/** For tilts c in [low, high], low ≥ −1; what is left out there is below e^{−60}/uses of the whole. Null: too large. */
+export function discretise(
+  pair: Pair,
+  step: number,
+  offset: number,
+  [low, high]: readonly [number, number],
+  uses: number,
+  mostCells: number,
+): Lattice | null {
+  const { body } = pair;
+  const index = (loss: number): number => (loss - offset) / step;
+  let first = Infinity;
+  let last = -Infinity;
+  const placeOf = (i: number): number => {
+    // Within rounding of a lattice point is on it.
+    const at = index(pair.losses[i]!);
+    const whole = Math.round(at);
+    return Math.abs(at - whole) * step <= 1e-12 * (Math.abs(pair.losses[i]!) + step) ? whole : at;
+  };
+  for (let i = 0; i < pair.losses.length; i++) {
+    const j = Math.floor(placeOf(i));
+    if (j < first) first = j;
+    if (j > last) last = j;
+  }
+  let from = 0;
+  let to = 0;
+  if (body) {
+    const budget = 60 + Math.log(uses);
+    const a = trimmed(body, low, budget);
+    const b = trimmed(body, high, budget);
+    from = Math.min(a[0], b[0]);
+    to = Math.max(a[1], b[1]);
+    first = Math.min(first, Math.floor(index(body.loss(from))));
+    last = Math.max(last, Math.ceil(index(body.loss(to))) - 1);
+  }
+  const cells = last - first + 1;
+  if (!(cells <= mostCells)) return null;
+  const logP = new Float64Array(cells).fill(-Infinity);
+  const up = new Float64Array(cells);
+  const relative = new Float64Array(cells);
+  const moved = new Float64Array(cells);
+  let spread = 0;
+  const put = (j: number, log: number, share: number, error: number, off: number): void => {
+    const sum = logAddExp(logP[j]!, log);
+    up[j] = up[j]! + (share - up[j]!) * Math.exp(log - sum);
+    logP[j] = sum;
+    relative[j] = Math.max(relative[j]!, error + 4 * UNIT);
+    moved[j] = Math.max(moved[j]!, off + (share > 0 ? 4 * UNIT * step : 0));
+    if (share > 0) spread = step;
+  };
+  const fall = Math.expm1(-step);
+  /** The share b/p of P-mass p that goes up, from log(p/q): (1 − (q/p)·e^ℓ)/(1 − e^{−h}). */
+  const share = (j: number, ratio: number): number =>
+    Math.min(1, Math.max(0, Math.expm1(offset + (first + j) * step - ratio) / fall));
+  for (let i = 0; i < pair.losses.length; i++) {
+    const at = placeOf(i);
+    const j = Math.floor(at) - first;
+    const loss = pair.losses[i]!;
+    const log = pair.logP[i]!;
+    const error = 16 * UNIT * (8 + Math.abs(log) + Math.abs(loss));
+    const snapped = Math.abs(index(loss) - at) * step;
+    put(j, log, at === j + first ? 0 : share(j, loss), error, error + snapped);
+  }
+  if (body) {
+    const mass: Mass = { logP: 0, ratio: 0 };
+    const begin = Math.floor(index(body.loss(from))) - first;
+    const end = Math.max(begin + 1, Math.ceil(index(body.loss(to))) - first);
+    let a = from;
+    let near: number | undefined;
+    let offBefore = 0;
+    for (let j = begin; j < end; j++) {
+      const loss = offset + (first + j + 1) * step;
+      const b = j === end - 1 ? to : Math.min(to, Math.max(a, body.inverse(loss, near)));
+      const off = b === to ? 0 : Math.abs(body.loss(b) - loss) + 8 * UNIT * (1 + Math.abs(loss));
+      if (b > a) {
+        body.mass(a, b, mass);
+        if (mass.logP > -Infinity) {
+          const error = 16 * UNIT * (8 + Math.abs(mass.logP) + Math.abs(mass.logP - mass.ratio));
+          put(j, mass.logP, share(j, mass.ratio), error, error + Math.max(off, offBefore));
+        }
+      }
+      // The next cell is about as wide.
+      near = j > begin ? b + (b - a) : b;
+      a = b;
+      offBefore = off;
+    }
+    spread = step;
+  }
+  const { logLeftOut } = pair;
+  return {
+    step,
+    offset,
+    first,
+    logP,
+    up,
+    relative,
+    moved,
+    spread,
+    logTail: (c) =>
+      logAddExp(logLeftOut ? logLeftOut(c) : -Infinity, body ? outside(body, c, from, to) : -Infinity),
+  };
+}
+
+interface Panels {
+  readonly from: number;
+  readonly width: number;
+  /** log of bounds on the tilted mass of each panel; first and last with all that lies beyond. */
+  readonly logs: Float64Array;
+}
+
+/** E_P[e^{c·loss}] from above, panel by panel. */
+function panels(body: Body, c: number): Panels {
+  const [a, b] = body.extent(c);
+  const from = Math.max(a, body.from);
+  const to = Math.min(b, body.to);
+  const count = Math.min(MOST_PANELS, Math.max(1, Math.ceil((to - from) / PANEL)));
+  const width = (to - from) / count;
+  const logs = new Float64Array(count);
+  let before = c * body.loss(from);
+  for (let i = 0; i < count; i++) {
+    const end = from + (i + 1) * width;
+    const after = c * body.loss(end);
+    logs[i] = body.logMassBound(end - width, end) + Math.max(before, after) + 1e-12;
+    before = after;
+  }
+  // Beyond, at most the density at the end ÷ 12.
+  const beyond = Math.log1p(1 / (12 * width));
+  if (from > body.from) logs[0] = logs[0]! + beyond;
+  if (to < body.to) logs[count - 1] = logs[count - 1]! + beyond;
+  return { from, width, logs };
+}
+
+/** The middle stretch, without ends that together are e^{−budget} of the bound. */
+function trimmed(body: Body, c: number, budget: number): [number, number] {
+  const { from, width, logs } = panels(body, c);
+  const limit = logs.reduce(logAddExp, -Infinity) - budget;
+  let first = 0;
+  let last = logs.length - 1;
+  for (let sum = logs[0]!; first < last && sum < limit; sum = logAddExp(sum, logs[first]!)) first++;
+  for (let sum = logs[last]!; last > first && sum < limit; sum = logAddExp(sum, logs[last]!)) last--;
+  return [from + first * width, from + (last + 1) * width];
+}
+
+/** log of a bound on E_P[e^{c·loss}] over x outside of [lo, hi]. */
+export function outside(body: Body, c: number, lo: number, hi: number): number {
+  const { from, width, logs } = panels(body, c);
+  let sum = -Infinity;
+  logs.forEach((log, i) => {
+    const slack = 1e-9 * width;
+    const before = from + i * width < lo - slack || (i === 0 && from > body.from);
+    const after =
+      from + (i + 1) * width > hi + slack || (i === logs.length - 1 && from + (i + 1) * width < body.to);
+    if (before || after) sum = logAddExp(sum, log);
+  });
+  return sum;
+}
+
+/** The lattice masses under P·e^{c·loss}, scaled to sum to 1. */
+export interface Tilted {
+  readonly step: number;
+  /** Mass at point j, j = 0 … cells. */
+  readonly p: Float64Array;
+  /** The point near which the mass is, and its loss. */
+  readonly centre: number;
+  readonly centreLoss: number;
+  /** log E_P[e^{c(loss − reference)}] on the lattice. */
+  readonly log: number;
+  readonly reference: number;
+  /** |error of the transform at c + iu| ≤ e0 + |c + iu|·e1. */
+  readonly e0: number;
+  readonly e1: number;
+}
+
+export function tilt(lattice: Lattice, c: number): Tilted {
+  const { step, offset, first, logP, up, relative, moved } = lattice;
+  const n = logP.length;
+  let best = -Infinity;
+  let mode = 0;
+  for (let j = 0; j < n; j++) {
+    const log = logP[j]! + c * j * step;
+    if (log > best) {
+      best = log;
+      mode = j;
+    }
+  }
+  const p = new Float64Array(n + 1);
+  const top = logP[mode]!;
+  const rise = Math.exp(c * step);
+  let sum = 0;
+  let block = 0;
+  let mean = 0;
+  let e0 = 0;
+  let e1 = 0;
+  for (let j = 0; j < n; j++) {
+    const x = logP[j]! - top + c * (j - mode) * step;
+    if (x > -745) {
+      const mass = Math.exp(x);
+      const high = mass * up[j]! * rise;
+      const low = mass * (1 - up[j]!);
+      p[j] = p[j]! + low;
+      p[j + 1] = p[j + 1]! + high;
+      const all = low + high;
+      block += all;
+      const at = j - mode;
+      mean += low * at + high * (at + 1);
+      e0 += all * (relative[j]! + UNIT * (8 + 4 * Math.abs(x)));
+      e1 += mass * moved[j]!;
+    }
+    if (j % 64 === 63 || j === n - 1) {
+      sum += block;
+      block = 0;
+    }
+  }
+  mean /= sum;
+  let centre = Math.round(mean) + mode;
+  let most = 0;
+  for (let j = 0; j <= n; j++) {
+    p[j] = p[j]! / sum;
+    if (p[j]! > most) {
+      most = p[j]!;
+      if (most > 0.5) centre = j;
+    }
+  }
+  const reference = offset + (first + mode) * step;
+  const log = top + Math.log(sum);
+  const tail = Math.exp(lattice.logTail(c) - c * reference - log);
+  return {
+    step,
+    p,
+    centre,
+    centreLoss: offset + (first + centre) * step,
+    log,
+    reference,
+    e0: e0 / sum + tail + (72 + n / 64) * UNIT,
+    // A share that is off moves mass by a step; what lies on the lattice moves by its own error alone.
+    e1: (e1 / sum) * (lattice.spread > 0 ? Math.exp(Math.max(0, c) * step) : 1),
+  };
+}

@@ -1,0 +1,194 @@
+// Pairs of mixtures of unit Gaussians on the real line: Gaussian noise, sampled or not, in either direction.
+import { logNormalSf } from "../../math/normal.js";
+import type { Body, Mass } from "./pair.js";
+
+/** Weights summing to 1 and the means. */
+export interface Mixture {
+  readonly weights: readonly number[];
+  readonly means: readonly number[];
+}
+
+const LOG_SQRT_2PI = 0.5 * Math.log(2 * Math.PI);
+
+/** P against Q; every mean of P is at least every mean of Q, so that the loss increases in x. */
+export class MixtureBody implements Body {
+  readonly from = -Infinity;
+  readonly to = Infinity;
+  readonly least: number;
+  readonly most: number;
+  private readonly reach: number;
+  private readonly top: number;
+  private readonly bottom: number;
+  private readonly all: readonly number[];
+  /** log(mass of a component ÷ mass of the one of mean 0), by mean. */
+  private readonly ratios = new Map<number, number>();
+
+  constructor(
+    private readonly p: Mixture,
+    private readonly q: Mixture,
+  ) {
+    this.top = Math.max(...p.means);
+    this.bottom = Math.min(...p.means);
+    this.reach = this.top - Math.min(...q.means);
+    // Far to the right the largest means decide, far to the left the least; equal ones leave the ratio of their weights.
+    const least = (m: Mixture, mean: number) => m.weights[m.means.indexOf(mean)] ?? 0;
+    const [ql, pl] = [Math.min(...q.means), this.bottom];
+    this.least = ql === pl ? Math.log(least(p, pl)) - Math.log(least(q, ql)) : -Infinity;
+    const qt = Math.max(...q.means);
+    this.most = qt === this.top ? Math.log(least(p, qt)) - Math.log(least(q, qt)) : Infinity;
+    this.all = [...new Set([0, ...p.means, ...q.means])];
+  }
+
+  /** (Q, P), with the line turned around. */
+  swapped(): MixtureBody {
+    const turned = (m: Mixture) => ({ weights: m.weights, means: m.means.map((d) => -d) });
+    return new MixtureBody(turned(this.q), turned(this.p));
+  }
+
+  loss(x: number): number {
+    return logRatioAt(this.p, x) - logRatioAt(this.q, x);
+  }
+
+  private slope(x: number): number {
+    return tilted(this.p, x) - tilted(this.q, x);
+  }
+
+  inverse(loss: number, near = this.bottom + loss / this.reach): number {
+    let lo = -Infinity;
+    let hi = Infinity;
+    let x = near;
+    for (let i = 0; i < 200; i++) {
+      const off = loss - this.loss(x);
+      if (off > 0) lo = x;
+      else hi = x;
+      const step = off / this.slope(x);
+      // Quadratic: the step after this one would be far below rounding.
+      if (Math.abs(step) <= 1e-9 * (1 + Math.abs(x)) && i > 0) return x + step;
+      // Where the loss is flat Newton leaps: bounded, and bisected once there are two ends.
+      const limit = 2 ** (i + 2);
+      let next = x + Math.max(-limit, Math.min(limit, step));
+      if (!(next > lo && next < hi))
+        next = hi - lo < Infinity ? lo + (hi - lo) / 2 : x + Math.sign(off) * limit;
+      if (next === x) break;
+      x = next;
+    }
+    return x;
+  }
+
+  mass(a: number, b: number, into: Mass): void {
+    const m = 0.5 * (a + b);
+    const w = 0.5 * (b - a);
+    let far = 0;
+    for (const d of this.all) far = Math.max(far, Math.abs(m - d));
+    const { ratios } = this;
+    let log0: number;
+    if (w * (far + 1) <= 0.5) {
+      const s0 = series(m, w);
+      log0 = -0.5 * m * m - LOG_SQRT_2PI + Math.log(2 * w) + Math.log1p(s0);
+      for (const d of this.all)
+        ratios.set(d, d === 0 ? 0 : d * (m - d / 2) + Math.log1p((series(m - d, w) - s0) / (1 + s0)));
+    } else {
+      log0 = logMass(a, b);
+      for (const d of this.all) ratios.set(d, d === 0 ? 0 : logMass(a - d, b - d) - log0);
+    }
+    const z = (d: number) => ratios.get(d)!;
+    const logP = logRatio(this.p, z);
+    into.logP = log0 + logP;
+    into.ratio = logP - logRatio(this.q, z);
+  }
+
+  logMassBound(a: number, b: number): number {
+    let sum = 0;
+    let most = -Infinity;
+    const log = (d: number) => {
+      const x = Math.max(0, a - d, d - b);
+      return -0.5 * x * x;
+    };
+    for (const d of this.p.means) most = Math.max(most, log(d));
+    this.p.means.forEach((d, k) => {
+      sum += this.p.weights[k]! * Math.exp(log(d) - most);
+    });
+    return most + Math.log(sum * (b - a)) - LOG_SQRT_2PI + 1e-12 * (1 + Math.abs(most));
+  }
+
+  extent(c: number): [number, number] {
+    return [this.bottom + Math.min(0, c) * this.reach - 12, this.top + Math.max(0, c) * this.reach + 12];
+  }
+}
+
+/** log Σ w_k e^{z(d_k)}; near 0 from Σ w_k(e^z − 1), since Σ w_k = 1. */
+function logRatio({ weights, means }: Mixture, z: (mean: number) => number): number {
+  let most = -Infinity;
+  for (const d of means) most = Math.max(most, z(d));
+  let sum = 0;
+  if (most < 1) {
+    for (let k = 0; k < means.length; k++) sum += weights[k]! * Math.expm1(z(means[k]!));
+    if (sum > -0.5) return Math.log1p(sum);
+  }
+  sum = 0;
+  for (let k = 0; k < means.length; k++) sum += weights[k]! * Math.exp(z(means[k]!) - most);
+  return most + Math.log(sum);
+}
+
+/** {@link logRatio} where z is the log ratio of the densities at x: of a unit Gaussian of mean d to that of mean 0. */
+function logRatioAt({ weights, means }: Mixture, x: number): number {
+  let most = -Infinity;
+  let sum = 0;
+  for (let k = 0; k < means.length; k++) {
+    const d = means[k]!;
+    if (d === 0) {
+      if (most < 0) most = 0;
+      continue;
+    }
+    const z = d * (x - d / 2);
+    if (z > most) most = z;
+    if (z < 1) sum += weights[k]! * Math.expm1(z);
+  }
+  if (most < 1 && sum > -0.5) return Math.log1p(sum);
+  sum = 0;
+  for (let k = 0; k < means.length; k++) {
+    const d = means[k]!;
+    sum += weights[k]! * Math.exp(d * (x - d / 2) - most);
+  }
+  return most + Math.log(sum);
+}
+
+/** The mean of the means, weighted by what each contributes at x: the slope of the logarithm of the density ratio. */
+function tilted({ weights, means }: Mixture, x: number): number {
+  let most = -Infinity;
+  for (const d of means) most = Math.max(most, d * (x - d / 2));
+  let sum = 0;
+  let top = 0;
+  for (let k = 0; k < means.length; k++) {
+    const d = means[k]!;
+    const term = weights[k]! * Math.exp(d * (x - d / 2) - most);
+    sum += term;
+    top += d * term;
+  }
+  return top / sum;
+}
+
+/** (1/2w)∫ φ(m+t)/φ(m) dt over |t| < w, less 1: Σ_{k≥1} He_{2k}(m) w^{2k}/(2k+1)!; for w(|m| + 1) ≤ ½ to 1e-17. */
+function series(m: number, w: number): number {
+  let even = 1;
+  let odd = m;
+  let factor = 1;
+  let sum = 0;
+  for (let n = 2; n <= 18; n += 2) {
+    even = m * odd - (n - 1) * even;
+    odd = m * even - n * odd;
+    factor *= (w * w) / (n * (n + 1));
+    const term = even * factor;
+    sum += term;
+    if (Math.abs(factor) * (Math.abs(even) + Math.abs(odd)) < 1e-18) break;
+  }
+  return sum;
+}
+
+/** log P(a < Z < b). */
+function logMass(a: number, b: number): number {
+  if (b <= 0) return logMass(-b, -a);
+  if (a < 0) return Math.log1p(-Math.exp(logNormalSf(b)) - Math.exp(logNormalSf(-a)));
+  const first = logNormalSf(a);
+  return first + Math.log(-Math.expm1(logNormalSf(b) - first));
+}

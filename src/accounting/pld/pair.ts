@@ -1,0 +1,129 @@
+// A pair (P, Q) that dominates one use of a mechanism in one direction, as the discretisation needs it: points whose
+// loss log(P/Q) is known, and a body whose loss increases with a real coordinate.
+
+/** A half-open stretch of the body. logP: log of its P-mass; ratio: log(P-mass ÷ Q-mass). */
+export interface Mass {
+  logP: number;
+  ratio: number;
+}
+
+/** The continuous part: loss strictly increasing in x. */
+export interface Body {
+  /** Where there is mass; may be infinite. */
+  readonly from: number;
+  readonly to: number;
+  /** No loss of the body is outside. */
+  readonly least: number;
+  readonly most: number;
+  loss(x: number): number;
+  /** Some x whose loss is about that, found from one nearby; nothing rests on how near. */
+  inverse(loss: number, near?: number): number;
+  /** P-mass and ratio of (a, b), to 16u(8 + |logP| + |logQ|); `into` is overwritten. */
+  mass(a: number, b: number, into: Mass): void;
+  /** Upper bound on log ∫ P(x) over [a, b], a < b both finite. */
+  logMassBound(a: number, b: number): number;
+  /** The body of (Q, P). */
+  swapped(): Body;
+  /** The stretch outside of which P·e^{c·loss} falls at least like e^{−12|x|}, by its value at the end. */
+  extent(c: number): [from: number, to: number];
+}
+
+export interface Pair {
+  /** Losses of the points, finite, in any order, and the logarithms of their P-masses. */
+  readonly losses: ArrayLike<number>;
+  readonly logP: ArrayLike<number>;
+  readonly body?: Body;
+  /** P-mass of what Q never shows (loss +∞), and Q-mass of what P never shows. */
+  readonly infinite: number;
+  readonly unseen: number;
+  /** log of a bound on what was left out of the points, Σ P·e^{c·loss}; absent if nothing was. */
+  readonly logLeftOut?: (c: number) => number;
+  /** The points lie on a lattice: losses[0] + whole multiples of this. Infinity: one point. Absent: no lattice. */
+  readonly span?: number | undefined;
+  /** True if no mechanism is known to show the pair: then only upper bounds follow from it. */
+  readonly bound?: boolean;
+}
+
+const NONE: readonly number[] = [];
+
+export function bodyOnly(body: Body): Pair {
+  return { losses: NONE, logP: NONE, body, infinite: 0, unseen: 0 };
+}
+
+/** Finitely many points; span found by Euclid's algorithm on their differences. */
+export function pointsPair(
+  losses: readonly number[],
+  logP: readonly number[],
+  infinite = 0,
+  unseen = 0,
+): Pair {
+  const kept = losses.map((_, i) => i).filter((i) => logP[i]! > -Infinity);
+  const own = kept.map((i) => losses[i]!);
+  return { losses: own, logP: kept.map((i) => logP[i]!), infinite, unseen, span: spanOf(own) };
+}
+
+/** The pair seen from the other side: (Q, P). */
+export function swapped(pair: Pair): Pair {
+  const { body, logLeftOut } = pair;
+  const losses = Array.from(pair.losses);
+  return {
+    ...pair,
+    losses: losses.map((loss) => -loss),
+    logP: losses.map((loss, i) => pair.logP[i]! - loss),
+    infinite: pair.unseen,
+    unseen: pair.infinite,
+    ...(body ? { body: body.swapped() } : {}),
+    ...(logLeftOut ? { logLeftOut: (c: number) => logLeftOut(-1 - c) } : {}),
+  };
+}
+
+/** log(1 + q(eˣ − 1)): the loss x under sampling at rate q. */
+export function sampledLoss(rate: number, x: number): number {
+  return x < 30 ? Math.log1p(rate * Math.expm1(x)) : x + Math.log(rate + (1 - rate) * Math.exp(-x));
+}
+
+/** (1 − q)Q + qP against Q, of points: removing a record that is drawn with probability q. */
+export function sampledPoints(pair: Pair, rate: number): Pair {
+  const losses = Array.from(pair.losses, (loss) => sampledLoss(rate, loss));
+  const logP = losses.map((loss, i) => pair.logP[i]! - pair.losses[i]! + loss);
+  if (pair.unseen > 0) {
+    losses.push(Math.log1p(-rate));
+    logP.push(Math.log(pair.unseen) + Math.log1p(-rate));
+  }
+  const leftOut = pair.logLeftOut;
+  return {
+    losses,
+    logP,
+    infinite: rate * pair.infinite,
+    unseen: 0,
+    span: spanOf(losses),
+    // r′ ≤ max(1, r), and E_Q[r′^{1+c}] ≤ E_Q[1] + E_Q[r^{1+c}] on what was left out.
+    ...(leftOut ? { logLeftOut: (c: number) => Math.max(leftOut(-1), leftOut(c)) + Math.LN2 } : {}),
+  };
+}
+
+/** The largest step of which all differences are multiples to 1e-13 of their size, if they are at most 1e5 of it. */
+function spanOf(losses: readonly number[]): number | undefined {
+  let span = Infinity;
+  let most = 0;
+  for (const loss of losses) most = Math.max(most, Math.abs(loss));
+  for (const loss of losses) {
+    const found = commonSpan(span, Math.abs(loss - losses[0]!), 1e-13 * most);
+    if (found === undefined) return undefined;
+    span = found;
+  }
+  return span;
+}
+
+/** Euclid's algorithm on reals; Infinity stands for "no condition yet". */
+export function commonSpan(a: number, b: number, tolerance: number): number | undefined {
+  if (b <= tolerance) return a;
+  if (a === Infinity) return b;
+  let [x, y] = [Math.max(a, b), Math.min(a, b)];
+  for (let error = tolerance; ; error *= 1 + x / y) {
+    const rest = Math.abs(x - y * Math.round(x / y));
+    if (rest <= 4 * error) return y;
+    if (rest < 1e-5 * Math.max(a, b)) return undefined;
+    [x, y] = [y, rest];
+  }
+}

@@ -1,0 +1,64 @@
+// The body of Laplace noise, and of mechanisms of bounded range: P-density ∝ e^{ℓ/2}, Q-density ∝ e^{−ℓ/2} in the loss.
+import { type Body, type Mass, sampledLoss } from "./pair.js";
+
+/**
+ * On −B < ℓ < B: P-mass of (a, b) is k(e^{(b−B)/2} − e^{(a−B)/2}), Q-mass k(e^{−(a+B)/2} − e^{−(b+B)/2}).
+ * Laplace of scale 1/B: k = ½ (the rest in points at ±B). rate: sampled at that rate; turned: seen from the other side.
+ */
+export class RampBody implements Body {
+  readonly from: number;
+  readonly to: number;
+  readonly least: number;
+  readonly most: number;
+
+  constructor(
+    private readonly end: number,
+    private readonly logFactor: number,
+    private readonly rate: number,
+    private readonly turned: boolean,
+  ) {
+    this.from = -end;
+    this.to = end;
+    this.least = this.loss(-end);
+    this.most = this.loss(end);
+  }
+
+  swapped(): RampBody {
+    return new RampBody(this.end, this.logFactor, this.rate, !this.turned);
+  }
+
+  loss(x: number): number {
+    return this.turned ? -sampledLoss(this.rate, -x) : sampledLoss(this.rate, x);
+  }
+
+  inverse(loss: number): number {
+    const { rate, turned, end } = this;
+    const x = turned ? -loss : loss;
+    const base =
+      x < 30 ? Math.log1p(Math.expm1(x) / rate) : x - Math.log(rate) + Math.log1p(-(1 - rate) * Math.exp(-x));
+    const clamped = Math.max(-end, Math.min(end, Number.isNaN(base) ? -end : base));
+    return turned ? -clamped : clamped;
+  }
+
+  mass(a: number, b: number, into: Mass): void {
+    const m = 0.5 * (a + b);
+    const w = 0.25 * (b - a);
+    const middle = this.turned ? -m : m;
+    // log(2 sinh w), and the ratio of the masses is that at the middle, exactly.
+    const width = w < 1 ? Math.log(2 * Math.sinh(w)) : w + Math.log1p(-Math.exp(-2 * w));
+    const logQ = this.logFactor - 0.5 * (middle + this.end) + width;
+    const ratio = sampledLoss(this.rate, middle);
+    into.logP = this.turned ? logQ : logQ + ratio;
+    into.ratio = this.turned ? -ratio : ratio;
+  }
+
+  logMassBound(a: number, b: number): number {
+    const mass = { logP: 0, ratio: 0 };
+    this.mass(a, b, mass);
+    return mass.logP + 1e-12 * (1 + Math.abs(mass.logP));
+  }
+
+  extent(): [number, number] {
+    return [-this.end, this.end];
+  }
+}

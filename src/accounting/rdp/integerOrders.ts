@@ -1,0 +1,134 @@
+// Amplification by sampling where only the moments at integer orders are bounded; convexity fills in between them.
+
+/** log E[r^{1+λ}] for real λ ≥ 0. */
+export type Moment = (lambda: number) => number;
+
+const ULP = 2 ** -52;
+/** Largest integer order computed; beyond it the un-amplified moment stands. */
+const HIGHEST = 1024;
+
+/**
+ * Poisson sampling at rate q of a mechanism whose moment at integer orders is `moment` in the remove direction:
+ * E[((1−q) + q·r)^α] − 1 = Σ_{k≥2} C(α,k)(1−q)^{α−k}q^k (E[r^k] − 1). Exact where `moment` is; positive terms.
+ */
+export function poissonSampledMoment(rate: number, moment: Moment): Moment {
+  return interpolated((alpha) => {
+    const term = logBinomial(alpha, Math.log(rate), Math.log1p(-rate));
+    let high = 0;
+    const logs: number[] = [];
+    for (let k = 2; k <= alpha; k++) {
+      const inner = moment(k - 1);
+      if (inner === Infinity) return Infinity;
+      const log = term(k) + (inner > 1 ? inner + Math.log(-Math.expm1(-inner)) : Math.log(Math.expm1(inner)));
+      logs.push(log);
+      high = Math.max(high, log);
+    }
+    return logOnePlus(logs, high);
+  }, moment);
+}
+
+/**
+ * Sampling without replacement at rate γ = sample/source under replace-one [WangBalleKasiviswanathan2019, Theorem 27]:
+ * E ≤ 1 + Σ_{j≥2} C(α,j) γʲ tⱼ with tⱼ = min{2, (e^{ε(∞)} − 1)ʲ}·e^{(j−1)ε(j)}, t₂ also ≤ 4(e^{ε(2)} − 1), and, for
+ * additive Gaussian noise, tⱼ ≤ 4 √(B(2⌊j/2⌋)·B(2⌈j/2⌉)), B(ℓ) = E_Q[(r − 1)^ℓ]. Never above the un-amplified moment.
+ * `central` gives log B at even ℓ from above, Infinity where it cannot.
+ */
+export function withoutReplacementMoment(
+  rate: number,
+  moment: Moment,
+  pure: number,
+  central: (even: number) => number = () => Infinity,
+): Moment {
+  const logRange = pure < 700 ? Math.log(Math.expm1(pure)) : Infinity;
+  return interpolated((alpha) => {
+    const term = logBinomial(alpha, Math.log(rate), 0);
+    let high = 0;
+    const logs: number[] = [];
+    for (let j = 2; j <= alpha; j++) {
+      const inner = moment(j - 1);
+      if (inner === Infinity) return Infinity;
+      let least = inner + Math.min(Math.LN2, j * logRange);
+      if (j === 2) least = Math.min(least, Math.log(4) + logExpm1(inner));
+      const floor = 2 * Math.floor(j / 2);
+      const ceiling = 2 * Math.ceil(j / 2);
+      least = Math.min(
+        least,
+        Math.log(4) + 0.5 * (central(floor) + (ceiling === floor ? central(floor) : central(ceiling))),
+      );
+      const log = term(j) + least;
+      logs.push(log);
+      high = Math.max(high, log);
+    }
+    return logOnePlus(logs, high);
+  }, moment);
+}
+
+/** log B(ℓ) = log Σ_i (−1)^i C(ℓ,i) e^{i(i−1)/2σ²} for a Gaussian, its rounding added; useful while σ and ℓ are moderate. */
+export function gaussianCentralMoment(sigma: number): (even: number) => number {
+  const cache = new Map<number, number>();
+  return (even) => {
+    const known = cache.get(even);
+    if (known !== undefined) return known;
+    let sum = 0;
+    let rounding = 0;
+    let binomial = 1;
+    for (let i = 0; i <= even && even <= 64; i++) {
+      // The differences of a constant vanish (even ≥ 2): e^x may be replaced by e^x − 1, which cancels less.
+      const x = (i * (i - 1)) / (2 * sigma * sigma);
+      const value = binomial * Math.expm1(x);
+      sum += i % 2 === 0 ? value : -value;
+      rounding += value * (8 + 2 * x) * ULP;
+      binomial = (binomial * (even - i)) / (i + 1);
+    }
+    const log =
+      even <= 64 && sum + rounding < 1e300 ? Math.log(Math.max(sum, 0) + rounding + 1e-300) : Infinity;
+    cache.set(even, log);
+    return log;
+  };
+}
+
+/** The moment at real orders by chords of the convex λ ↦ log E between integer orders (0 at order 1), each asked once. */
+function interpolated(atInteger: (alpha: number) => number, unsampled: Moment): Moment {
+  const cache = new Map<number, number>([[1, 0]]);
+  const at = (alpha: number): number => {
+    let value = cache.get(alpha);
+    if (value === undefined) {
+      value = Math.min(atInteger(alpha), unsampled(alpha - 1));
+      cache.set(alpha, value);
+    }
+    return value;
+  };
+  return (lambda) => {
+    const plain = unsampled(lambda);
+    const floor = Math.floor(1 + lambda);
+    if (floor >= HIGHEST) return plain;
+    const part = 1 + lambda - floor;
+    const chord = part === 0 ? at(floor) : (1 - part) * at(floor) + part * at(floor + 1);
+    return Math.min(plain, chord * (1 + 4 * ULP));
+  };
+}
+
+/** k ↦ log(C(n,k) q^k p^{n−k}), by a running sum of logarithms. */
+function logBinomial(n: number, logQ: number, logP: number): (k: number) => number {
+  const logs = [0];
+  for (let k = 1; k <= n; k++) logs.push(logs[k - 1]! + Math.log((n - k + 1) / k));
+  return (k) => logs[k]! + k * logQ + (n === k ? 0 : (n - k) * logP);
+}
+
+function logExpm1(x: number): number {
+  return x > 40 ? x : Math.log(Math.expm1(x));
+}
+
+/** log(1 + Σ e^{logs}) from above; `high` ≥ 0 at least the largest. The logarithms carry at most ~n units each. */
+function logOnePlus(logs: readonly number[], high: number): number {
+  let sum = 0;
+  let largest = 0;
+  for (const log of logs) {
+    sum += Math.exp(log - high);
+    if (log > -Infinity) largest = Math.max(largest, Math.abs(log));
+  }
+  sum *= 1 + (64 + 4 * logs.length + 8 * largest) * ULP;
+  return (
+    (high < 30 ? Math.log1p(sum * Math.exp(high)) : high + Math.log(sum + Math.exp(-high))) * (1 + 4 * ULP)
+  );
+}

@@ -1,0 +1,363 @@
+// The Rényi moments of an event: which theorem bounds which mechanism, under which relation between data sets.
+import { UnsupportedEventError } from "../accountant.js";
+import { type AtomicEvent, flatten, type PoissonSampledEvent, type PrivacyEvent } from "../event.js";
+import type { Neighboring } from "../guarantee.js";
+import { type GaussianMixture, mixtureMoment } from "./gaussianMoments.js";
+import {
+  gaussianCentralMoment,
+  type Moment,
+  poissonSampledMoment,
+  withoutReplacementMoment,
+} from "./integerOrders.js";
+import {
+  boundedRangeMoment,
+  finitePair,
+  laplaceMoment,
+  pairFromLosses,
+  pureMoment,
+  pureRatio,
+  type Ratio,
+  ratioMoment,
+  sampledPair,
+} from "./ratio.js";
+import { repeatAndSelect } from "./repeatAndSelect.js";
+
+export const NAME = "rdp";
+
+/** What is known of an event: log E[(P/Q)^{1+λ}] from above in each direction, its pure ε and δ set apart. */
+export interface Moments {
+  readonly remove: Moment;
+  /** The other direction; absent where `remove` is proven to bound it too. */
+  readonly add?: Moment;
+  /** ε at δ = 0; Infinity if there is none. */
+  readonly pure: number;
+  /** Probability with which anything may happen: log E holds of what remains. */
+  readonly extraDelta: number;
+}
+
+const NOTHING: Moments = { remove: () => 0, pure: 0, extraDelta: 0 };
+const EVERYTHING: Moments = { remove: () => Infinity, pure: Infinity, extraDelta: 0 };
+const ULP = 2 ** -52;
+
+/** The moments of a composition: sums, in each direction, with the counts. Throws UnsupportedEventError. */
+export function momentsOf(event: PrivacyEvent, neighboring: Neighboring): Moments {
+  const parts = flatten(event).map(({ event: atom, count }) => ({
+    count,
+    of: atomMoments(atom, neighboring),
+  }));
+  const only = parts[0];
+  if (parts.length === 0) return NOTHING;
+  if (parts.length === 1 && only!.count === 1) return only!.of;
+  // Under replace-one a pair has no first and second side: each part may show its worse one.
+  const ordered = neighboring !== "replace-one";
+  const along = (direction: "remove" | "add"): Moment => {
+    return (lambda) => {
+      let sum = 0;
+      for (const { count, of } of parts) {
+        const value =
+          ordered && direction === "add"
+            ? (of.add ?? of.remove)(lambda)
+            : ordered
+              ? of.remove(lambda)
+              : worse(of)(lambda);
+        sum += count * value;
+      }
+      return sum * (1 + (parts.length + 1) * ULP);
+    };
+  };
+  let pure = 0;
+  let logKept = 0;
+  for (const { count, of } of parts) {
+    pure += count * of.pure;
+    logKept += count * Math.log1p(-of.extraDelta);
+  }
+  const result: Moments = {
+    remove: along("remove"),
+    pure: pure * (1 + (parts.length + 1) * ULP),
+    extraDelta: Math.min(1, -Math.expm1(logKept) * (1 + 8 * ULP)),
+  };
+  return ordered && parts.some(({ of }) => of.add) ? { ...result, add: along("add") } : result;
+}
+
+/** The larger of the two directions at each order. */
+export function worse({ remove, add }: Moments): Moment {
+  return add ? (lambda) => Math.max(remove(lambda), add(lambda)) : remove;
+}
+
+function atomMoments(event: AtomicEvent, neighboring: Neighboring): Moments {
+  // Replacing a record moves a sum by up to twice what adding one does.
+  const scale = neighboring === "replace-one" ? 2 : 1;
+  switch (event.kind) {
+    case "none":
+      return NOTHING;
+    case "non-private":
+      return EVERYTHING;
+    case "gaussian":
+      return gaussian(scale / event.noiseMultiplier);
+    case "discrete-gaussian":
+      // No larger than the continuous one's [CanonneKamathSteinke2020, Proposition 5].
+      return gaussian(event.sensitivity === 0 ? 0 : (scale * event.sensitivity) / event.sigma);
+    case "laplace": {
+      const b = event.noiseMultiplier / scale;
+      if (b === 0) return EVERYTHING;
+      return { remove: (lambda) => laplaceMoment(b, lambda), pure: 1 / b, extraDelta: 0 };
+    }
+    case "discrete-laplace":
+      return discreteLaplace(event.parameter, scale * event.sensitivity);
+    case "randomized-response":
+      return fromPair(randomizedResponse(event.noiseProbability, event.buckets, neighboring));
+    case "exponential":
+      if (event.epsilon === Infinity) return EVERYTHING;
+      return { remove: (l) => boundedRangeMoment(event.epsilon, l), pure: event.epsilon, extraDelta: 0 };
+    case "epsilon-delta":
+      return epsilonDelta(event.epsilon, event.delta);
+    case "zcdp":
+      return {
+        remove: (l) => l * (event.xi + event.rho * (1 + l)) * (1 + 4 * ULP),
+        pure: event.rho === 0 ? event.xi : Infinity,
+        extraDelta: 0,
+      };
+    case "pmf-pair":
+      return fromPair(finitePair(event.upper, event.lower));
+    case "gaussian-mixture":
+      return mixture(event.standardDeviation, event.sensitivities, event.probabilities, neighboring);
+    case "poisson-sampled":
+      return poissonSampled(event, neighboring);
+    case "sampled-without-replacement":
+      return sampledWithoutReplacement(event.sampleSize, event.sourceSize, event.event, neighboring);
+    case "repeat-and-select":
+      return repeatAndSelect(event.repetitions, momentsOf(event.event, neighboring));
+    case "truncated-poisson-sampled":
+    case "balls-in-bins":
+      throw new UnsupportedEventError(
+        NAME,
+        event.kind,
+        "no bound on its Rényi divergence is implemented",
+        "pld",
+      );
+  }
+}
+
+/** shift: distance of the means ÷ standard deviation; RDP αμ²/2 [Mironov2017, Proposition 7]. */
+function gaussian(shift: number): Moments {
+  if (shift === 0) return NOTHING;
+  const half = 0.5 * shift * shift * (1 + 8 * ULP);
+  if (!(half < Infinity)) return EVERYTHING;
+  return { remove: (lambda) => lambda * (1 + lambda) * half, pure: Infinity, extraDelta: 0 };
+}
+
+/** An (ε, δ)-DP mechanism reveals all with probability δ, and is ε-DP otherwise [KairouzOhViswanath2015]. */
+function epsilonDelta(epsilon: number, delta: number): Moments {
+  if (epsilon === Infinity) return delta === 1 ? { ...NOTHING, extraDelta: 1 } : EVERYTHING;
+  return { remove: (lambda) => pureMoment(epsilon, lambda), pure: epsilon, extraDelta: delta };
+}
+
+type Pair = { remove: Ratio; add: Ratio; extraDelta: number; pure: number };
+
+function fromPair(pair: Pair): Moments {
+  return {
+    remove: (lambda) => ratioMoment(pair.remove, lambda),
+    add: (lambda) => ratioMoment(pair.add, lambda),
+    pure: pair.pure * (1 + 8 * ULP),
+    extraDelta: pair.extraDelta,
+  };
+}
+
+/**
+ * k-ary randomised response, a = 1 − p + p/k for the true answer and b = p/k for each other one. A record that
+ * contributes nothing (zero-out-one) answers uniformly; otherwise two records with different true answers are compared.
+ */
+function randomizedResponse(p: number, k: number, neighboring: Neighboring): Pair {
+  const other = p / k;
+  const own = 1 - p + other;
+  if (neighboring === "zero-out-one")
+    return p === 0
+      ? finitePair([1, 0], [1 / k, 1 - 1 / k])
+      : pairFromLosses([1 / k, 1 - 1 / k], [Math.log1p((k - 1) * (1 - p)), Math.log(p)]);
+  if (p === 0) return finitePair([1, 0], [0, 1]);
+  const loss = Math.log1p((k * (1 - p)) / p);
+  return pairFromLosses([other, own, Math.max(0, 1 - own - other)], [loss, -loss, 0]);
+}
+
+/** Losses of noise ∝ e^{−a|x|} under an integer shift D: a·clamp(2x − D, ±D), one value for each of D + 1 groups. */
+function discreteLaplacePair(a: number, shift: number): Pair {
+  const end = Math.exp(-a * shift);
+  const masses = [end / (1 + Math.exp(-a)), 1 / (1 + Math.exp(-a))];
+  const losses = [a * shift, -a * shift];
+  const centre = Math.tanh(a / 2);
+  for (let x = 1; x < shift; x++) {
+    masses.push(centre * Math.exp(-a * x));
+    losses.push(a * (2 * x - shift));
+  }
+  return pairFromLosses(masses, losses);
+}
+
+/** Past this shift the two-point pair of the same pure ε stands in. */
+const MOST_GROUPS = 2000;
+
+function discreteLaplace(a: number, shift: number): Moments {
+  if (shift === 0) return NOTHING;
+  if (!(a * shift < Infinity)) return EVERYTHING;
+  if (shift > MOST_GROUPS) return epsilonDelta(a * shift * (1 + 2 * ULP), 0);
+  const { remove, pure } = discreteLaplacePair(a, shift);
+  return { remove: (l) => ratioMoment(remove, l), pure: pure * (1 + 4 * ULP), extraDelta: 0 };
+}
+
+function mixture(
+  deviation: number,
+  shifts: readonly number[],
+  probabilities: readonly number[],
+  neighboring: Neighboring,
+): Moments {
+  // Equal shifts merge, those of probability 0 go, the rest is scaled to sum to 1 and to a largest shift of 1.
+  const sum = probabilities.reduce((partial, p) => partial + p, 0);
+  const merged = new Map<number, number>();
+  shifts.forEach((s, i) => {
+    if (probabilities[i]! > 0) merged.set(s, (merged.get(s) ?? 0) + probabilities[i]! / sum);
+  });
+  const most = Math.max(...merged.keys());
+  if (most === 0 || deviation === Infinity) return NOTHING;
+  if (deviation === 0 || most === Infinity) return EVERYTHING;
+  if (merged.size === 1) return gaussian(((neighboring === "replace-one" ? 2 : 1) * most) / deviation);
+  merged.delete(0);
+  const scaled: GaussianMixture = {
+    deviation: deviation / most,
+    shifts: [...merged.keys()].map((s) => s / most),
+    probabilities: [...merged.values()],
+  };
+  const remove: Moment = (lambda) => mixtureMoment(scaled, 0, lambda);
+  const add: Moment = (lambda) => mixtureMoment(scaled, 1, lambda);
+  if (neighboring === "replace-one")
+    return { remove: throughCentre(remove, add), pure: Infinity, extraDelta: 0 };
+  return { remove, add, pure: Infinity, extraDelta: 0 };
+}
+
+/**
+ * Two mixtures P, P′ on the same centre Q: by Hölder with exponents (2α−1)/α and (2α−1)/λ,
+ * log E_{P′}[(P/P′)^α] ≤ (α·K_remove(2λ) + λ·K_add(2λ+1))/(2α−1), which for Gaussians loses nothing.
+ */
+function throughCentre(remove: Moment, add: Moment): Moment {
+  return (lambda) => {
+    const alpha = 1 + lambda;
+    return ((alpha * remove(2 * lambda) + lambda * add(2 * lambda + 1)) / (alpha + lambda)) * (1 + 8 * ULP);
+  };
+}
+
+function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): Moments {
+  const rate = event.samplingRate;
+  const inner = flatten(event.event);
+  if (rate === 0 || inner.length === 0) return NOTHING;
+  if (rate === 1) return momentsOf(event.event, neighboring);
+  const replace = neighboring === "replace-one";
+  // Joint convexity of E[(P/Q)^α] in the pair: (1−q)A + qB against (1−q)A + qB′ has at most (1−q) + q·E, any relation.
+  const whole = momentsOf(event.event, neighboring);
+  const convex: Moments = {
+    remove: (lambda) => logMix(rate, worse(whole)(lambda)),
+    // Under replace-one only the convexity argument is at hand, and it gives pure ε no gain.
+    pure: replace ? whole.pure : logMix(rate, whole.pure),
+    extraDelta: rate * whole.extraDelta * (1 + 2 * ULP),
+  };
+  const centred = (symmetric: Moment, pure: number): Moments => {
+    const remove = replace ? throughCentre(symmetric, symmetric) : symmetric;
+    return {
+      remove: (l) => Math.min(remove(l), convex.remove(l)),
+      pure: replace ? convex.pure : pure,
+      extraDelta: 0,
+    };
+  };
+  // Gaussians run on the same sample are one Gaussian of the summed squared shift.
+  if (inner.every((part) => part.event.kind === "gaussian")) {
+    let squared = 0;
+    for (const part of inner)
+      if (part.event.kind === "gaussian") squared += part.count / part.event.noiseMultiplier ** 2;
+    if (squared === 0) return NOTHING;
+    if (!(squared < Infinity)) return { ...NOTHING, remove: () => Infinity, pure: Infinity };
+    // A hair less noise covers the rounding of the sum; a single Gaussian keeps its exact σ.
+    const lone = inner.length === 1 && inner[0]!.count === 1 && inner[0]!.event;
+    const deviation =
+      lone && lone.kind === "gaussian"
+        ? lone.noiseMultiplier
+        : (1 - (inner.length + 4) * ULP) / Math.sqrt(squared);
+    const pair = { deviation, shifts: [1], probabilities: [rate] };
+    // Removing is the worse direction [Mironov2019, Theorem 5].
+    return centred((lambda) => mixtureMoment(pair, 0, lambda), Infinity);
+  }
+  const only = inner.length === 1 && inner[0]!.count === 1 ? inner[0]!.event : undefined;
+  if (only?.kind === "gaussian-mixture")
+    return mixture(
+      only.standardDeviation,
+      [0, ...only.sensitivities],
+      [1 - rate, ...only.probabilities.map((p) => p * rate)],
+      neighboring,
+    );
+  // Laplace and discrete Gaussian: symmetric pairs (removing is the worse direction), moments at integer orders.
+  if (only?.kind === "laplace" || only?.kind === "discrete-gaussian") {
+    const base = replace ? momentsOf(only, "add-or-remove-one") : whole;
+    return centred(poissonSampledMoment(rate, base.remove), logMix(rate, base.pure));
+  }
+  if (!replace) {
+    let pair: Pair | undefined;
+    if (only?.kind === "discrete-laplace" && only.sensitivity > 0 && only.sensitivity <= MOST_GROUPS)
+      pair = discreteLaplacePair(only.parameter, only.sensitivity);
+    else if (only?.kind === "randomized-response")
+      pair = randomizedResponse(only.noiseProbability, only.buckets, neighboring);
+    else if (only?.kind === "pmf-pair") pair = finitePair(only.upper, only.lower);
+    else if (whole.pure < Infinity && whole.extraDelta === 0)
+      pair = { ...pureRatioPair(whole.pure), extraDelta: 0, pure: whole.pure };
+    const sampled = pair && Number.isFinite(pair.pure) && sampledPair(pair, rate);
+    if (sampled) return fromPair(sampled);
+  }
+  if (whole.extraDelta > 0) {
+    if (only?.kind === "epsilon-delta")
+      return epsilonDelta(replace ? only.epsilon : logMix(rate, only.epsilon), convex.extraDelta);
+    throw new UnsupportedEventError(
+      NAME,
+      "poisson-sampled",
+      "a composition with an additive delta has no bound here under sampling",
+      "pld",
+    );
+  }
+  return convex;
+}
+
+function pureRatioPair(epsilon: number): { remove: Ratio; add: Ratio } {
+  const ratio = pureRatio(epsilon);
+  return { remove: ratio, add: ratio };
+}
+
+/** log(1 + q(eˣ − 1)) for x ≥ 0, from above. */
+function logMix(rate: number, x: number): number {
+  const value = x < 30 ? Math.log1p(rate * Math.expm1(x)) : x + Math.log(rate + (1 - rate) * Math.exp(-x));
+  return value * (1 + 8 * ULP) + (x < 30 ? 0 : 4 * ULP * x);
+}
+
+function sampledWithoutReplacement(
+  sample: number,
+  source: number,
+  inner: PrivacyEvent,
+  neighboring: Neighboring,
+): Moments {
+  if (neighboring === "add-or-remove-one")
+    throw new UnsupportedEventError(
+      NAME,
+      "sampled-without-replacement",
+      "a fixed-size sample has no fixed rate when a record is added",
+      'neighboring: "replace-one"',
+    );
+  if (sample === 0) return NOTHING;
+  // Zero-out is a replacement, by a record that contributes nothing.
+  const whole = momentsOf(inner, "replace-one");
+  if (sample === source) return whole;
+  const rate = (sample / source) * (1 + ULP);
+  if (whole.extraDelta > 0)
+    throw new UnsupportedEventError(NAME, "sampled-without-replacement", "its event has an additive delta");
+  const parts = flatten(inner);
+  const only = parts.length === 1 && parts[0]!.count === 1 ? parts[0]!.event : undefined;
+  const central = only?.kind === "gaussian" ? gaussianCentralMoment(only.noiseMultiplier / 2) : undefined;
+  return {
+    remove: withoutReplacementMoment(rate, worse(whole), whole.pure, central),
+    // (1−γ)A + γB against (1−γ)A + γB′, all of whose parts are neighbours: the classical amplification [BalleBartheGaboardi2018].
+    pure: logMix(rate, whole.pure),
+    extraDelta: 0,
+  };
+}

@@ -1,0 +1,63 @@
+// The price of tuning: a random number of runs, of which the best is released [PapernotSteinke2022].
+import { minimize } from "../../math/minimize.js";
+import { UnsupportedEventError } from "../accountant.js";
+import type { RepetitionDistribution } from "../event.js";
+import { bestLogDelta } from "./convert.js";
+import type { Moment } from "./integerOrders.js";
+import type { Moments } from "./moments.js";
+
+const ULP = 2 ** -52;
+
+/**
+ * Truncated negative binomial (η > −1, γ): for every λ̂ ≥ 1 (order), [PapernotSteinke2022, Theorem 2]
+ *   ε′(α) = ε(α) + (1+η)(1 − 1/α̂)ε(α̂) + (1+η)·log(1/γ)/α̂ + log E[K]/(α−1).
+ * Poisson(μ) [PapernotSteinke2022, Theorem 6]:
+ *   ε′(α) = ε(α) + μ·δ̂ + log μ/(α−1), δ̂ = δ(log(1 + 1/(α−1))).
+ */
+export function repeatAndSelect(repetitions: RepetitionDistribution, base: Moments): Moments {
+  if (base.extraDelta > 0)
+    throw new UnsupportedEventError("rdp", "repeat-and-select", "its event has an additive delta");
+  const { remove, add } = base;
+  const moment: Moment = add ? (l) => Math.max(remove(l), add(l)) : remove;
+  if (repetitions.kind === "poisson") {
+    const { mean } = repetitions;
+    if (mean === 0) return { remove: () => 0, pure: 0, extraDelta: 0 };
+    return {
+      remove: (lambda) => {
+        const threshold = Math.log1p(1 / lambda) * (1 - 4 * ULP);
+        const delta = base.pure <= threshold ? 0 : Math.exp(bestLogDelta(moment, threshold).logDelta);
+        return outward(moment(lambda) + lambda * mean * delta + Math.log(mean), Math.abs(Math.log(mean)));
+      },
+      pure: base.pure === 0 ? 0 : Infinity,
+      extraDelta: 0,
+    };
+  }
+  const { eta, gamma } = repetitions;
+  const logInverse = -Math.log(gamma);
+  // (1 − 1/α̂)ε(α̂) + log(1/γ)/α̂ = (K(t) + log(1/γ))/(1 + t), t = α̂ − 1: a convex function over a linear one,
+  // so it falls, then rises; its limits are log(1/γ) at t = 0 and the pure ε at t = ∞.
+  const best = minimize((s) => (moment(Math.exp(s)) + logInverse) / (1 + Math.exp(s)), 0, -20, 20, 0.5, 1e-6);
+  const overhead = (1 + eta) * Math.min(best.value, logInverse, base.pure) * (1 + 16 * ULP);
+  const logMean = Math.max(0, Math.log(expectedRepetitions(eta, gamma)));
+  return {
+    remove: (lambda) => outward(moment(lambda) + lambda * overhead + logMean, logMean),
+    pure: (2 + eta) * base.pure * (1 + 4 * ULP),
+    extraDelta: 0,
+  };
+}
+
+/**
+ * E[K] of the truncated negative binomial: η(1−γ)/(γ(1−γ^η)), (1/γ−1)/log(1/γ) at η = 0; at least 1.
+ * η > −1; γ in (0, 1).
+ */
+export function expectedRepetitions(eta: number, gamma: number): number {
+  const log = Math.log(gamma);
+  // −expm1(η log γ)/η → −log γ as η → 0, without cancellation.
+  const spread = Math.abs(eta * log) < 1e-300 ? -log : -Math.expm1(eta * log) / eta;
+  return ((1 - gamma) / (gamma * spread)) * (1 + 16 * ULP);
+}
+
+/** A moment is never negative; sums of a few rounded terms. */
+function outward(value: number, other: number): number {
+  return Math.max(0, value + 16 * ULP * (Math.abs(value) + other));
+}

@@ -1,0 +1,45 @@
+// Several accountants asked about one event: each bound is proven by itself, so the best of each side is too.
+import { type Accountant, type Interval, UnsupportedEventError } from "./accountant.js";
+import type { PrivacyEvent } from "./event.js";
+import type { Neighboring } from "./guarantee.js";
+import { ACCOUNTANT_NAMES, accountant } from "./registry.js";
+
+/** Every accountant by name, for one neighbouring relation. */
+export function everyAccountant(neighboring: Neighboring): Accountant[] {
+  return ACCOUNTANT_NAMES.map((name) => accountant(name, { neighboring }));
+}
+
+/** Bounds on ε (nats) and which accountant proved the upper one; none if none takes the event. */
+export interface TightestBound extends Interval {
+  readonly accountant?: string;
+}
+
+/**
+ * The smallest upper and the largest lower bound on ε at δ in [0, 1] that the accountants prove; those that cannot take
+ * the event prove nothing. upper is Infinity if none does. All accountants must be for one neighbouring relation.
+ */
+export function tightestEpsilon(
+  accountants: readonly Accountant[],
+  event: PrivacyEvent,
+  delta: number,
+): TightestBound {
+  let best: TightestBound = { lower: 0, upper: Infinity };
+  for (const asked of accountants) {
+    if (asked.neighboring !== accountants[0]!.neighboring)
+      throw new RangeError(
+        `accountants must be for one neighbouring relation, got ${asked.neighboring} and ${accountants[0]!.neighboring}`,
+      );
+    try {
+      const { lower, upper } = asked.account(event).epsilonIntervalAt(delta);
+      best = {
+        ...(best.accountant !== undefined && { accountant: best.accountant }),
+        ...(upper < best.upper && { accountant: asked.name }),
+        lower: Math.max(best.lower, lower),
+        upper: Math.min(best.upper, upper),
+      };
+    } catch (error) {
+      if (!(error instanceof UnsupportedEventError)) throw error;
+    }
+  }
+  return best;
+}

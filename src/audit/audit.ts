@@ -1,0 +1,150 @@
+// The audit: recomputes ε from what a run's ledger shows and compares it, and each step, with the plan.
+import {
+  type Accountant,
+  everyAccountant,
+  type LedgerEntry,
+  type LedgerReading,
+  MOST_PROBLEMS,
+  readingEvent,
+  readLedger,
+  readLedgerEntries,
+} from "../accounting/index.js";
+import { type Claim, readClaim, sameJson } from "./claim.js";
+import { type Find, finder, recompute, smallestEpsilon } from "./recompute.js";
+import { type AuditReport, ENGINE_TOLERANCE, type Finding, type Recomputed, type Verdict } from "./report.js";
+
+export interface AuditOptions {
+  /**
+   * Asked one by one; those for another neighbouring relation than the claim's are left out, with a finding.
+   * Default: every accountant by name, for the claim's relation.
+   */
+  readonly accountants?: readonly Accountant[];
+  /** Of the data that the run is said to have used, under the salt kept with them; compared if given. */
+  readonly datasetFingerprint?: string;
+  /** SHA-256 of a text's UTF-8 bytes in hexadecimal; default: the portable one. Node's own is about five times faster. */
+  readonly hash?: (line: string) => string;
+}
+
+/**
+ * Audits a run. plan: the plan file's object, or undefined to take the one in the ledger;
+ * ledger: the ledger file's text (UTF-8, decoded), or its entries (then there is no hash chain to check).
+ *
+ * Guarantee: "holds" only if the ledger is sound as far as it can show by itself, every use of the data that it shows
+ * or may have lost is counted, and a proven upper bound on ε at the claimed δ is at most the claimed ε.
+ * Edges: a partial run is audited for ε so far; a torn last line counts as a step; never throws on bad input.
+ */
+export function audit(
+  plan: unknown,
+  ledger: string | Iterable<LedgerEntry>,
+  options: AuditOptions = {},
+): AuditReport {
+  const reading = typeof ledger === "string" ? readLedger(ledger, options.hash) : readLedgerEntries(ledger);
+  const findings: Finding[] = [];
+  const find = finder(findings);
+  for (const { code, expected, found, line } of reading.problems) find(code, expected, found, line);
+  if (reading.problemCount > MOST_PROBLEMS)
+    find(
+      "more-findings",
+      `${MOST_PROBLEMS} findings in the ledger's lines at most`,
+      `${reading.problemCount}`,
+    );
+
+  const claim = claimOf(plan, reading, find);
+  if (claim) compare(claim, reading, find);
+  compareRun(plan, reading, options, find);
+
+  const event = readingEvent(reading, claim);
+  const recomputed = claim
+    ? recompute(
+        event,
+        claim.achieved,
+        options.accountants ?? everyAccountant(claim.achieved.neighboring),
+        find,
+      )
+    : [];
+  return {
+    verdict: judge(claim, recomputed, findings, find),
+    claimed: claim?.achieved ?? null,
+    recomputed,
+    findings,
+    stepsDone: reading.stepsDone,
+    stepsPlanned: claim?.steps ?? null,
+    stepPlanned: claim ? { samplingRate: claim.samplingRate, noiseMultiplier: claim.noiseMultiplier } : null,
+    finished: reading.end !== undefined,
+    run: reading.run
+      ? { software: reading.run.software, startedAt: reading.run.startedAt, dataset: reading.run.dataset }
+      : null,
+    event,
+  };
+}
+
+function claimOf(plan: unknown, reading: LedgerReading, find: Find): Claim | undefined {
+  const source = plan ?? reading.run?.plan;
+  if (source === undefined) return undefined;
+  try {
+    return readClaim(source);
+  } catch (error) {
+    find("unreadable-plan", "a plan of version 1", (error as Error).message);
+    return undefined;
+  }
+}
+
+/** Step by step: counts, rates, noise. */
+function compare(claim: Claim, reading: LedgerReading, find: Find): void {
+  if (reading.stepsDone > claim.steps)
+    find("more-steps", `${claim.steps} steps at most`, `${reading.stepsDone} steps`);
+  for (const { samplingRate, noiseMultiplier, count, line } of reading.steps.slice(0, MOST_PROBLEMS)) {
+    const steps = count === 1 ? "" : ` in ${count} steps`;
+    if (samplingRate !== claim.samplingRate)
+      find("other-rate", `sampling rate ${claim.samplingRate}`, `${samplingRate}${steps}`, line);
+    if (noiseMultiplier !== claim.noiseMultiplier)
+      find(
+        noiseMultiplier < claim.noiseMultiplier ? "less-noise" : "more-noise",
+        `noise multiplier ${claim.noiseMultiplier}`,
+        `${noiseMultiplier}${steps}`,
+        line,
+      );
+  }
+  for (const event of reading.otherEvents.slice(0, MOST_PROBLEMS))
+    find("other-event", "steps of the plan only", `an event of kind ${event.kind}`);
+}
+
+/** What the run line says beside the plan. */
+function compareRun(plan: unknown, reading: LedgerReading, options: AuditOptions, find: Find): void {
+  const { run } = reading;
+  if (!run) return;
+  if (plan !== undefined && !sameJson(plan, run.plan))
+    find("other-plan", "the plan given and the plan in the ledger to be equal", "different plans", 1);
+  if (options.datasetFingerprint !== undefined && options.datasetFingerprint !== run.dataset.fingerprint)
+    find("other-dataset", options.datasetFingerprint, run.dataset.fingerprint, 1);
+  if (run.privateMetrics)
+    find(
+      "private-metrics",
+      "no metrics of private data",
+      "metrics of private data were printed or stored",
+      1,
+    );
+  if (!reading.end)
+    find(
+      "unfinished",
+      "an end line",
+      `${reading.stepsDone} steps and no end line: epsilon is that of the run so far`,
+    );
+}
+
+function judge(
+  claim: Claim | undefined,
+  recomputed: readonly Recomputed[],
+  findings: readonly Finding[],
+  find: Find,
+): Verdict {
+  if (!claim) return "unreadable";
+  const { epsilon } = claim.achieved;
+  const best = smallestEpsilon(recomputed);
+  const proven = best <= epsilon * (1 + ENGINE_TOLERANCE);
+  if (!proven && recomputed.length > 0) {
+    find("epsilon-exceeded", `epsilon at most ${epsilon}`, `epsilon ${best}`);
+    return "exceeded";
+  }
+  return proven && !findings.some((finding) => finding.severity === "error") ? "holds" : "unreadable";
+}

@@ -1,0 +1,61 @@
+// What a plan claims: read from an object of unknown origin, strictly.
+import { type Guarantee, NEIGHBORINGS } from "../accounting/index.js";
+
+/** The part of a plan that an audit compares with. */
+export interface Claim {
+  readonly samplingRate: number;
+  readonly noiseMultiplier: number;
+  readonly steps: number;
+  readonly achieved: Guarantee;
+}
+
+/** Throws TypeError or RangeError, naming the field, the value and what is allowed, unless plan is one of version 1. */
+export function readClaim(plan: unknown): Claim {
+  if (typeof plan !== "object" || plan === null)
+    throw new TypeError(`plan must be an object, got ${String(plan)}`);
+  const { kind, version, samplingRate, noiseMultiplier, steps, achieved } = plan as Record<string, unknown>;
+  if (!(kind === "dpsgd-plan")) throw new TypeError(`plan kind must be dpsgd-plan, got ${String(kind)}`);
+  if (!(version === 1)) throw new RangeError(`plan version must be 1, got ${String(version)}`);
+  if (typeof achieved !== "object" || achieved === null)
+    throw new TypeError("plan achieved must be an object");
+  const { epsilon, epsilonLowerBound, delta, neighboring, accountant } = achieved as Record<string, unknown>;
+  if (!NEIGHBORINGS.includes(neighboring as Guarantee["neighboring"]))
+    throw new TypeError(
+      `plan neighboring must be one of ${NEIGHBORINGS.join(", ")}, got ${String(neighboring)}`,
+    );
+  if (typeof accountant !== "string")
+    throw new TypeError(`plan accountant must be a name, got ${String(accountant)}`);
+  const count = number("steps", steps, 0, Number.MAX_SAFE_INTEGER);
+  if (!Number.isInteger(count)) throw new RangeError(`plan steps must be a whole number, got ${count}`);
+  return {
+    samplingRate: number("samplingRate", samplingRate, 0, 1),
+    noiseMultiplier: number("noiseMultiplier", noiseMultiplier, 0, Number.MAX_VALUE),
+    steps: count,
+    achieved: {
+      epsilon: number("achieved.epsilon", epsilon, 0, Number.MAX_VALUE),
+      epsilonLowerBound: number("achieved.epsilonLowerBound", epsilonLowerBound, 0, Number.MAX_VALUE),
+      delta: number("achieved.delta", delta, 0, 1),
+      neighboring: neighboring as Guarantee["neighboring"],
+      accountant,
+    },
+  };
+}
+
+/** Equal as JSON, whatever the order of keys. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  return canonical(a) === canonical(b);
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) =>
+    typeof each === "object" && each !== null && !Array.isArray(each)
+      ? Object.fromEntries(Object.entries(each).sort(([x], [y]) => (x < y ? -1 : 1)))
+      : each,
+  );
+}
+
+function number(name: string, value: unknown, least: number, most: number): number {
+  if (!(typeof value === "number" && value >= least && value <= most))
+    throw new RangeError(`plan ${name} must be a number in [${least}, ${most}], got ${String(value)}`);
+  return value;
+}

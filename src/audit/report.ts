@@ -1,0 +1,113 @@
+// What an audit says: plain JSON, verdict first.
+import type {
+  Certificate,
+  Guarantee,
+  LedgerProblemCode,
+  LedgerRun,
+  PrivacyEvent,
+} from "../accounting/index.js";
+
+/**
+ * - holds: the ledger is sound, and some accountant proves the claimed ε for what it shows.
+ * - exceeded: no accountant proves the claimed ε for what it shows.
+ * - unreadable: the ledger or plan cannot be relied on: not in the format, edited, incomplete, or of another plan.
+ */
+export type Verdict = "holds" | "exceeded" | "unreadable";
+
+export type FindingCode =
+  | LedgerProblemCode
+  | "unreadable-plan"
+  | "other-plan"
+  | "other-dataset"
+  | "more-steps"
+  | "less-noise"
+  | "more-noise"
+  | "other-rate"
+  | "other-event"
+  | "private-metrics"
+  | "unfinished"
+  | "not-accounted"
+  | "epsilon-exceeded"
+  | "contradicting-bounds"
+  | "more-findings";
+
+/**
+ * error: the verdict cannot be "holds". warning: the run departed from its plan, or released something outside the
+ * guarantee; the recomputed ε has what it costs. note: for information.
+ */
+export type Severity = "error" | "warning" | "note";
+
+export interface Finding {
+  readonly code: FindingCode;
+  readonly severity: Severity;
+  readonly expected: string;
+  readonly found: string;
+  /** Line of the ledger, from 1, where one is to blame. */
+  readonly line?: number;
+}
+
+/** ε at the claimed δ for what the ledger shows, by one accountant; epsilon is an upper bound, null stands for ∞. */
+export interface Recomputed {
+  readonly accountant: string;
+  readonly epsilon: number | null;
+  readonly epsilonLowerBound: number;
+  readonly delta: number;
+  readonly neighboring: Guarantee["neighboring"];
+}
+
+export interface AuditReport {
+  readonly verdict: Verdict;
+  /** What the plan claims; null if no plan could be read. */
+  readonly claimed: Guarantee | null;
+  readonly recomputed: readonly Recomputed[];
+  readonly findings: readonly Finding[];
+  /** Steps that were taken or may have been. */
+  readonly stepsDone: number;
+  readonly stepsPlanned: number | null;
+  /** What the plan says of each step; null if no plan could be read. */
+  readonly stepPlanned: { readonly samplingRate: number; readonly noiseMultiplier: number } | null;
+  /** True if the ledger has its end line; else ε is that of the run so far. */
+  readonly finished: boolean;
+  /** What the ledger's first line says of the run; null if it could not be read. */
+  readonly run: Pick<LedgerRun, "software" | "startedAt" | "dataset"> | null;
+  /** What the accountants were asked about. */
+  readonly event: PrivacyEvent;
+  /** From `certifyReport`. */
+  readonly certificate?: Certified;
+}
+
+/** A bound on ε at the claimed δ in arithmetic that rounds upward; epsilon null stands for ∞. */
+export type Certified = Omit<Certificate, "epsilon"> & { readonly epsilon: number | null };
+
+/** How much each finding weighs; docs/ledger.md has an example of each. */
+export const SEVERITY: { readonly [code in FindingCode]: Severity } = {
+  "missing-run-line": "error",
+  "malformed-line": "error",
+  "broken-chain": "error",
+  "missing-step": "error",
+  "repeated-step": "error",
+  "reordered-step": "error",
+  "misplaced-line": "error",
+  "wrong-count": "error",
+  "torn-last-line": "warning",
+  "unreadable-plan": "error",
+  "other-plan": "error",
+  "other-dataset": "error",
+  "more-steps": "warning",
+  "less-noise": "warning",
+  "more-noise": "note",
+  "other-rate": "warning",
+  "other-event": "warning",
+  "private-metrics": "warning",
+  unfinished: "note",
+  "not-accounted": "note",
+  "epsilon-exceeded": "error",
+  "contradicting-bounds": "error",
+  "more-findings": "error",
+};
+
+/**
+ * Two engines may differ in the last digits of exp and log, and the accountants' sums carry that on: an ε recomputed
+ * elsewhere may exceed the very same one by that much. Nobody quotes an ε to nine digits.
+ */
+export const ENGINE_TOLERANCE = 1e-9;

@@ -1,0 +1,182 @@
+// A WebAssembly encoder, just large enough for this folder's kernels: functions, loops, 128-bit SIMD, an imported memory.
+// Binary format: WebAssembly Core Specification 2.0, §5. Instructions are byte lists; `cat` joins them.
+
+/** Encoded instructions. */
+export type Code = readonly number[];
+/** A local variable of the function being built. */
+export interface Local {
+  readonly get: Code;
+  set(value: Code): Code;
+  /** this += value (i32 only). */
+  add(value: Code): Code;
+}
+
+export type ValueType = "i32" | "f32" | "f64" | "v128";
+const TYPE_BYTE = { i32: 0x7f, f32: 0x7d, f64: 0x7c, v128: 0x7b } as const;
+
+/** Unsigned LEB128. */
+function unsigned(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  do {
+    const low = rest & 0x7f;
+    rest >>>= 7;
+    bytes.push(rest ? low | 0x80 : low);
+  } while (rest);
+  return bytes;
+}
+
+/** Signed LEB128 of a 32-bit number. */
+function signed(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value | 0;
+  for (;;) {
+    const low = rest & 0x7f;
+    rest >>= 7;
+    if ((rest === 0 && !(low & 0x40)) || (rest === -1 && low & 0x40)) {
+      bytes.push(low);
+      return bytes;
+    }
+    bytes.push(low | 0x80);
+  }
+}
+
+export const cat = (...parts: readonly Code[]): Code => parts.flat();
+const simd = (opcode: number): Code => [0xfd, ...unsigned(opcode)];
+
+/** i32 constant. */
+export const int = (value: number): Code => [0x41, ...signed(value)];
+/** The f32 constant `value` in all four lanes. */
+export const splat = (value: number): Code => {
+  const bytes = new Uint8Array(new Float32Array([value]).buffer);
+  return [...simd(12), ...bytes, ...bytes, ...bytes, ...bytes];
+};
+const two =
+  (op: Code) =>
+  (a: Code, b: Code): Code =>
+    cat(a, b, op);
+const one =
+  (op: Code) =>
+  (a: Code): Code =>
+    cat(a, op);
+
+export const i32 = { add: two([0x6a]), sub: two([0x6b]), mul: two([0x6c]), lessThan: two([0x48]) };
+export const f32 = {
+  /** f32 constant. */
+  constant: (value: number): Code => [0x43, ...new Uint8Array(new Float32Array([value]).buffer)],
+  add: two([0x92]),
+  mul: two([0x94]),
+  load: (address: Code, offset = 0): Code => cat(address, [0x2a, 2, ...unsigned(offset)]),
+  store: (address: Code, value: Code): Code => cat(address, value, [0x38, 2, 0]),
+};
+export const f64 = {
+  add: two([0xa0]),
+  mul: two([0xa2]),
+  promote: one([0xbb]),
+};
+export const v128 = {
+  load: (address: Code, offset = 0): Code => cat(address, simd(0), [0, ...unsigned(offset)]),
+  /** One f32 from memory in all four lanes. */
+  loadSplat: (address: Code, offset = 0): Code => cat(address, simd(9), [0, ...unsigned(offset)]),
+  store: (address: Code, value: Code, offset = 0): Code =>
+    cat(address, value, simd(11), [0, ...unsigned(offset)]),
+  and: two(simd(78)),
+  /** a and not b. */
+  andNot: two(simd(79)),
+  or: two(simd(80)),
+};
+export const f32x4 = {
+  add: two(simd(228)),
+  mul: two(simd(230)),
+  div: two(simd(231)),
+  min: two(simd(232)),
+  max: two(simd(233)),
+  equal: two(simd(65)),
+};
+export const f64x2 = {
+  add: two(simd(240)),
+  mul: two(simd(242)),
+  /** Lanes 0 and 1 of an f32x4 as f64x2. */
+  promoteLow: one(simd(95)),
+  lane: (a: Code, lane: 0 | 1): Code => cat(a, simd(33), [lane]),
+};
+/** Lanes 2 and 3 of an f32x4 moved to 0 and 1. */
+export const highHalf = (a: Code): Code =>
+  cat(a, a, simd(13), [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15]);
+
+/** while (condition) body. */
+export const whileLoop = (condition: Code, body: Code): Code =>
+  cat([0x02, 0x40, 0x03, 0x40], condition, [0x45, 0x0d, 1], body, [0x0c, 0, 0x0b, 0x0b]);
+
+/** One function under construction: i32 parameters first, then locals as they are asked for. */
+export class FunctionBuilder {
+  readonly parameters: readonly Local[];
+  private readonly locals: ValueType[] = [];
+  body: Code = [];
+
+  constructor(
+    readonly name: string,
+    readonly parameterCount: number,
+    readonly result?: ValueType,
+  ) {
+    this.parameters = Array.from({ length: parameterCount }, (_, index) => variable(index));
+  }
+
+  local(type: ValueType = "i32"): Local {
+    this.locals.push(type);
+    return variable(this.parameterCount + this.locals.length - 1);
+  }
+
+  /** `count` i32 locals. */
+  integers(count: number): Local[] {
+    return Array.from({ length: count }, () => this.local());
+  }
+
+  /** for (counter = from; counter < to; counter += step) body. */
+  loop(counter: Local, from: Code, to: Code, step: number, body: Code): Code {
+    return cat(
+      counter.set(from),
+      whileLoop(i32.lessThan(counter.get, to), cat(body, counter.add(int(step)))),
+    );
+  }
+
+  encode(): number[] {
+    const locals = [...unsigned(this.locals.length), ...this.locals.flatMap((type) => [1, TYPE_BYTE[type]])];
+    return sized([...locals, ...this.body, 0x0b]);
+  }
+}
+
+function variable(index: number): Local {
+  const number = unsigned(index);
+  const get: Code = [0x20, ...number];
+  return {
+    get,
+    set: (value) => cat(value, [0x21, ...number]),
+    add: (value) => cat(get, value, [0x6a, 0x21, ...number]),
+  };
+}
+
+const sized = (bytes: readonly number[]): number[] => [...unsigned(bytes.length), ...bytes];
+const text = (value: string): number[] => sized([...Buffer.from(value, "utf8")]);
+const list = (items: readonly (readonly number[])[]): number[] => [
+  ...unsigned(items.length),
+  ...items.flat(),
+];
+const section = (id: number, content: readonly number[]): number[] => [id, ...sized(content)];
+
+/** The module that holds `functions`, exports each by name, and imports its memory as env.memory. */
+export function encodeModule(functions: readonly FunctionBuilder[]): Uint8Array<ArrayBuffer> {
+  const types = functions.map((f) => [
+    0x60,
+    ...list(Array.from({ length: f.parameterCount }, () => [TYPE_BYTE.i32])),
+    ...list(f.result ? [[TYPE_BYTE[f.result]]] : []),
+  ]);
+  return new Uint8Array([
+    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...section(1, list(types)),
+    ...section(2, list([[...text("env"), ...text("memory"), 0x02, 0x00, 0x00]])),
+    ...section(3, list(functions.map((_, index) => unsigned(index)))),
+    ...section(7, list(functions.map((f, index) => [...text(f.name), 0x00, ...unsigned(index)]))),
+    ...section(10, list(functions.map((f) => f.encode()))),
+  ]);
+}

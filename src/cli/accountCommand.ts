@@ -1,0 +1,132 @@
+// dpsgd account: what a run of DP-SGD spends, ε at δ or δ at ε.
+import { ACCOUNTANT_NAMES, accountant, certify, dpSgdEvent, NEIGHBORINGS } from "../accounting/index.js";
+import { roundedUp } from "../planner/index.js";
+import type { VerbHelp } from "./help.js";
+import {
+  atLeastZero,
+  type Option,
+  probability,
+  readArguments,
+  readChoice,
+  readNumbers,
+  UsageError,
+  whole,
+} from "./options.js";
+import { printJson, printRows, say, shownInterval } from "./print.js";
+
+const OPTIONS: readonly Option[] = [
+  { name: "examples", value: "N", help: "training examples", range: whole(1) },
+  {
+    name: "batch-size",
+    value: "B",
+    help: "expected batch: each example enters with probability q = B/N",
+    range: { allowed: "in [0, N]", accepts: (value) => value >= 0 },
+  },
+  {
+    name: "sampling-rate",
+    value: "q",
+    help: "instead of --examples and --batch-size",
+    range: probability,
+  },
+  {
+    name: "noise-multiplier",
+    value: "σ",
+    help: "standard deviation of the noise on the clipped sum / clip norm",
+    range: atLeastZero,
+  },
+  { name: "steps", value: "T", help: "noisy updates", range: whole(0, 1e15, Math.ceil) },
+  { name: "delta", value: "δ", help: "answers with ε (nats) at this δ", range: probability },
+  { name: "epsilon", value: "ε", help: "answers with δ at this ε (nats)", range: atLeastZero },
+  {
+    name: "accountant",
+    value: "NAME",
+    help: "pld (exact, by numerical integration) or rdp (Rényi, looser)",
+    otherwise: "pld",
+  },
+  { name: "neighboring", value: "NAME", help: NEIGHBORINGS.join(", "), otherwise: NEIGHBORINGS[0]! },
+  {
+    name: "certify",
+    help: "also the RDP bound in decimal arithmetic, every rounding upward (needs --delta in (0, 1))",
+  },
+];
+
+export const ACCOUNT_HELP: VerbHelp = {
+  usage: "dpsgd account",
+  summary: "the privacy that a DP-SGD run spends",
+  options: OPTIONS,
+  notes: [
+    'Numbers may be expressions over N, B, T, q, sigma, epsilon, delta. A fraction of a step counts as a step: --steps "60*N/B" is rounded up.',
+    "Exit status: 0 answered, 1 not provable by this accountant, 2 wrong usage.",
+  ],
+  examples: [
+    "dpsgd account --examples 50000 --batch-size 4096 --noise-multiplier 3 --steps 2500 --delta 1e-5",
+  ],
+};
+
+export async function accountCommand(args: readonly string[]): Promise<number> {
+  const { values } = readArguments(args, { options: OPTIONS, positionals: 0 });
+  const numbers = await readNumbers(values, OPTIONS);
+  const noiseMultiplier = numbers["noise-multiplier"];
+  if (noiseMultiplier === undefined) throw new UsageError("--noise-multiplier is missing: >= 0 and finite");
+  if (numbers.steps === undefined) throw new UsageError("--steps is missing: a whole number >= 0");
+  if ((numbers.delta === undefined) === (numbers.epsilon === undefined))
+    throw new UsageError(
+      "either --delta (answers with epsilon) or --epsilon (answers with delta) must be given, not both",
+    );
+  const event = dpSgdEvent({
+    samplingRate: samplingRateOf(numbers),
+    noiseMultiplier,
+    steps: numbers.steps,
+  });
+  const name = readChoice(values, "accountant", ACCOUNTANT_NAMES, "pld");
+  const neighboring = readChoice(values, "neighboring", NEIGHBORINGS, "add-or-remove-one");
+  const curve = accountant(name, { neighboring }).account(event);
+  const delta = numbers.delta ?? curve.deltaAt(numbers.epsilon!);
+  const bounds = curve.epsilonIntervalAt(delta);
+  const certified = values.certify === true;
+  if (certified && !(delta > 0 && delta < 1 && numbers.delta !== undefined))
+    throw new UsageError(`--certify needs --delta in (0, 1), got ${numbers.delta ?? "none"}`);
+  if (certified && neighboring !== "add-or-remove-one")
+    throw new UsageError(`--certify needs --neighboring add-or-remove-one, got ${neighboring}`);
+  const certificate = certified ? await certify(event, { delta }) : undefined;
+  const answer = {
+    epsilon: numbers.epsilon ?? bounds.upper,
+    delta,
+    epsilonLowerBound: numbers.epsilon === undefined ? bounds.lower : Math.min(bounds.lower, numbers.epsilon),
+    accountant: name,
+    neighboring,
+    ...(certificate && { certificate }),
+  };
+  if (values.json) printJson(answer);
+  else {
+    say("spent");
+    printRows([
+      ["epsilon", numbers.epsilon === undefined ? shownInterval(bounds) : String(answer.epsilon)],
+      ["delta", roundedUp(delta, 6)],
+      ["proved by", `${name}, ${neighboring}`],
+      ...(certificate
+        ? [
+            [
+              "certified",
+              `epsilon ${roundedUp(certificate.epsilon, 12)} by RDP at order ${certificate.order}, ${certificate.digits} digits, rounded up`,
+            ] as const,
+          ]
+        : []),
+    ]);
+  }
+  return 0;
+}
+
+function samplingRateOf(numbers: Record<string, number>): number {
+  const { examples, "batch-size": batchSize, "sampling-rate": rate } = numbers;
+  if (rate !== undefined) {
+    if (examples !== undefined || batchSize !== undefined)
+      throw new UsageError("--sampling-rate must not be given beside --examples or --batch-size");
+    return rate;
+  }
+  if (examples === undefined || batchSize === undefined)
+    throw new UsageError("--examples and --batch-size, or --sampling-rate, must be given");
+  if (!(batchSize <= examples))
+    throw new UsageError(`--batch-size must be in [0, examples ${examples}], got ${batchSize}`);
+  return batchSize / examples;
+}

@@ -1,0 +1,119 @@
+// Audits run folders: one by one, and together where there are several.
+import { realpathSync } from "node:fs";
+import {
+  type AuditReport,
+  audit,
+  certifyReport,
+  type JointAudit,
+  jointAudit,
+  type Remaining,
+  remaining,
+} from "../audit/index.js";
+import {
+  datasetFingerprint,
+  hashLineNode,
+  RunFolderError,
+  readFingerprintSalt,
+  readRunFolder,
+} from "../trainer/index.js";
+import { openData } from "./openData.js";
+import { UsageError } from "./options.js";
+import { printJson, say } from "./print.js";
+import { showFindings, showJoint, showReport } from "./showAudit.js";
+
+export interface AuditRunsOptions {
+  readonly remaining: boolean;
+  readonly certify: boolean;
+  readonly json: boolean;
+  /** As `openData` takes it. */
+  readonly data?: string;
+  readonly epsilon?: number;
+  readonly delta?: number;
+}
+
+/** Prints what the folders' runs spent; exit status 0 only if every verdict is "holds". */
+export async function auditRuns(folders: readonly string[], options: AuditRunsOptions): Promise<number> {
+  const several = folders.length > 1;
+  for (const name of ["epsilon", "delta"] as const)
+    if (!several && options[name] !== undefined)
+      throw new UsageError(`--${name} must be given with several runs only: one has its plan's`);
+  const train = options.data === undefined ? undefined : openData(options.data).train;
+  // All folders are read before any is audited: a slip in the last one costs no wait.
+  const stored = folders.map((folder) => {
+    const run = readStored(folder);
+    return train ? { ...run, datasetFingerprint: datasetFingerprint(train, saltOf(folder)) } : run;
+  });
+  checkDistinct(folders);
+  const reports: (AuditReport & { remaining?: Remaining | null })[] = [];
+  for (const { plan, ledgerText, ...rest } of stored) {
+    const plain = audit(plan, ledgerText, { hash: hashLineNode, ...rest });
+    const report = options.certify ? await certifyReport(plain) : plain;
+    reports.push(options.remaining ? { ...report, remaining: remaining(report) ?? null } : report);
+  }
+  if (!several) {
+    const report = reports[0]!;
+    if (options.json) printJson(report);
+    else showReport(report);
+    return report.verdict === "holds" ? 0 : 1;
+  }
+  const compared =
+    train && reports.every(({ findings }) => !findings.some(({ code }) => code === "other-dataset"));
+  const joint = await jointAudit(reports, { ...options, ...(compared && { sameDataset: true }) });
+  if (options.json)
+    printJson({
+      verdict: joint.verdict,
+      runs: reports.map((report, i) => ({ folder: folders[i], ...report })),
+      joint,
+    });
+  else showAll(folders, reports, joint);
+  return joint.verdict === "holds" ? 0 : 1;
+}
+
+function showAll(
+  folders: readonly string[],
+  reports: readonly (AuditReport & { remaining?: Remaining | null })[],
+  joint: JointAudit,
+): void {
+  reports.forEach((report, i) => {
+    showReport(report, folders[i]);
+    say("");
+  });
+  showJoint(joint, reports.length);
+  showFindings(joint.findings);
+}
+
+/** Audits a run folder with every accountant, for the relation that its plan claims. */
+export function auditFolder(folder: string): AuditReport {
+  const { plan, ledgerText } = readStored(folder);
+  return audit(plan, ledgerText, { hash: hashLineNode });
+}
+
+function readStored(folder: string): ReturnType<typeof readRunFolder> {
+  return asUsage(() => readRunFolder(folder));
+}
+
+function saltOf(folder: string): Uint8Array {
+  return asUsage(() => readFingerprintSalt(folder));
+}
+
+function asUsage<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RunFolderError)
+      throw new UsageError(`DIR must be a run folder of dpsgd train: ${error.message}`);
+    throw error;
+  }
+}
+
+/** A run given twice would be counted twice. */
+function checkDistinct(folders: readonly string[]): void {
+  const seen = new Map<string, string>();
+  for (const folder of folders) {
+    const real = realpathSync(folder);
+    const before = seen.get(real);
+    if (before !== undefined)
+      throw new UsageError(`DIR must be different folders, got ${before} and ${folder}, which are one`);
+    seen.set(real, folder);
+  }
+}

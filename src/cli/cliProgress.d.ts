@@ -1,0 +1,14 @@
+// What is used of the package cli-progress, which has no types of its own.
+declare module "cli-progress" {
+  export class SingleBar {
+    constructor(options: {
+      format: string;
+      barsize?: number;
+      stream?: NodeJS.WritableStream;
+      hideCursor?: boolean;
+    });
+    start(total: number, value: number, payload?: object): void;
+    update(value: number, payload?: object): void;
+    stop(): void;
+  }
+}

@@ -1,0 +1,277 @@
+// dpsgd plan: solves for what was left out and writes the plan that `dpsgd train` reads.
+import {
+  ACCOUNTANT_NAMES,
+  type AccountantName,
+  type AttackRisk,
+  accountant,
+  attackRisk,
+  NEIGHBORINGS,
+} from "../accounting/index.js";
+import {
+  type Plan,
+  type PlanRequest,
+  PRESETS,
+  type Preset,
+  type ProxyRun,
+  plainNumber,
+  plan,
+  planToJson,
+  preset,
+  presetRequest,
+  proxyOf,
+  roundedUp,
+} from "../planner/index.js";
+import { writeWholeFile } from "./files.js";
+import type { VerbHelp } from "./help.js";
+import {
+  type Arguments,
+  type Option,
+  positive,
+  readArguments,
+  readChoice,
+  readNumbers,
+  readText,
+  UsageError,
+  whole,
+} from "./options.js";
+import { printJson, printRows, say, shownInterval, tell } from "./print.js";
+import { SWEEP, SWEEP_OPTIONS, sweepPlans } from "./sweep.js";
+
+const OUT: Option = { name: "out", value: "FILE", help: "the file to write the plan to, for dpsgd train" };
+const MAX_TPR: Option = {
+  name: "max-tpr",
+  value: "R@F",
+  help: "instead of --epsilon: the largest true-positive rate R of any attack at false-positive rate F, as 0.05@0.01",
+};
+const OPTIONS: readonly Option[] = [
+  { name: "examples", value: "N", help: "training examples", range: whole(1) },
+  {
+    name: "batch-size",
+    value: "B",
+    help: "expected batch of Poisson sampling: every example enters with probability q = B/N",
+    range: { allowed: "in (0, N]", accepts: (value) => value > 0 },
+  },
+  { name: "steps", value: "T", help: "noisy updates", range: whole(1, 1e9, Math.floor) },
+  {
+    name: "epochs",
+    value: "E",
+    help: "instead of --steps: expected passes over the data, T = floor(E N / B)",
+    range: positive,
+  },
+  {
+    name: "noise-multiplier",
+    value: "σ",
+    help: "standard deviation of the noise on the clipped sum / clip norm",
+    range: positive,
+  },
+  { name: "epsilon", value: "ε", help: "privacy loss at δ, nats", range: positive },
+  {
+    name: "delta",
+    value: "δ",
+    help: "keep it well below 1/N",
+    range: { allowed: "in (0, 1)", accepts: (value) => value > 0 && value < 1 },
+  },
+  {
+    name: "max-advantage",
+    value: "A",
+    help: "instead of --epsilon: the most that any attack's true-positive rate may exceed its false-positive rate",
+    range: { allowed: "in (0, 1)", accepts: (value) => value > 0 && value < 1 },
+  },
+  MAX_TPR,
+  {
+    name: "preset",
+    value: "NAME",
+    help: "a published configuration; other options replace its numbers (docs/presets.md lists them)",
+  },
+  {
+    name: "accountant",
+    value: "NAME",
+    help: "pld (exact, by numerical integration) or rdp (Rényi, looser)",
+    otherwise: "pld",
+  },
+  { name: "neighboring", value: "NAME", help: NEIGHBORINGS.join(", "), otherwise: NEIGHBORINGS[0]! },
+  OUT,
+  { name: "risk", help: "also what an attacker can gain at most" },
+  {
+    name: "proxy",
+    value: "K",
+    help: "also the run with B/K and σ/K at the same steps: a K-th of the cost, not private",
+    range: { allowed: ">= 1 and finite", accepts: (value) => value >= 1 },
+  },
+  ...SWEEP_OPTIONS,
+];
+
+export const PLAN_HELP: VerbHelp = {
+  usage: "dpsgd plan",
+  summary: "noise, steps, batch or budget of a DP-SGD run, before it starts",
+  about: [
+    "Leave exactly one of --noise-multiplier, --epsilon, --delta, --steps (or --epochs) and --batch-size out: it is solved for.",
+    "With --sweep, ranges of them follow as NAME=FIRST:LAST:xFACTOR, NAME=FIRST:LAST:+STEP or NAME=A,B,C, and every combination is planned.",
+  ],
+  options: OPTIONS,
+  notes: [
+    'Numbers may be expressions over N, B, T, E, q, sigma, epsilon, delta. A fraction of a step is no step: --steps "60*N/B" is rounded down.',
+    "Exit status: 0 planned, 1 no such plan, 2 wrong usage.",
+  ],
+  examples: [
+    'dpsgd plan --examples 60000 --batch-size 2048 --steps "60*N/B" --epsilon 3 --delta "1/N^1.1" --out plan.json',
+    "dpsgd plan --examples 50000 --epsilon 8 --delta 1e-5 --sweep batch-size=256:32768:x2 steps=250:8000:x2 --svg frontier.svg",
+  ],
+};
+
+const UNKNOWNS = ["noiseMultiplier", "epsilon", "delta", "steps", "batchSize"] as const;
+
+export async function planCommand(args: readonly string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, {
+    options: OPTIONS,
+    positionals: args.includes(`--${SWEEP.name}`) ? Number.POSITIVE_INFINITY : 0,
+  });
+  const numbers = await readNumbers(values, OPTIONS);
+  const request = readRequest(values, numbers);
+  if (values[SWEEP.name]) return sweepPlans(request, positionals, values, numbers);
+  for (const { name } of SWEEP_OPTIONS)
+    if (values[name] !== undefined) throw new UsageError(`--${name} is of use with --${SWEEP.name} only`);
+  checkUnknown(request);
+  const out = values.out === undefined ? undefined : readText(values, OUT);
+  const made = plan(request as PlanRequest);
+  const { proxy: factor } = numbers;
+  const proxy = factor === undefined ? undefined : proxyOf(made, factor);
+  const risk = values.risk ? riskOf(made) : undefined;
+  if (out !== undefined) writeWholeFile(out, OUT, planToJson(made));
+  if (values.json) printJson({ ...made, ...(risk && { risk }), ...(proxy && { proxy }) });
+  else {
+    show(made);
+    if (risk) showRisk(risk);
+    if (proxy) showProxy(proxy);
+    if (typeof values.preset === "string") showRecipe(preset(values.preset));
+    if (out !== undefined) say(`\nwritten to ${out}`);
+  }
+  for (const warning of [...made.warnings, ...(proxy ? [proxy.warning] : [])]) tell(`warning: ${warning}`);
+  return 0;
+}
+
+/** The options as a request, over the preset's where one is named; what is open is not checked yet. */
+function readRequest(
+  values: Arguments["values"],
+  numbers: Readonly<Record<string, number>>,
+): Partial<PlanRequest> {
+  const fields = Object.entries(numbers).filter(([name]) => !OF_NO_REQUEST.includes(name));
+  const asked: Partial<PlanRequest> = {
+    ...Object.fromEntries(fields.map(([name, value]) => [camel(name), value])),
+    ...(values[MAX_TPR.name] !== undefined && { maxTruePositiveRate: readMaxTpr(values) }),
+    accountant: readChoice(values, "accountant", ACCOUNTANT_NAMES, "pld"),
+    neighboring: readChoice(values, "neighboring", NEIGHBORINGS, "add-or-remove-one"),
+  };
+  if (values.preset === undefined) return asked;
+  const names = PRESETS.map(({ name }) => name);
+  return presetRequest(readChoice(values, "preset", names, names[0]!), asked);
+}
+
+/** Numbers that say something beside the plan. */
+const OF_NO_REQUEST: readonly string[] = ["proxy", ...SWEEP_OPTIONS.map(({ name }) => name)];
+
+function readMaxTpr(values: Arguments["values"]): NonNullable<PlanRequest["maxTruePositiveRate"]> {
+  const text = readText(values, MAX_TPR);
+  const [rate, falsePositiveRate, more] = text.split("@").map((part) => plainNumber(part) ?? Number.NaN);
+  if (!(falsePositiveRate! > 0 && rate! > falsePositiveRate! && rate! < 1 && more === undefined))
+    throw new UsageError(
+      `--${MAX_TPR.name} must be R@F with 0 < F < R < 1, such as 0.05@0.01, got ${JSON.stringify(text)}`,
+    );
+  return { rate: rate!, falsePositiveRate: falsePositiveRate! };
+}
+
+/** Throws UsageError unless exactly one unknown is left out. */
+function checkUnknown(request: Partial<PlanRequest>): void {
+  if (request.examples === undefined)
+    throw new UsageError("--examples is missing: training examples, a whole number >= 1");
+  if (request.steps !== undefined && request.epochs !== undefined)
+    throw new UsageError("--epochs must not be given beside --steps: they say the same thing");
+  const budgets = (["epsilon", "maxAdvantage", "maxTruePositiveRate"] as const).filter(
+    (name) => request[name] !== undefined,
+  );
+  if (budgets.length > 1)
+    throw new UsageError(
+      `${budgets.map((name) => OPTION_OF[name]).join(" and ")} must not both be given: each is the budget`,
+    );
+  const missing = UNKNOWNS.filter(
+    (name) =>
+      request[name] === undefined &&
+      !(name === "steps" && request.epochs !== undefined) &&
+      !(name === "epsilon" && budgets.length > 0),
+  );
+  if (missing.length === 0)
+    throw new UsageError(
+      `one of ${UNKNOWNS.map((name) => OPTION_OF[name]).join(", ")} must be left out: it is what a plan solves for`,
+    );
+  if (missing.length > 1)
+    throw new UsageError(
+      `of ${missing.map((name) => OPTION_OF[name]).join(", ")} only one may be left out: it is what a plan solves for`,
+    );
+  if (missing[0] === "delta" && request.epsilon === undefined)
+    throw new UsageError("--delta is missing: the stated epsilon depends on it, an attacker's gain does not");
+}
+
+const OPTION_OF = {
+  noiseMultiplier: "--noise-multiplier",
+  epsilon: "--epsilon",
+  delta: "--delta",
+  steps: "--steps",
+  batchSize: "--batch-size",
+  maxAdvantage: "--max-advantage",
+  maxTruePositiveRate: "--max-tpr",
+} as const;
+
+function riskOf({ event, achieved }: Plan): AttackRisk {
+  return attackRisk(accountant(achieved.accountant as AccountantName, achieved).account(event));
+}
+
+function showRisk(risk: AttackRisk): void {
+  say("\nwhat an attacker who sees every step can gain at most");
+  printRows([
+    ["advantage", `${roundedUp(risk.advantage)} (true-positive less false-positive rate)`],
+    ...risk.rates.map(
+      ({ falsePositiveRate, truePositiveRate, posterior }) =>
+        [
+          `at false-positive rate ${roundedUp(falsePositiveRate)}`,
+          `true-positive rate ${roundedUp(truePositiveRate)}; from even odds to ${roundedUp(100 * posterior, 3)} % sure`,
+        ] as const,
+    ),
+  ]);
+}
+
+function showProxy(proxy: ProxyRun): void {
+  say(`\nproxy run, ${roundedUp(100 * proxy.cost, 3)} % of the cost`);
+  printRows([
+    ["noise multiplier", roundedUp(proxy.noiseMultiplier, 6)],
+    ["batch size", `${roundedUp(proxy.batchSize, 6)} (q = ${roundedUp(proxy.samplingRate)})`],
+    ["steps", `${proxy.steps}, learning rate as in the full run`],
+  ]);
+}
+
+function showRecipe({ recipe, publishedEpsilon, source }: Preset): void {
+  say("\nrecipe");
+  printRows([
+    ["model", `${recipe.model}${recipe.pretrained ? `, from ${recipe.pretrained}` : ""}`],
+    ["views an example", String(recipe.augmentationMultiplicity)],
+    ["learning rate", `${recipe.learningRate}, clip norm ${recipe.clipNorm}`],
+    ["published", `epsilon ${publishedEpsilon}; ${source}`],
+  ]);
+}
+
+function show(made: Plan): void {
+  const { achieved } = made;
+  say("plan");
+  printRows([
+    ["noise multiplier", roundedUp(made.noiseMultiplier, 6)],
+    ["batch size", `${made.batchSize} of ${made.examples} examples (q = ${roundedUp(made.samplingRate)})`],
+    ["steps", `${made.steps} (${roundedUp((made.steps * made.batchSize) / made.examples, 3)} epochs)`],
+    ["epsilon", shownInterval({ lower: achieved.epsilonLowerBound, upper: achieved.epsilon })],
+    ["delta", roundedUp(achieved.delta)],
+    ["proved by", `${achieved.accountant}, ${achieved.neighboring}`],
+  ]);
+}
+
+/** "batch-size" → "batchSize". */
+function camel(name: string): string {
+  return name.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}

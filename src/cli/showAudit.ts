@@ -1,0 +1,99 @@
+// Audit reports as people read them: verdict first, every number rounded so that it never flatters.
+import type { AuditReport, Finding, JointAudit, Recomputed, Remaining, Verdict } from "../audit/index.js";
+import { roundedUp } from "../planner/index.js";
+import { harmless, printRows, say, shownInterval } from "./print.js";
+
+/** Findings printed for people; --json has all. */
+const MOST_SHOWN = 10;
+
+type Row = readonly [label: string, text: string];
+
+const VERDICTS: { readonly [V in Verdict]: string } = {
+  holds: "holds",
+  exceeded: "is EXCEEDED",
+  unreadable: "is UNREADABLE",
+};
+
+/** One run's report; name: of the run, where there are several. */
+export function showReport(report: AuditReport & { remaining?: Remaining | null }, name?: string): void {
+  const { claimed, findings } = report;
+  const prefix = name === undefined ? "" : `${harmless(name)}: `;
+  say(`${prefix}the claim ${VERDICTS[report.verdict]}`);
+  printRows([
+    [
+      "steps",
+      `${report.stepsDone} of ${report.stepsPlanned ?? "?"}${report.finished ? "" : ", not finished"}`,
+    ],
+    [
+      "claimed",
+      claimed
+        ? `epsilon ${roundedUp(claimed.epsilon, 6)} at delta ${roundedUp(claimed.delta)}, ${claimed.neighboring}`
+        : "nothing readable",
+    ],
+    ...bounds(report),
+    ...(report.remaining ? [remainingRow(report.remaining)] : []),
+  ]);
+  showFindings(findings);
+}
+
+/** What several runs spent together. */
+export function showJoint(joint: JointAudit, runs: number): void {
+  const { claimedEpsilon, delta, neighboring, sameDataset } = joint;
+  const claim = claimedEpsilon === null ? "every claim" : "every claim and that on the sum";
+  say(
+    joint.verdict === "holds"
+      ? `all ${runs} runs together: ${claim} holds`
+      : `all ${runs} runs together: a claim ${VERDICTS[joint.verdict]}`,
+  );
+  printRows([
+    [
+      "claimed",
+      `${claimedEpsilon === null ? "nothing of the sum" : `epsilon ${roundedUp(claimedEpsilon, 6)}`}${delta === null ? "" : ` at delta ${roundedUp(delta)}`}${neighboring === null ? "" : `, ${neighboring}`}`,
+    ],
+    ["data set", sameDataset ? "one" : "not known to be one, counted as one"],
+    ...bounds(joint),
+  ]);
+}
+
+export function showFindings(findings: readonly Finding[]): void {
+  for (const { code, severity, expected, found, line } of findings.slice(0, MOST_SHOWN))
+    say(
+      `${severity}: ${code}${line === undefined ? "" : ` (line ${line})`}: expected ${harmless(expected, 120)}, found ${harmless(found, 200)}`,
+    );
+  if (findings.length > MOST_SHOWN)
+    say(`and ${findings.length - MOST_SHOWN} findings more: --json lists them`);
+}
+
+function bounds({
+  recomputed,
+  certificate,
+}: Pick<AuditReport, "recomputed" | "certificate">): readonly Row[] {
+  return [
+    ...recomputed.map(
+      (each: Recomputed): Row => [
+        `by ${each.accountant}`,
+        `epsilon ${shownInterval({ lower: each.epsilonLowerBound, upper: each.epsilon ?? Infinity })}`,
+      ],
+    ),
+    ...(certificate
+      ? [
+          [
+            "certified",
+            certificate.epsilon === null
+              ? "epsilon Infinity: no guarantee"
+              : `epsilon ${roundedUp(certificate.epsilon, 6)} by RDP at order ${certificate.order}, ${certificate.digits} digits, rounded up`,
+          ] as const,
+        ]
+      : []),
+  ];
+}
+
+function remainingRow(left: Remaining): Row {
+  const spent = left.epsilonSpent === null ? "Infinity" : roundedUp(left.epsilonSpent, 6);
+  const after = left.epsilonAfter === null ? "Infinity" : roundedUp(left.epsilonAfter, 6);
+  const more =
+    left.steps === 0
+      ? "no further step"
+      : `${left.steps} further steps (noise multiplier ${roundedUp(left.noiseMultiplier, 6)}, q = ${roundedUp(left.samplingRate)}), then epsilon ${after}`;
+  return ["remaining", `epsilon ${spent} spent; ${more}`];
+}

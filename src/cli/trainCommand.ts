@@ -1,0 +1,210 @@
+// dpsgd train: runs a plan and leaves a run folder with weights and ledger.
+import { readFileSync } from "node:fs";
+import { type Plan, PlanFormatError, planFromJson, roundedDown } from "../planner/index.js";
+import {
+  BACKEND_NAMES,
+  MODEL_NAMES,
+  MOST_WORKERS,
+  type TrainOptions,
+  type TrainResult,
+  train,
+} from "../trainer/index.js";
+import type { VerbHelp } from "./help.js";
+import { DATA, openData } from "./openData.js";
+import {
+  type Arguments,
+  fileProblem,
+  type Option,
+  positive,
+  readArguments,
+  readChoice,
+  readNumbers,
+  readText,
+  UsageError,
+  whole,
+} from "./options.js";
+import { printJson, printRows, say, tell } from "./print.js";
+import { showProgress } from "./progress.js";
+
+export const BACKEND: Option = {
+  name: "backend",
+  value: "NAME",
+  help: `auto (the first that starts), ${BACKEND_NAMES.join(", ")}`,
+  otherwise: "auto",
+};
+export const WORKERS: Option = {
+  name: "workers",
+  value: "n",
+  help: "threads",
+  // The same words on every machine, whatever its number of cores.
+  range: {
+    allowed: "a whole number in [1, 16], or up to four a core",
+    accepts: (value) => whole(1, MOST_WORKERS).accepts(value),
+  },
+  otherwise: "one a core",
+};
+const MODEL: Option = { name: "model", value: "NAME", help: MODEL_NAMES.join(" or ") };
+const OUT: Option = {
+  name: "out",
+  value: "DIR",
+  help: "a new or empty folder for the run: plan.json, ledger.jsonl, weights, metrics",
+};
+const OPTIONS: readonly Option[] = [
+  DATA,
+  MODEL,
+  OUT,
+  BACKEND,
+  WORKERS,
+  {
+    name: "micro-batch",
+    value: "n",
+    help: "examples in one forward pass: memory and speed only",
+    range: whole(1),
+    otherwise: "64",
+  },
+  {
+    name: "learning-rate",
+    value: "x",
+    help: "per unit of mean clipped gradient",
+    range: positive,
+    otherwise: "2",
+  },
+  {
+    name: "clip-norm",
+    value: "C",
+    help: "gradient norm from which on gradients are clipped",
+    range: positive,
+    otherwise: "1",
+  },
+  {
+    name: "momentum",
+    value: "x",
+    help: "of the gradient descent",
+    range: { allowed: "in [0, 1)", accepts: (value) => value >= 0 && value < 1 },
+    otherwise: "0",
+  },
+  {
+    name: "augmentation",
+    value: "K",
+    help: "augmented views an example",
+    range: whole(0),
+    otherwise: "0, the images as they are",
+  },
+  {
+    name: "seed-augmentation",
+    value: "n",
+    help: "seed of the views, never of sampling or noise",
+    range: whole(0),
+    otherwise: "random",
+  },
+  {
+    name: "log-private-metrics",
+    help: "also store accuracy, loss and times of the private training: outside the guarantee, and the audit says so",
+  },
+];
+
+export const TRAIN_HELP: VerbHelp = {
+  usage: "dpsgd train PLAN",
+  summary: "DP-SGD as the plan says, on real data",
+  positional: { name: "PLAN", help: "file written by dpsgd plan --out" },
+  options: OPTIONS,
+  notes: [
+    "Ctrl-C stops after the step in hand, a second one at once; either way the ledger stays true, and dpsgd audit reads the folder.",
+    "Exit status: 0 trained, 1 stopped before the end, 2 wrong usage, 3 a fault such as a full disk.",
+  ],
+  examples: ["dpsgd train plan.json --data mnist --model cnn --out runs/first"],
+};
+
+export async function trainCommand(args: readonly string[]): Promise<number> {
+  const { values, positionals } = readArguments(args, { options: OPTIONS, positionals: 1 });
+  const path = positionals[0];
+  if (path === undefined) throw new UsageError("PLAN is missing: the file that dpsgd plan --out wrote");
+  const dataName = readText(values, DATA);
+  readText(values, MODEL);
+  const model = readChoice(values, "model", MODEL_NAMES, "");
+  const out = readText(values, OUT);
+  const options = await trainingOptions(values);
+  const plan = readPlan(path);
+  const result = await runTraining(plan, { data: openData(dataName), model, out, ...options });
+  if (values.json) printJson(result);
+  else {
+    say("trained");
+    printRows([
+      ["steps", String(result.steps)],
+      ["test accuracy", `${roundedDown(100 * result.testAccuracy, 4)} %`],
+      ["time", `${Math.ceil(result.seconds)} s`],
+      ["run folder", result.out],
+    ]);
+    say(`\naudit it: dpsgd audit ${result.out}`);
+  }
+  return 0;
+}
+
+export function tellBackend({ name, reason }: TrainResult["backend"]): void {
+  tell(`backend: ${name} (${reason})`);
+}
+
+/** Trains with progress, the backend's choice and warnings on standard error; Ctrl-C stops after the step in hand. */
+export async function runTraining(plan: Plan, options: TrainOptions): Promise<TrainResult> {
+  const progress = showProgress(plan);
+  const stopping = new AbortController();
+  const stop = () => {
+    progress.stop();
+    tell("stopping after the step in hand; Ctrl-C again stops at once");
+    stopping.abort();
+  };
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  try {
+    return await train(plan, {
+      onBackend: tellBackend,
+      onProgress: (each) => {
+        if (!stopping.signal.aborted) progress.update(each);
+      },
+      onWarning: (message) => {
+        // The bar ends on a line of its own and starts again below.
+        progress.stop();
+        tell(`warning: ${message}`);
+      },
+      signal: stopping.signal,
+      ...options,
+    });
+  } finally {
+    progress.stop();
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+}
+
+async function trainingOptions(values: Arguments["values"]): Promise<Partial<TrainOptions>> {
+  const numbers = await readNumbers(values, OPTIONS);
+  const given: Partial<Record<keyof TrainOptions, unknown>> = {
+    backend: readChoice(values, "backend", ["auto", ...BACKEND_NAMES], "auto"),
+    workers: numbers.workers,
+    microBatch: numbers["micro-batch"],
+    augmentation: numbers.augmentation,
+    seedAugmentation: numbers["seed-augmentation"],
+    learningRate: numbers["learning-rate"],
+    clipNorm: numbers["clip-norm"],
+    momentum: numbers.momentum,
+    logPrivateMetrics: values["log-private-metrics"] === true,
+  };
+  return Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  ) as Partial<TrainOptions>;
+}
+
+function readPlan(path: string): Plan {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`PLAN must be a readable file, got ${path} (${fileProblem(error)})`);
+  }
+  try {
+    return planFromJson(text);
+  } catch (error) {
+    if (error instanceof PlanFormatError) throw new UsageError(`PLAN ${path}: ${error.message}`);
+    throw error;
+  }
+}

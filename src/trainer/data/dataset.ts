@@ -1,0 +1,65 @@
+// Labelled images in memory, and the salted fingerprint that a ledger may carry.
+import { createHmac, randomBytes } from "node:crypto";
+
+/** count images, row by row, channel last; pixels[((i·height + y)·width + x)·channels + c] in 0 … 255. */
+export interface LabelledImages {
+  readonly count: number;
+  /** [height, width, channels], in pixels and channels. */
+  readonly shape: readonly [height: number, width: number, channels: number];
+  readonly pixels: Uint8Array;
+  /** One class number in [0, classes) for each image. */
+  readonly labels: Uint8Array;
+}
+
+/** Two sets of images with labels below `classes`. Only `train` is private: `test` stands for public data. */
+export interface Dataset {
+  readonly name: string;
+  readonly classes: number;
+  readonly train: LabelledImages;
+  readonly test: LabelledImages;
+}
+
+/** Data that cannot be used: one line that says which file or part, what was found and what is allowed. */
+export class DatasetError extends Error {
+  override readonly name = "DatasetError";
+}
+
+/** Throws DatasetError unless sizes agree and every label is a whole number in [0, classes). */
+export function checkLabelledImages(images: LabelledImages, classes: number, name: string): void {
+  const { count, shape, pixels, labels } = images;
+  const [height, width, channels] = shape;
+  if (!(Number.isSafeInteger(count) && count >= 1))
+    throw new DatasetError(`${name}: needs at least 1 image, got ${count}`);
+  if (!(pixels.length === count * height * width * channels))
+    throw new DatasetError(
+      `${name}: ${count} images of ${height} x ${width} x ${channels} need ${count * height * width * channels} pixel bytes, got ${pixels.length}`,
+    );
+  if (!(labels.length === count))
+    throw new DatasetError(`${name}: ${count} images need ${count} labels, got ${labels.length}`);
+  for (let i = 0; i < count; i++)
+    if (!(labels[i] < classes))
+      throw new DatasetError(
+        `${name}: label ${i + 1} of ${count} must be in [0, ${classes - 1}], got ${labels[i]}`,
+      );
+}
+
+/** 32 secret bytes for a fingerprint. Whoever has them can test guesses about the data: keep them with the data. */
+export function newFingerprintSalt(): Uint8Array {
+  return new Uint8Array(randomBytes(32));
+}
+
+/**
+ * HMAC-SHA-256 of the training data under a secret salt, in hexadecimal.
+ *
+ * Guarantee: without the salt it says nothing about the data, so it may stand in a published ledger; a plain hash
+ * may not, since it would tell neighbouring data sets apart with certainty. With the salt (kept beside the data)
+ * the owner can show later which data a run used.
+ */
+export function datasetFingerprint(train: LabelledImages, salt: Uint8Array): string {
+  if (!(salt.length >= 32)) throw new RangeError(`salt must have 32 bytes or more, got ${salt.length}`);
+  return createHmac("sha256", salt)
+    .update(JSON.stringify({ count: train.count, shape: train.shape }))
+    .update(train.pixels)
+    .update(train.labels)
+    .digest("hex");
+}

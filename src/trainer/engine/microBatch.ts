@@ -1,0 +1,111 @@
+// One thread's share of a clipped sum: micro-batches through the network, gradients clipped and added up.
+import * as tf from "@tensorflow/tfjs-core";
+import type { Kernels } from "../../backends/index.js";
+import type { LabelledImages } from "../data/index.js";
+import { type Network, sizeOf } from "../layers/network.js";
+import type { ClipRule, Evaluation } from "./gradientEngine.js";
+import { type Augmentation, fillViews, viewsPerExample } from "./views.js";
+
+/** Pays for all rounding after the norms: 2^-21 of the products (see ExampleGradients). */
+const CLIP_MARGIN = 1 - 2 ** -20;
+/** Larger factors are cut: float32 ends soon after, and infinity times zero would be no number. */
+const LARGEST_FACTOR = 2 ** 126;
+
+/**
+ * The factor that an example's gradient is multiplied by: min(1/C, 1/‖g‖), less the margin, as a float32; 0 if the norm is
+ * not finite.
+ *
+ * Guarantee: factor · ‖numbers added‖ ≤ 1 (docs/math-clipping.md). Rounded towards zero: near the smallest floats rounding
+ * to nearest could exceed any margin.
+ */
+export function clipFactor(squaredNorm: number, clip: ClipRule): number {
+  if (!(squaredNorm < Infinity)) return 0;
+  const factor = CLIP_MARGIN * Math.min(1 / clip.norm, 1 / Math.sqrt(squaredNorm), LARGEST_FACTOR);
+  const stored = Math.fround(factor);
+  // Of a float32 and the one below it, the spacing is 2^-23 of it or 2^-149, whichever is more.
+  return stored > factor ? Math.max(0, Math.fround(stored - Math.max(stored * 2 ** -24, 2 ** -149))) : stored;
+}
+
+/** A sum under construction: float64, so that its rounding stays far below that of the micro-batches. */
+export class PartialSum {
+  readonly sum: readonly Float64Array[];
+  nonFinite = false;
+
+  constructor(network: Network) {
+    this.sum = network.parameters.map(({ shape }) => new Float64Array(sizeOf(shape)));
+  }
+}
+
+/** The network on the current backend of this thread. */
+export class MicroBatchRunner {
+  constructor(
+    readonly network: Network,
+    private readonly kernels: Kernels,
+    private readonly train: LabelledImages,
+    private readonly test: LabelledImages,
+    private readonly augmentation: Augmentation,
+  ) {}
+
+  /** Adds the clipped gradients of indices[from … to) at `parameters` (tensors) to partial. */
+  addClipped(
+    partial: PartialSum,
+    parameters: readonly tf.Tensor[],
+    batch: { readonly indices: Uint32Array; readonly step: number },
+    from: number,
+    to: number,
+    clip: ClipRule,
+  ): void {
+    if (to <= from) return;
+    const [height, width, channels] = this.train.shape;
+    const views = viewsPerExample(this.augmentation);
+    const values = fillViews(this.train, batch.indices, from, to, this.augmentation, batch.step);
+    const labels = batch.indices.subarray(from, to).map((index) => this.train.labels[index]);
+    const broken = tf.tidy(() => {
+      const images = tf.tensor4d(values, [(to - from) * views, height, width, channels]);
+      const { squaredNorms, weightedSums } = this.network.gradients(
+        images,
+        labels,
+        views,
+        parameters,
+        this.kernels,
+      );
+      const weights = Float32Array.from(squaredNorms, (value) => clipFactor(value, clip));
+      // A factor of zero would not remove NaN or Infinity from a sum: such examples must not be in it at all.
+      if (squaredNorms.some((value) => !Number.isFinite(value)))
+        return [...squaredNorms].map((value) => !Number.isFinite(value));
+      weightedSums(tf.tensor1d(weights)).forEach((tensor, index) => {
+        const target = partial.sum[index];
+        const part = tensor.dataSync();
+        for (let i = 0; i < part.length; i++) target[i] += part[i];
+      });
+      return undefined;
+    });
+    if (!broken) return;
+    partial.nonFinite = true;
+    const kept = batch.indices.subarray(from, to).filter((_, n) => !broken[n]);
+    this.addClipped(partial, parameters, { indices: kept, step: batch.step }, 0, kept.length, clip);
+  }
+
+  /** Accuracy and loss on images [from … to) of a set, without augmentation. */
+  evaluate(parameters: readonly tf.Tensor[], set: "train" | "test", from: number, to: number): Evaluation {
+    const images = set === "train" ? this.train : this.test;
+    const indices = Uint32Array.from({ length: to - from }, (_, i) => from + i);
+    const values = fillViews(images, indices, 0, indices.length, { views: 0, seed: 0 }, 0);
+    const logits = tf.tidy(() => {
+      const [height, width, channels] = images.shape;
+      const input = tf.tensor4d(values, [to - from, height, width, channels]);
+      return this.network.logits(input, parameters, this.kernels).dataSync() as Float32Array;
+    });
+    const { classes } = this.network.spec;
+    let correct = 0;
+    let loss = 0;
+    for (let n = 0; n < to - from; n++) {
+      const row = logits.subarray(n * classes, (n + 1) * classes);
+      const label = images.labels[from + n];
+      const top = row.reduce((a, b) => Math.max(a, b), -Infinity);
+      if (row.indexOf(top) === label) correct++;
+      loss += Math.log(row.reduce((total, value) => total + Math.exp(value - top), 0)) + top - row[label];
+    }
+    return { correct, count: to - from, loss: loss / Math.max(1, to - from) };
+  }
+}

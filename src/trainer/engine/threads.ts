@@ -1,0 +1,226 @@
+// Gradients by data-parallel worker threads: each has its own TensorFlow.js instance and takes micro-batches in turn.
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { BackendChoice, BackendName } from "../../backends/index.js";
+import type { Dataset, LabelledImages } from "../data/index.js";
+import { type Network, type NetworkSpec, sizeOf } from "../layers/network.js";
+import type { Batch, ClippedSum, ClipRule, Evaluation, GradientEngine } from "./gradientEngine.js";
+import type { Augmentation } from "./views.js";
+
+/** What a thread is told once. All arrays are in shared memory: nothing is copied per thread. */
+export interface ThreadSetup {
+  readonly backend: BackendName;
+  readonly network: NetworkSpec;
+  readonly train: LabelledImages;
+  readonly test: LabelledImages;
+  readonly augmentation: Augmentation;
+  readonly microBatch: number;
+  /** All parameters, one after the other, float32. */
+  readonly parameters: SharedArrayBuffer;
+  /** The batch's indices, uint32, as long as the training set. */
+  readonly indices: SharedArrayBuffer;
+  /** One int32: the next micro-batch that nobody has taken. */
+  readonly next: SharedArrayBuffer;
+  /** This thread's own sum, float64, in the order of the parameters. */
+  readonly sum: SharedArrayBuffer;
+}
+
+export type ThreadRequest =
+  | { readonly kind: "clipped-sum"; readonly count: number; readonly step: number; readonly clip: ClipRule }
+  | { readonly kind: "evaluate"; readonly set: "train" | "test" };
+
+export type ThreadReply =
+  | { readonly kind: "ready" }
+  | { readonly kind: "clipped-sum"; readonly nonFinite: boolean }
+  | { readonly kind: "evaluate"; readonly evaluation: Evaluation }
+  | { readonly kind: "failed"; readonly message: string };
+
+/** A thread that died or failed: the step was not done, nothing of it was applied. */
+export class WorkerFailedError extends Error {
+  override readonly name = "WorkerFailedError";
+}
+
+/** Examples in one forward pass unless asked otherwise: large enough for speed, small enough for the cache. */
+export const DEFAULT_MICRO_BATCH = 64;
+
+/** Threads that an engine may have: each holds a backend of its own, and more than a few a core only cost memory. */
+export const MOST_WORKERS = Math.max(16, 4 * availableParallelism());
+
+export interface EngineOptions {
+  readonly backend: BackendChoice;
+  readonly network: Network;
+  readonly data: Dataset;
+  readonly augmentation: Augmentation;
+  /** Threads, 1 to MOST_WORKERS; default: one a core. */
+  readonly workers?: number;
+  /** Examples in one forward pass, ≥ 1. A matter of memory and speed only. */
+  readonly microBatch?: number;
+}
+
+/** Starts the threads and waits until each can compute. A thread that cannot start is an error. */
+export async function startThreads(options: EngineOptions): Promise<GradientEngine> {
+  const { workers = availableParallelism(), microBatch = DEFAULT_MICRO_BATCH } = options;
+  if (!(Number.isSafeInteger(workers) && workers >= 1 && workers <= MOST_WORKERS))
+    throw new RangeError(`workers must be a whole number in [1, ${MOST_WORKERS}], got ${workers}`);
+  if (!(Number.isSafeInteger(microBatch) && microBatch >= 1))
+    throw new RangeError(`microBatch must be a whole number >= 1, got ${microBatch}`);
+  const engine = new ThreadEngine(options, workers, microBatch);
+  try {
+    await engine.ready;
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return engine;
+}
+
+class ThreadEngine implements GradientEngine {
+  readonly backend: BackendChoice;
+  readonly ready: Promise<unknown>;
+  private readonly threads: readonly Thread[];
+  private readonly network: Network;
+  private readonly parameters: Float32Array;
+  private readonly indices: Uint32Array;
+  private readonly next = new Int32Array(new SharedArrayBuffer(4));
+  private readonly sums: readonly Float64Array[];
+
+  constructor(
+    options: EngineOptions,
+    readonly workers: number,
+    microBatch: number,
+  ) {
+    this.backend = options.backend;
+    this.network = options.network;
+    const size = this.network.parameterCount;
+    const [train, test] = [options.data.train, options.data.test].map(share);
+    this.parameters = new Float32Array(new SharedArrayBuffer(4 * size));
+    this.indices = new Uint32Array(new SharedArrayBuffer(4 * train.count));
+    this.sums = Array.from({ length: workers }, () => new Float64Array(new SharedArrayBuffer(8 * size)));
+    this.threads = this.sums.map(
+      (sum) =>
+        new Thread({
+          backend: options.backend.name,
+          network: this.network.spec,
+          train,
+          test,
+          augmentation: options.augmentation,
+          microBatch,
+          parameters: this.parameters.buffer as SharedArrayBuffer,
+          indices: this.indices.buffer as SharedArrayBuffer,
+          next: this.next.buffer as SharedArrayBuffer,
+          sum: sum.buffer as SharedArrayBuffer,
+        }),
+    );
+    this.ready = Promise.all(this.threads.map((thread) => thread.reply()));
+  }
+
+  async clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum> {
+    if (!(clip.norm > 0 && clip.norm < Infinity))
+      throw new RangeError(`clip norm must be > 0 and finite, got ${clip.norm}`);
+    this.indices.set(batch.indices);
+    const replies = await this.ask(parameters, {
+      kind: "clipped-sum",
+      count: batch.indices.length,
+      step: batch.step,
+      clip,
+    });
+    const nonFinite = replies.some((reply) => reply.kind === "clipped-sum" && reply.nonFinite);
+    let at = 0;
+    const sum = this.network.parameters.map(({ shape }) => {
+      const total = new Float64Array(sizeOf(shape));
+      for (const part of this.sums) for (let i = 0; i < total.length; i++) total[i] += part[at + i];
+      at += total.length;
+      return total;
+    });
+    return { sum, sensitivity: 1, nonFinite };
+  }
+
+  async evaluate(parameters: readonly Float32Array[], set: "train" | "test"): Promise<Evaluation> {
+    const replies = await this.ask(parameters, { kind: "evaluate", set });
+    let [correct, count, loss] = [0, 0, 0];
+    for (const reply of replies)
+      if (reply.kind === "evaluate") {
+        correct += reply.evaluation.correct;
+        count += reply.evaluation.count;
+        loss += reply.evaluation.loss * reply.evaluation.count;
+      }
+    return { correct, count, loss: loss / count };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.threads.map((thread) => thread.close()));
+  }
+
+  private async ask(parameters: readonly Float32Array[], request: ThreadRequest): Promise<ThreadReply[]> {
+    let at = 0;
+    for (const values of parameters) {
+      this.parameters.set(values, at);
+      at += values.length;
+    }
+    Atomics.store(this.next, 0, 0);
+    return Promise.all(this.threads.map((thread) => thread.ask(request)));
+  }
+}
+
+/** One worker thread with at most one question open. Its death fails the question, now or when it is asked. */
+class Thread {
+  private readonly worker: Worker;
+  private failure: Error | undefined;
+  private waiting: { resolve: (reply: ThreadReply) => void; reject: (error: Error) => void } | undefined;
+
+  constructor(setup: ThreadSetup) {
+    this.worker = new Worker(workerFile(), { workerData: setup });
+    this.worker.on("message", (reply: ThreadReply) => {
+      const waiting = this.waiting;
+      this.waiting = undefined;
+      if (reply.kind === "failed")
+        waiting?.reject(new WorkerFailedError(`a worker thread failed: ${reply.message}`));
+      else waiting?.resolve(reply);
+    });
+    this.worker.on("error", (error) => this.fail(`a worker thread failed: ${error.message}`));
+    this.worker.on("exit", (code) => this.fail(`a worker thread ended early, with status ${code}`));
+  }
+
+  ask(request: ThreadRequest): Promise<ThreadReply> {
+    const answer = this.reply();
+    if (!this.failure) this.worker.postMessage(request);
+    return answer;
+  }
+
+  /** The thread's next message. */
+  reply(): Promise<ThreadReply> {
+    if (this.failure) return Promise.reject(this.failure);
+    return new Promise((resolve, reject) => {
+      this.waiting = { resolve, reject };
+    });
+  }
+
+  async close(): Promise<void> {
+    this.failure ??= new WorkerFailedError("the engine is closed");
+    await this.worker.terminate();
+  }
+
+  private fail(message: string): void {
+    this.failure ??= new WorkerFailedError(message);
+    this.waiting?.reject(this.failure);
+    this.waiting = undefined;
+  }
+}
+
+/** The compiled worker, also when this file itself runs as TypeScript under a test runner. */
+function workerFile(): URL {
+  return import.meta.url.endsWith(".ts")
+    ? new URL("../../../dist/trainer/engine/worker.js", import.meta.url)
+    : new URL("./worker.js", import.meta.url);
+}
+
+/** The same images in memory that threads can share. */
+function share(images: LabelledImages): LabelledImages {
+  return { ...images, pixels: shared(images.pixels), labels: shared(images.labels) };
+}
+
+function shared(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}

@@ -1,0 +1,66 @@
+// Network inputs from stored pixels: scaling, and K augmented views an example (pad, crop, flip) [De2022, §3].
+import type { LabelledImages } from "../data/index.js";
+import { SeededRandom } from "../random/index.js";
+
+export interface Augmentation {
+  /** K ≥ 0: views an example; 0 is the image itself, once, unchanged. */
+  readonly views: number;
+  /** Not a matter of privacy: equal seeds give equal views. */
+  readonly seed: number;
+  /** Rows and columns mirrored around the image, edge included, before a crop of the image's size; default 4. */
+  readonly padding?: number;
+  /** Mirror left and right with probability ½; default: images with three channels only, digits are not symmetric. */
+  readonly flip?: boolean;
+}
+
+/** Pixels 0 … 255 to −1 … 1: public constants, nothing is taken from the data. */
+const SCALE = Float32Array.from({ length: 256 }, (_, pixel) => pixel / 127.5 - 1);
+
+/** Rows of network input for each example: at least one. */
+export const viewsPerExample = (augmentation: Augmentation): number => Math.max(1, augmentation.views);
+
+/** Inputs of examples indices[from … to), the views of each in a row: float32 [(to − from)·K, h, w, c]. */
+export function fillViews(
+  images: LabelledImages,
+  indices: Uint32Array,
+  from: number,
+  to: number,
+  augmentation: Augmentation,
+  step: number,
+): Float32Array {
+  const [height, width, channels] = images.shape;
+  const size = height * width * channels;
+  const views = viewsPerExample(augmentation);
+  const out = new Float32Array((to - from) * views * size);
+  const { padding = 4, flip = channels === 3 } = augmentation;
+  const seeds = new SeededRandom(augmentation.seed).child(step);
+  for (let n = from; n < to; n++) {
+    const source = indices[n] * size;
+    let target = (n - from) * views * size;
+    if (augmentation.views === 0) {
+      for (let i = 0; i < size; i++) out[target + i] = SCALE[images.pixels[source + i]];
+      continue;
+    }
+    // By the example's own number: its views do not depend on who else is in the batch, nor on the micro-batch.
+    const random = seeds.child(indices[n]);
+    for (let view = 0; view < views; view++) {
+      const top = random.below(2 * padding + 1) - padding;
+      const left = random.below(2 * padding + 1) - padding;
+      const mirrored = flip && random.below(2) === 1;
+      for (let y = 0; y < height; y++) {
+        const row = source + mirror(y + top, height) * width * channels;
+        for (let x = 0; x < width; x++) {
+          const column = row + mirror((mirrored ? width - 1 - x : x) + left, width) * channels;
+          for (let c = 0; c < channels; c++) out[target++] = SCALE[images.pixels[column + c]];
+        }
+      }
+    }
+  }
+  return out;
+}
+
+/** Position in an image continued by its mirror image, edge included: −1 ↦ 0, −2 ↦ 1, size ↦ size − 1. */
+function mirror(position: number, size: number): number {
+  if (position < 0) return -1 - position;
+  return position < size ? position : 2 * size - 1 - position;
+}

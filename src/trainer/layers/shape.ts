@@ -1,0 +1,99 @@
+// Layers without parameters: activations, pooling, flattening.
+import * as tf from "@tensorflow/tfjs-core";
+import type { Layer } from "./layer.js";
+
+const plain = { parameters: [], multiplyAdds: 0 } as const;
+
+export function tanh(inputShape: readonly number[]): Layer {
+  return {
+    ...plain,
+    outputShape: inputShape,
+    forward(input, _, kernels) {
+      const output = kernels.tanh(input);
+      return { output, saved: [output] };
+    },
+    backward: (dy, [output], _, { kernels }) => ({ inputGradient: kernels.tanhGradient(output, dy) }),
+  };
+}
+
+export function relu(inputShape: readonly number[]): Layer {
+  return {
+    ...plain,
+    outputShape: inputShape,
+    forward(input) {
+      const output = tf.relu(input);
+      return { output, saved: [output] };
+    },
+    backward: (dy, [output]) => ({ inputGradient: tf.mul(dy, tf.cast(tf.greater(output, 0), "float32")) }),
+  };
+}
+
+export function flatten(inputShape: readonly number[]): Layer {
+  const size = inputShape.reduce((a, b) => a * b, 1);
+  return {
+    ...plain,
+    outputShape: [size],
+    forward: (input) => ({ output: tf.reshape(input, [-1, size]), saved: [] }),
+    backward: (dy) => ({ inputGradient: tf.reshape(dy, [-1, ...inputShape]) }),
+  };
+}
+
+/** Windows of size × size pixels at every stride-th pixel, none beyond the edge. */
+function windows(
+  name: string,
+  inputShape: readonly number[],
+  size: number,
+  stride: number,
+): [number, number, number] {
+  if (inputShape.length !== 3)
+    throw new RangeError(`${name} needs [height, width, channels], got [${inputShape.join(", ")}]`);
+  const [height, width, channels] = inputShape;
+  if (!(size <= height && size <= width))
+    throw new RangeError(`${name}: a ${size} x ${size} window does not fit ${height} x ${width} images`);
+  return [Math.floor((height - size) / stride) + 1, Math.floor((width - size) / stride) + 1, channels];
+}
+
+export function maxPool(inputShape: readonly number[], size: number, stride: number): Layer {
+  return {
+    ...plain,
+    outputShape: windows("maxPool", inputShape, size, stride),
+    forward(input) {
+      const output = tf.maxPool(input as tf.Tensor4D, size, stride, "valid");
+      return { output, saved: [input, output] };
+    },
+    backward: (dy, [input, output], _, { kernels }) => ({
+      inputGradient: kernels.maxPoolGradient(
+        ...([input, output, dy] as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D]),
+        size,
+        stride,
+      ),
+    }),
+  };
+}
+
+/** Average over windows that do not overlap: size × size pixels at every size-th pixel. */
+export function averagePool(inputShape: readonly number[], size: number): Layer {
+  const outputShape = windows("averagePool", inputShape, size, size);
+  const [outHeight, outWidth, channels] = outputShape;
+  return {
+    ...plain,
+    outputShape,
+    forward: (input) => ({ output: tf.avgPool(input as tf.Tensor4D, size, size, "valid"), saved: [] }),
+    backward(dy) {
+      const share = tf.reshape(tf.mul(dy, 1 / (size * size)), [-1, outHeight, 1, outWidth, 1, channels]);
+      // TensorFlow.js broadcasts up to rank 6; each output pixel's share goes to every pixel of its window.
+      const spread = tf.reshape(tf.tile(share, [1, 1, size, 1, size, 1]), [
+        -1,
+        outHeight * size,
+        outWidth * size,
+        channels,
+      ]);
+      const [height, width] = inputShape;
+      const rest: [number, number][] = [
+        [0, height - outHeight * size],
+        [0, width - outWidth * size],
+      ];
+      return { inputGradient: tf.pad(spread, [[0, 0], ...rest, [0, 0]]) };
+    },
+  };
+}

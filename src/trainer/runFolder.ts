@@ -1,0 +1,169 @@
+// The folder of one run: its names, its creation, and reading it back for an audit. Nothing half-written looks finished.
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { LedgerRun } from "../accounting/ledger.js";
+import { newFingerprintSalt } from "./data/dataset.js";
+import { LedgerWriter, syncFolder } from "./ledgerFile.js";
+
+/** What a run folder holds. Weights appear only when whole, under their final name. */
+export const RUN_FILES = {
+  /** The plan, as it was given. */
+  plan: "plan.json",
+  /** What was done, line by line; finished if its last line is an end line. */
+  ledger: "ledger.jsonl",
+  /** Measurements for people: rates, test accuracy; of private data only with --log-private-metrics. */
+  metrics: "metrics.jsonl",
+  /** The model's parameters after the last step. */
+  weights: "weights.safetensors",
+  /** Names and shapes of the parameters, and how to rebuild the model. */
+  model: "model.json",
+  /** SECRET: with it, guesses about the data can be tested against the ledger's fingerprint. Keep it with the data. */
+  salt: "dataset.salt",
+} as const;
+
+/** A run folder that cannot be made or read: one line that names the path and what is wrong. */
+export class RunFolderError extends Error {
+  override readonly name = "RunFolderError";
+}
+
+/** A new run's folder. Made by `createRunFolder`. */
+export class RunFolder {
+  readonly path: string;
+  /** 32 bytes for datasetFingerprint, also in dataset.salt (readable by its owner only). */
+  readonly salt: Uint8Array;
+
+  constructor(path: string, salt: Uint8Array) {
+    this.path = path;
+    this.salt = salt;
+  }
+
+  file(name: keyof typeof RUN_FILES): string {
+    return join(this.path, RUN_FILES[name]);
+  }
+
+  /** Starts the ledger. */
+  openLedger(run: Omit<LedgerRun, "kind" | "version">): LedgerWriter {
+    return new LedgerWriter(this.file("ledger"), run);
+  }
+
+  /** Writes a whole file: under another name first, on disk, then renamed; so it is there whole or not at all. */
+  writeWhole(name: "weights" | "model", content: string | Uint8Array): void {
+    const path = this.file(name);
+    const partial = `${path}.partial`;
+    try {
+      writeSynced(partial, content, "w");
+      renameSync(partial, path);
+    } catch (error) {
+      rmSync(partial, { force: true });
+      throw new RunFolderError(`${path} cannot be written (${(error as Error).message})`);
+    }
+    syncFolder(this.path);
+  }
+}
+
+/**
+ * Makes the folder (and those above it) and puts the plan in it.
+ * Throws RunFolderError if path is a file, already holds a run, or cannot be written.
+ */
+export function createRunFolder(path: string, plan: unknown): RunFolder {
+  const found = statOf(path, "out folder");
+  if (found && !found.isDirectory()) throw new RunFolderError(`out must be a folder, got the file ${path}`);
+  const held = Object.values(RUN_FILES).find((name) => existsSync(join(path, name)));
+  if (held !== undefined)
+    throw new RunFolderError(`out must be a new or empty folder: ${path} already holds a run (${held})`);
+  const salt = newFingerprintSalt();
+  try {
+    makeFolder(resolve(path));
+    accessSync(path, constants.W_OK | constants.X_OK);
+    // Exclusive: of two processes that start in one folder at once, one fails here.
+    writeSynced(join(path, RUN_FILES.plan), `${JSON.stringify(plan, null, 2)}\n`, "wx");
+    writeSynced(join(path, RUN_FILES.salt), `${Buffer.from(salt).toString("hex")}\n`, "wx", 0o600);
+  } catch (error) {
+    throw new RunFolderError(`out folder ${path} cannot be written (${(error as Error).message})`);
+  }
+  syncFolder(path);
+  return new RunFolder(path, salt);
+}
+
+/**
+ * What an audit needs of a run folder, unread: the JSON in plan.json (where it is none, the beginning of its text, which
+ * the audit finds unreadable) and the ledger.
+ */
+export interface StoredRun {
+  readonly plan: unknown;
+  readonly ledgerText: string;
+}
+
+/** Reads a run folder. Throws RunFolderError with one line if a file is missing. */
+export function readRunFolder(path: string): StoredRun {
+  const found = statOf(path);
+  if (!found) throw new RunFolderError(`run folder ${path} does not exist`);
+  if (!found.isDirectory()) throw new RunFolderError(`run folder must be a folder, got the file ${path}`);
+  const planText = readText(join(path, RUN_FILES.plan));
+  let plan: unknown;
+  try {
+    plan = JSON.parse(planText);
+  } catch {
+    plan = planText.slice(0, 40);
+  }
+  return { plan, ledgerText: readText(join(path, RUN_FILES.ledger)) };
+}
+
+/** The salt of the run's fingerprint. Throws RunFolderError if it is missing or not 64 hexadecimal digits. */
+export function readFingerprintSalt(path: string): Uint8Array {
+  const file = join(path, RUN_FILES.salt);
+  const text = readText(file).trim();
+  if (!/^[0-9a-f]{64}$/.test(text)) throw new RunFolderError(`${file} must hold 64 hexadecimal digits`);
+  return new Uint8Array(Buffer.from(text, "hex"));
+}
+
+/** mkdir -p. Node's own recursion never returns below a folder that takes no entries, such as /proc. */
+function makeFolder(path: string): void {
+  if (statOf(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeFolder(parent);
+  mkdirSync(path);
+}
+
+function statOf(path: string, what = "folder"): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw new RunFolderError(`${what} ${path} cannot be used (${(error as Error).message})`);
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new RunFolderError(
+      code === "ENOENT" ? `${path} is missing` : `${path} cannot be read (${message})`,
+    );
+  }
+}
+
+function writeSynced(path: string, content: string | Uint8Array, flag: "w" | "wx", mode = 0o644): void {
+  const file = openSync(path, flag, mode);
+  try {
+    writeFileSync(file, content);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,125 @@
+// Every accountant and what it takes on, for the contract suite (in Node and in the browser) and the reference values.
+import { closedFormAccountant } from "../../src/accounting/closedForm/index.js";
+import { contourAccountant } from "../../src/accounting/contour/index.js";
+import type { Accountant, Neighboring, PrivacyEvent } from "../../src/accounting/index.js";
+import { connectTheDotsAccountant } from "../../src/accounting/pld/index.js";
+import { rdpAccountant } from "../../src/accounting/rdp/index.js";
+import { agreement, type ContractTest, contract } from "./contract.js";
+
+const ALL_RELATIONS = ["add-or-remove-one", "zero-out-one", "replace-one"] as const;
+
+/** One of each accountant for the given relation. */
+export function accountantsUnder(neighboring: Neighboring): Accountant[] {
+  return [
+    contourAccountant({ neighboring }),
+    rdpAccountant({ neighboring }),
+    closedFormAccountant({ neighboring }),
+    connectTheDotsAccountant({ neighboring }),
+  ];
+}
+
+/** What the Rényi accountant takes on beyond Gaussians. */
+const RDP_EVENTS: readonly PrivacyEvent[] = [
+  { kind: "laplace", noiseMultiplier: 2 },
+  { kind: "discrete-gaussian", sigma: 3, sensitivity: 1 },
+  { kind: "discrete-laplace", parameter: 0.2, sensitivity: 3 },
+  { kind: "randomized-response", noiseProbability: 0.4, buckets: 5 },
+  { kind: "exponential", epsilon: 0.3 },
+  { kind: "epsilon-delta", epsilon: 0.2, delta: 1e-9 },
+  { kind: "zcdp", rho: 0.02, xi: 0.01 },
+  { kind: "pmf-pair", upper: [0.5, 0.3, 0.2, 0], lower: [0.4, 0.3, 0.29, 0.01] },
+  {
+    kind: "gaussian-mixture",
+    standardDeviation: 2,
+    sensitivities: [0, 1, 2],
+    probabilities: [0.9, 0.09, 0.01],
+  },
+  { kind: "poisson-sampled", samplingRate: 0.1, event: { kind: "laplace", noiseMultiplier: 2 } },
+  { kind: "poisson-sampled", samplingRate: 0.1, event: { kind: "zcdp", rho: 0.02, xi: 0 } },
+  {
+    kind: "poisson-sampled",
+    samplingRate: 0.1,
+    event: { kind: "randomized-response", noiseProbability: 0.4, buckets: 2 },
+  },
+  {
+    kind: "repeat-and-select",
+    repetitions: { kind: "negative-binomial", eta: 0, gamma: 0.02 },
+    event: { kind: "laplace", noiseMultiplier: 20 },
+  },
+  {
+    kind: "repeat-and-select",
+    repetitions: { kind: "poisson", mean: 5 },
+    event: { kind: "gaussian", noiseMultiplier: 20 },
+  },
+];
+
+/** What connecting the dots takes on beyond Gaussians. */
+const PLD_EVENTS: readonly PrivacyEvent[] = [
+  ...RDP_EVENTS.filter(
+    (event) =>
+      event.kind !== "zcdp" &&
+      event.kind !== "repeat-and-select" &&
+      !(event.kind === "poisson-sampled" && event.event.kind === "zcdp"),
+  ),
+  { kind: "poisson-sampled", samplingRate: 0.1, event: { kind: "exponential", epsilon: 1 } },
+  { kind: "poisson-sampled", samplingRate: 0.1, event: { kind: "epsilon-delta", epsilon: 1, delta: 1e-7 } },
+  {
+    kind: "poisson-sampled",
+    samplingRate: 0.1,
+    event: { kind: "discrete-gaussian", sigma: 3, sensitivity: 2 },
+  },
+];
+/** Coarse lattices for the many questions of the properties: every promise but the width is the same. */
+const QUICK = { relativeWidth: 0.01, maximumNodes: 2 ** 14 };
+
+/** The contract's tests for every accountant, and the agreement of each with the contour. */
+export function contractTests(options: { thorough?: boolean } = {}): ContractTest[] {
+  const effort = options.thorough ? { thorough: true, runs: 200 } : { runs: 20 };
+  const [contour, ...rest] = accountantsUnder("add-or-remove-one");
+  return [
+    ...contract("contour", (neighboring) => contourAccountant({ neighboring }), {
+      ...effort,
+      gaps: {
+        "three of gaussian-mixture equal the list, their curve falls, never NaN":
+          "one step of three atoms decays too slowly along the line: only the Chernoff bound is left, above that of three steps",
+      },
+      sampling: true,
+      neighborings: ALL_RELATIONS,
+      others: [
+        {
+          kind: "gaussian-mixture",
+          standardDeviation: 2,
+          sensitivities: [0, 1, 2],
+          probabilities: [0.9, 0.09, 0.01],
+        },
+      ],
+    }),
+    ...contract("rdp", (neighboring) => rdpAccountant({ neighboring }), {
+      ...effort,
+      sampling: true,
+      neighborings: ALL_RELATIONS,
+      others: RDP_EVENTS,
+    }),
+    ...contract("closed-form", (neighboring) => closedFormAccountant({ neighboring }), {
+      ...effort,
+      sampling: false,
+      neighborings: ALL_RELATIONS,
+    }),
+    ...contract("pld-discrete", (neighboring) => connectTheDotsAccountant({ neighboring, ...QUICK }), {
+      ...effort,
+      sampling: true,
+      neighborings: ALL_RELATIONS,
+      others: PLD_EVENTS,
+      // Bounds on coarse lattices, which differ from event to event.
+      slack: 0.02,
+      // δ(1) = 5e-14 at q = 0.0014, T = 14 on a coarse lattice: a true bound, and far too large to convert back closely.
+      ...(effort.thorough && {
+        gaps: { "epsilon and delta convert to each other on the safe side": "loose on coarse lattices" },
+      }),
+    }),
+    ...rest
+      .filter((each) => each.name !== "pld-discrete")
+      .map((each) => agreement(contour!, each, { sampling: each.name !== "closed-form" })),
+    agreement(contour!, connectTheDotsAccountant(QUICK), { sampling: true }),
+  ];
+}

@@ -1,0 +1,165 @@
+// The ledger's lines: one spelling, chained, and an event that does not depend on how the ledger is cut.
+import { createHash, hash as nodeHash } from "node:crypto";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  CHAIN_START,
+  flatten,
+  hashLine,
+  type LedgerEntry,
+  ledgerEvent,
+  ledgerLine,
+  type PrivacyEvent,
+  readingEvent,
+  readLedger,
+  readLedgerEntries,
+} from "../../src/accounting/index.js";
+import { cpuMilliseconds } from "../support/cpuTime.js";
+import { asText, chain, sampleEntries, samplePlan } from "../support/runs.js";
+
+const step = (number: number, noiseMultiplier = 4.25, samplingRate = 0.1): LedgerEntry => ({
+  kind: "step",
+  step: number,
+  samplingRate,
+  noiseMultiplier,
+});
+
+/** Steps by rate and noise, whatever the order: an oracle that counts one by one. */
+function tally(event: PrivacyEvent): Record<string, number> {
+  return Object.fromEntries(flatten(event).map(({ event: atom, count }) => [JSON.stringify(atom), count]));
+}
+
+test("hashLine is SHA-256 of the UTF-8 bytes, as OpenSSL computes it", () => {
+  for (const line of ["", "abc", "σ = 1, ε ≤ 3", "x".repeat(1000)])
+    expect(hashLine(line)).toBe(createHash("sha256").update(line, "utf8").digest("hex"));
+});
+
+test("each line carries the hash of the line before, the first one zeros", () => {
+  const lines = chain(sampleEntries(samplePlan()));
+  expect(JSON.parse(lines[0]!).previous).toBe(CHAIN_START);
+  for (let i = 1; i < lines.length; i++)
+    expect(JSON.parse(lines[i]!).previous).toBe(
+      createHash("sha256")
+        .update(lines[i - 1]!)
+        .digest("hex"),
+    );
+});
+
+test("a line has one spelling, whatever the order of the entry's keys", () => {
+  const scrambled = { noiseMultiplier: 4.25, step: 1, samplingRate: 0.1, kind: "step" } as LedgerEntry;
+  expect(ledgerLine(scrambled, CHAIN_START)).toBe(ledgerLine(step(1), CHAIN_START));
+  expect(ledgerLine(step(1), CHAIN_START)).toBe(
+    `{"kind":"step","step":1,"samplingRate":0.1,"noiseMultiplier":4.25,"previous":"${CHAIN_START}"}`,
+  );
+});
+
+test("a line says nothing but what its kind lists: extra properties do not reach the disk", () => {
+  const leaking = { ...step(1), batchSize: 97 } as LedgerEntry;
+  expect(ledgerLine(leaking, CHAIN_START)).not.toContain("97");
+});
+
+test("illegal entries are refused by field, value and what is allowed", () => {
+  const run = sampleEntries(samplePlan())[0]!;
+  const cases: [object, string][] = [
+    [step(0), "step must be a whole number >= 1, got 0"],
+    [step(1, Number.NaN), "noiseMultiplier must be >= 0 and finite, got NaN"],
+    [step(1, -1), "noiseMultiplier must be >= 0 and finite, got -1"],
+    [step(1, 1, 1.5), "samplingRate must be in [0, 1], got 1.5"],
+    [{ ...run, version: 2 }, "version must be 1, got 2"],
+    [{ ...run, startedAt: "yesterday" }, "startedAt must be a date"],
+    [
+      { ...run, dataset: { name: "x", fingerprint: "12" } },
+      "dataset.fingerprint must be 64 hexadecimal digits",
+    ],
+    [{ ...run, privateMetrics: "no" }, "privateMetrics must be true or false, got no"],
+    [{ kind: "pause" }, "kind must be one of run, step, event, resume, end, got pause"],
+    [
+      { kind: "end", steps: 1.5, finishedAt: "2026-01-31T13:00:00.000Z" },
+      "steps must be a whole number >= 0",
+    ],
+  ];
+  for (const [entry, message] of cases)
+    expect(() => ledgerLine(entry as LedgerEntry, CHAIN_START), message).toThrow(message);
+});
+
+test("a written ledger reads back without a problem, whole or cut after any line", () => {
+  const entries = sampleEntries(samplePlan(20));
+  const lines = chain(entries);
+  for (let kept = 1; kept <= lines.length; kept++) {
+    const reading = readLedger(asText(lines.slice(0, kept)));
+    expect(reading.problems).toEqual([]);
+    expect(reading.stepsDone).toBe(Math.min(kept - 1, 20));
+    expect(reading.end === undefined).toBe(kept < lines.length);
+    expect(tally(readingEvent(reading))).toEqual(tally(ledgerEvent(entries.slice(0, kept))));
+  }
+});
+
+test("the event of a ledger is that of its parts, however it is cut, and counts every step", () => {
+  const steps = fc.array(fc.record({ noise: fc.constantFrom(1, 2, 3.5), rate: fc.constantFrom(0.01, 0.2) }), {
+    maxLength: 40,
+  });
+  fc.assert(
+    fc.property(steps, fc.nat(40), (list, cut) => {
+      const entries = list.map(({ noise, rate }, i) => step(i + 1, noise, rate));
+      const whole = tally(ledgerEvent(entries));
+      const parts: PrivacyEvent = {
+        kind: "composed",
+        events: [ledgerEvent(entries.slice(0, cut)), ledgerEvent(entries.slice(cut))],
+      };
+      expect(tally(parts)).toEqual(whole);
+      expect(Object.values(whole).reduce((a, b) => a + b, 0)).toBe(list.length);
+      expect(tally(readingEvent(readLedgerEntries([sampleEntries(samplePlan())[0]!, ...entries])))).toEqual(
+        whole,
+      );
+    }),
+  );
+});
+
+test("other uses of the data and resumed runs are part of the format", () => {
+  const [run, ...rest] = sampleEntries(samplePlan(3));
+  const event: PrivacyEvent = { kind: "laplace", noiseMultiplier: 2 };
+  const entries: LedgerEntry[] = [
+    run!,
+    { kind: "event", reason: "private evaluation", event },
+    rest[0]!,
+    { kind: "resume", steps: 1, resumedAt: "2026-01-31T12:30:00.000Z" },
+    ...rest.slice(1),
+  ];
+  const reading = readLedger(asText(chain(entries)));
+  expect(reading.problems).toEqual([]);
+  expect(reading.otherEvents).toEqual([event]);
+  expect(tally(readingEvent(reading))).toEqual(tally(ledgerEvent(entries)));
+});
+
+test("a torn line before a resume line counts as a step and is tolerated", () => {
+  const [run, first, second] = chain(sampleEntries(samplePlan(2)));
+  const torn = second!.slice(0, 40);
+  const resume = ledgerLine(
+    { kind: "resume", steps: 2, resumedAt: "2026-01-31T12:30:00.000Z" },
+    hashLine(torn),
+  );
+  const third = ledgerLine(step(3), hashLine(resume));
+  const reading = readLedger(asText([run!, first!, torn, resume, third]));
+  expect(reading.problems.map((p) => p.code)).toEqual(["torn-last-line"]);
+  expect(reading.stepsDone).toBe(3);
+});
+
+test("reading a million steps takes under three seconds", { timeout: 60_000 }, () => {
+  const hash = (line: string) => nodeHash("sha256", line, "hex");
+  const text = asText(chain(sampleEntries(samplePlan(6)).slice(0, 2), hash));
+  // The rest by hand: building a million entries is not what is measured.
+  const parts = [text];
+  let previous = hash(text.split("\n")[1]!);
+  for (let i = 2; i <= 1_000_000; i++) {
+    const line = `{"kind":"step","step":${i},"samplingRate":0.1,"noiseMultiplier":4.25,"previous":"${previous}"}`;
+    previous = hash(line);
+    parts.push(line, "\n");
+  }
+  const whole = parts.join("");
+  const read = () => {
+    const reading = readLedger(whole, hash);
+    expect(reading.stepsDone).toBe(1_000_000);
+    expect(reading.problems).toEqual([]);
+  };
+  expect(cpuMilliseconds(read, 3000)).toBeLessThan(3000);
+});

@@ -1,0 +1,323 @@
+// The audit: its verdict on sound, partial, dishonest and damaged ledgers; one test a finding, named by its code.
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { ACCOUNTANT_NAMES, CHAIN_START, hashLine, type LedgerEntry } from "../../src/accounting/index.js";
+import { type AuditReport, audit, SEVERITY } from "../../src/audit/index.js";
+import { singleByteChanges } from "../support/byteChanges.js";
+import { asText, chain, epsilonOf, sampleEntries, samplePlan, zcdp } from "../support/runs.js";
+
+const plan = samplePlan();
+const entries = sampleEntries(plan);
+const lines = chain(entries);
+const options = { accountants: [zcdp] };
+const codes = (report: AuditReport) => report.findings.map((finding) => finding.code);
+const ask = (entriesOrText: LedgerEntry[] | string[], asked: unknown = plan) =>
+  audit(
+    asked,
+    typeof entriesOrText[0] === "string"
+      ? asText(entriesOrText as string[])
+      : asText(chain(entriesOrText as LedgerEntry[])),
+    options,
+  );
+const seen = new Set<string>();
+const expectCode = (report: AuditReport, code: string) => {
+  seen.add(code);
+  expect(codes(report)).toContain(code);
+};
+
+/** The entries with some step changed, chained anew: what a dishonest writer could produce. */
+const rewritten = (change: (entry: LedgerEntry, index: number) => LedgerEntry | LedgerEntry[]) =>
+  entries.flatMap(change);
+
+test("a run that followed its plan holds, with the claimed epsilon recomputed and no finding", () => {
+  const report = ask(lines);
+  expect(report).toMatchObject({
+    verdict: "holds",
+    claimed: plan.achieved,
+    findings: [],
+    stepsDone: 6,
+    stepsPlanned: 6,
+    finished: true,
+  });
+  expect(report.recomputed).toEqual([
+    {
+      accountant: "zcdp",
+      epsilon: epsilonOf(6, 4.25),
+      epsilonLowerBound: 0,
+      delta: 1e-5,
+      neighboring: "add-or-remove-one",
+    },
+  ]);
+});
+
+test("by default every accountant by name is asked, for the claim's relation", () => {
+  const claim = (neighboring: string) => ({ ...plan, achieved: { ...plan.achieved, neighboring } });
+  const report = (neighboring: string) => audit(claim(neighboring), entries);
+  const names = ACCOUNTANT_NAMES as readonly string[];
+  expect(report("add-or-remove-one").recomputed.map((each) => each.accountant)).toEqual(names);
+  expect(report("replace-one").recomputed.length).toBeGreaterThan(0);
+  for (const each of report("replace-one").recomputed) expect(each.neighboring).toBe("replace-one");
+});
+
+test("without a plan the ledger's own is taken; entries audit like text", () => {
+  expect(ask(lines, undefined)).toEqual(ask(lines));
+  expect(audit(plan, entries, options)).toEqual(ask(lines));
+});
+
+test("a partial run holds and shows epsilon so far", () => {
+  const report = ask(lines.slice(0, 4));
+  expect(report).toMatchObject({ verdict: "holds", stepsDone: 3, finished: false });
+  expect(report.recomputed[0]!.epsilon).toBe(epsilonOf(3, 4.25));
+  expectCode(report, "unfinished");
+});
+
+test("a run without a step spends nothing", () => {
+  const report = ask(lines.slice(0, 1));
+  expect(report).toMatchObject({ verdict: "holds", stepsDone: 0, recomputed: [{ epsilon: 0 }] });
+});
+
+test("more-steps: exceeded, and recomputed with all of them", () => {
+  const report = ask(sampleEntries(plan, 7));
+  expect(report.verdict).toBe("exceeded");
+  expect(report.recomputed[0]!.epsilon).toBe(epsilonOf(7, 4.25));
+  expectCode(report, "more-steps");
+  expectCode(report, "epsilon-exceeded");
+});
+
+test("less-noise: exceeded, with the line", () => {
+  const report = ask(
+    rewritten((e) => (e.kind === "step" && e.step === 3 ? { ...e, noiseMultiplier: 4.2 } : e)),
+  );
+  expect(report.verdict).toBe("exceeded");
+  expectCode(report, "less-noise");
+  expect(report.findings.find((f) => f.code === "less-noise")).toMatchObject({
+    line: 4,
+    expected: "noise multiplier 4.25",
+    found: "4.2",
+  });
+});
+
+test("more-noise: holds, noted", () => {
+  const report = ask(rewritten((e) => (e.kind === "step" ? { ...e, noiseMultiplier: 5 } : e)));
+  expect(report.verdict).toBe("holds");
+  expectCode(report, "more-noise");
+});
+
+test("other-rate: reported; the accountant decides", () => {
+  expectCode(ask(rewritten((e) => (e.kind === "step" ? { ...e, samplingRate: 0.2 } : e))), "other-rate");
+});
+
+test("other-event: another use of the data is counted", () => {
+  const more: LedgerEntry = {
+    kind: "event",
+    reason: "evaluation",
+    event: { kind: "gaussian", noiseMultiplier: 1 },
+  };
+  const report = ask([...entries.slice(0, 3), more, ...entries.slice(3)]);
+  expect(report.verdict).toBe("exceeded");
+  expectCode(report, "other-event");
+});
+
+test("missing-step: the missing steps are counted, and the ledger is not relied on", () => {
+  const report = ask(entries.filter((_, i) => i !== 3));
+  expect(report.verdict).not.toBe("holds");
+  expect(report.stepsDone).toBe(6);
+  expect(report.recomputed[0]!.epsilon).toBe(epsilonOf(6, 4.25));
+  expectCode(report, "missing-step");
+});
+
+test("repeated-step: counted twice", () => {
+  const report = ask([...entries.slice(0, 4), ...entries.slice(3)]);
+  expect(report.verdict).toBe("exceeded");
+  expectCode(report, "repeated-step");
+});
+
+test("reordered-step", () => {
+  const report = ask([...entries.slice(0, 2), entries[3]!, entries[2]!, ...entries.slice(4)]);
+  expect(report.verdict).not.toBe("holds");
+  expectCode(report, "reordered-step");
+});
+
+test("broken-chain: an edited line is noticed by the next", () => {
+  const edited = [...lines];
+  edited[3] = edited[3]!.replace("4.25", "9.25");
+  const report = ask(edited);
+  expect(report.verdict).toBe("unreadable");
+  expectCode(report, "broken-chain");
+  expect(report.findings.find((f) => f.code === "broken-chain")).toMatchObject({
+    line: 5,
+    expected: hashLine(edited[3]!),
+    found: hashLine(lines[3]!),
+  });
+});
+
+test("malformed-line: what cannot be read may have been a step", () => {
+  for (const bad of [
+    "",
+    "{}",
+    "not JSON",
+    lines[3]!.replace(",", ", "),
+    lines[3]!.replace("4.25", "4.250"),
+  ]) {
+    const edited = [...lines];
+    edited[3] = bad;
+    const report = ask(edited);
+    expect(report).toMatchObject({ verdict: "unreadable", stepsDone: 6 });
+    expectCode(report, "malformed-line");
+  }
+});
+
+test("misplaced-line: nothing follows the end, and a run begins once", () => {
+  expectCode(
+    ask([...entries, { kind: "step", step: 7, samplingRate: 0.1, noiseMultiplier: 4.25 }]),
+    "misplaced-line",
+  );
+  expectCode(ask([...entries.slice(0, 2), entries[0]!, ...entries.slice(2)]), "misplaced-line");
+});
+
+test("wrong-count: the end line counts what the lines show", () => {
+  const report = ask(entries.map((e) => (e.kind === "end" ? { ...e, steps: 5 } : e)));
+  expect(report.verdict).toBe("unreadable");
+  expectCode(report, "wrong-count");
+  expect(ask([...entries.slice(0, -3), entries.at(-1)!]).stepsDone).toBe(6);
+});
+
+test("torn-last-line: cut anywhere, a ledger never counts fewer steps than it has whole lines, and audits", () => {
+  const text = asText(lines);
+  const firstLine = lines[0]!.length + 1;
+  for (let length = 0; length < text.length; length++) {
+    const cut = text.slice(0, length);
+    const report = audit(plan, cut, options);
+    if (length < firstLine - 1) {
+      expect(report.verdict).toBe("unreadable");
+      continue;
+    }
+    const whole = (cut.match(/"kind":"step".*\n/g) ?? []).length;
+    expect(report.verdict, cut.slice(-20)).toBe("holds");
+    expect(report.stepsDone).toBeGreaterThanOrEqual(whole);
+    if (!cut.endsWith("\n")) expectCode(report, "torn-last-line");
+  }
+});
+
+test("missing-run-line: nothing can be relied on", () => {
+  for (const ledger of ["", "\n", "hello\n", asText(lines.slice(1)), asText(lines).slice(1)]) {
+    const report = audit(plan, ledger, options);
+    expect(report.verdict).not.toBe("holds");
+    expectCode(report, "missing-run-line");
+  }
+  expect(audit(undefined, "", options)).toMatchObject({
+    verdict: "unreadable",
+    claimed: null,
+    recomputed: [],
+  });
+});
+
+test("unreadable-plan: another version, another kind, a number that is none", () => {
+  for (const bad of [
+    { ...plan, version: 2 },
+    { ...plan, kind: "recipe" },
+    { ...plan, steps: 1.5 },
+    { ...plan, noiseMultiplier: Number.NaN },
+    { ...plan, achieved: { ...plan.achieved, delta: 2 } },
+    { ...plan, achieved: { ...plan.achieved, neighboring: "cousins" } },
+    null,
+    7,
+  ]) {
+    const report = ask(lines, bad === null ? "null" : bad);
+    expect(report).toMatchObject({ verdict: "unreadable", claimed: null });
+    expectCode(report, "unreadable-plan");
+  }
+});
+
+test("other-plan: plan.json must be the ledger's plan, whatever the order of its keys", () => {
+  const shuffled = Object.fromEntries(Object.entries(plan).reverse());
+  expect(ask(lines, shuffled).verdict).toBe("holds");
+  const report = ask(lines, { ...plan, achieved: { ...plan.achieved, epsilon: 99 } });
+  expect(report.verdict).toBe("unreadable");
+  expectCode(report, "other-plan");
+});
+
+test("other-dataset: the fingerprint is compared if it is given", () => {
+  const text = asText(lines);
+  expect(audit(plan, text, { ...options, datasetFingerprint: "ab".repeat(32) }).verdict).toBe("holds");
+  const report = audit(plan, text, { ...options, datasetFingerprint: CHAIN_START });
+  expect(report.verdict).toBe("unreadable");
+  expectCode(report, "other-dataset");
+});
+
+test("private-metrics: holds, with a warning", () => {
+  const report = ask(entries.map((e) => (e.kind === "run" ? { ...e, privateMetrics: true } : e)));
+  expect(report.verdict).toBe("holds");
+  expectCode(report, "private-metrics");
+});
+
+test("not-accounted: an accountant that fails or is for other neighbours proves nothing, and none proves nothing", () => {
+  const other = { ...zcdp, name: "other", neighboring: "replace-one" as const };
+  const failing = {
+    ...zcdp,
+    name: "failing",
+    account() {
+      throw new RangeError("no");
+    },
+  };
+  const text = asText(lines);
+  const report = audit(plan, text, { accountants: [other, failing, zcdp] });
+  expect(report.verdict).toBe("holds");
+  expectCode(report, "not-accounted");
+  expect(audit(plan, text, { accountants: [failing] }).verdict).toBe("unreadable");
+});
+
+test("contradicting-bounds: an accountant's bound below what another proves to be spent is nobody's proof", () => {
+  const at = (name: string, lower: number, upper: number) => ({
+    ...zcdp,
+    name,
+    account: () => ({ ...zcdp.account(plan.event), epsilonIntervalAt: () => ({ lower, upper }) }),
+  });
+  const report = audit(plan, entries, { accountants: [zcdp, at("low", 0, 0.01), at("exact", 0.02, 0.03)] });
+  expect(report.verdict).toBe("unreadable");
+  expectCode(report, "contradicting-bounds");
+});
+
+test("more-findings: a flood of damage is cut short, and step numbers near 2^53 do no harm", () => {
+  const report = audit(plan, asText([lines[0]!, ...Array(300).fill("x")]), options);
+  expect(report.stepsDone).toBe(300);
+  expect(report.findings.length).toBeLessThan(110);
+  expectCode(report, "more-findings");
+  const huge: LedgerEntry = {
+    kind: "step",
+    step: Number.MAX_SAFE_INTEGER,
+    samplingRate: 0.1,
+    noiseMultiplier: 4.25,
+  };
+  expect(ask([...entries.slice(0, 3), huge]).verdict).toBe("exceeded");
+});
+
+test("an infinite epsilon is null in the report, so that it survives JSON", () => {
+  const report = ask(rewritten((e) => (e.kind === "step" ? { ...e, noiseMultiplier: 0 } : e)));
+  expect(report.verdict).toBe("exceeded");
+  expect(JSON.parse(JSON.stringify(report))).toEqual(report);
+  expect(report.recomputed[0]!.epsilon).toBe(null);
+});
+
+test("single-byte changes of a finished ledger are noticed or harmless: every position, a few values each", () => {
+  // All 255 values at every position are tried in test/slow.
+  const { harmless, unsound } = singleByteChanges(samplePlan(2), (original) => [
+    0x0a,
+    0x39,
+    original ^ 1,
+    original ^ 2,
+    original ^ 0x80,
+  ]);
+  expect(unsound).toEqual([]);
+  // Only the time of the end may change unnoticed.
+  expect(harmless).toBeGreaterThan(0);
+  expect(harmless).toBeLessThan(60);
+});
+
+test("each code of the report has a test above and an example in docs/ledger.md", () => {
+  const document = readFileSync("docs/ledger.md", "utf8");
+  for (const code of Object.keys(SEVERITY)) {
+    expect(seen.has(code), code).toBe(true);
+    expect(document, code).toContain(`| \`${code}\` |`);
+  }
+});

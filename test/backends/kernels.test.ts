@@ -1,0 +1,191 @@
+// One contract for the kernels over every backend that starts: each against sums written out in plain loops.
+import * as tf from "@tensorflow/tfjs-core";
+import { describe, expect, test } from "vitest";
+import {
+  BACKEND_NAMES,
+  type BackendName,
+  currentKernels,
+  startBackend,
+  stockKernels,
+} from "../../src/backends/index.js";
+
+let state = 12345;
+/** Numbers in (−1, 1), the same in every run. */
+const uniform = (): number => {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+  return state / 2 ** 31 - 1;
+};
+const numbers = (count: number): Float32Array => Float32Array.from({ length: count }, uniform);
+const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+const tensor = (shape: number[]): tf.Tensor4D => tf.tensor(numbers(size(shape)), shape) as tf.Tensor4D;
+const close = (actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 2e-5): void => {
+  expect(actual.length).toBe(expected.length);
+  for (let i = 0; i < expected.length; i++)
+    if (!(Math.abs(actual[i] - expected[i]) <= tolerance * (1 + Math.abs(expected[i]))))
+      expect.fail(`element ${i}: ${actual[i]}, expected ${expected[i]}`);
+};
+
+const started: BackendName[] = [];
+for (const name of BACKEND_NAMES) {
+  try {
+    await startBackend(name);
+    started.push(name);
+  } catch {
+    // A backend that is not installed here has no contract to keep.
+  }
+}
+
+test("WASM and plain JS start everywhere", () => {
+  expect(started).toEqual(expect.arrayContaining(["wasm", "cpu"]));
+});
+
+describe.each([...started.map((name) => [name, "own"]), ["cpu", "stock"]])(
+  "kernels on %s (%s)",
+  (name, kind) => {
+    const kernels = async () => {
+      await startBackend(name as BackendName);
+      return kind === "stock" ? stockKernels : currentKernels();
+    };
+
+    // [views, H, W, C, P, kh, kw, stride]: odd channels, one channel, several views, rows left over by the stride.
+    test.each([
+      [1, 9, 9, 1, 16, 4, 4, 2],
+      [2, 7, 8, 3, 8, 3, 2, 2],
+      [3, 5, 5, 4, 5, 3, 3, 1],
+      [1, 6, 6, 5, 10, 1, 1, 1],
+    ])(
+      "filter and input gradients are the written-out sums: %j",
+      async (views, h, w, c, p, kh, kw, stride) => {
+        const k = await kernels();
+        const n = 3;
+        const [ho, wo] = [Math.floor((h - kh) / stride) + 1, Math.floor((w - kw) / stride) + 1];
+        const x = tensor([n * views, h, w, c]);
+        const dy = tensor([n * views, ho, wo, p]);
+        const filter = tensor([kh, kw, c, p]);
+        const [xs, ds, fs] = [x, dy, filter].map((t) => t.dataSync());
+        const expected = new Float64Array(n * kh * kw * c * p);
+        const expectedBias = new Float64Array(n * p);
+        const expectedInput = new Float64Array(x.size);
+        for (let m = 0; m < n * views; m++)
+          for (let oy = 0; oy < ho; oy++)
+            for (let ox = 0; ox < wo; ox++)
+              for (let q = 0; q < p; q++) {
+                const d = ds[((m * ho + oy) * wo + ox) * p + q];
+                const example = Math.floor(m / views);
+                expectedBias[example * p + q] += d;
+                for (let ky = 0; ky < kh; ky++)
+                  for (let kx = 0; kx < kw; kx++)
+                    for (let ch = 0; ch < c; ch++) {
+                      const at = ((m * h + oy * stride + ky) * w + ox * stride + kx) * c + ch;
+                      const tap = ((ky * kw + kx) * c + ch) * p + q;
+                      expected[example * kh * kw * c * p + tap] += xs[at] * d;
+                      expectedInput[at] += fs[tap] * d;
+                    }
+              }
+        const convolution = { kernelHeight: kh, kernelWidth: kw, stride };
+        const gradients = k.filterGradients(x, dy, views, convolution);
+        expect(gradients.shape).toEqual([n, kh * kw * c * p]);
+        close(gradients.dataSync(), expected);
+        close(k.positionSums(dy, views).dataSync(), expectedBias);
+        close(k.inputGradient(dy, filter, x.shape, stride).dataSync(), expectedInput);
+      },
+    );
+
+    test.each([
+      [2, 1, 16],
+      [2, 2, 3],
+      [3, 2, 4],
+    ])("max pooling's gradient goes to the first maximum of each window: %j", async (window, stride, c) => {
+      const k = await kernels();
+      if (kind === "stock" && name === "wasm") return;
+      const shape = [2, 7, 7, c];
+      const x = tf.round(tf.mul(tensor(shape), 3)) as tf.Tensor4D;
+      const y = tf.maxPool(x, window, stride, "valid");
+      const dy = tensor(y.shape);
+      const [xs, ds] = [x.dataSync(), dy.dataSync()];
+      const expected = new Float64Array(x.size);
+      const out = y.shape[1];
+      for (let m = 0; m < 2; m++)
+        for (let oy = 0; oy < out; oy++)
+          for (let ox = 0; ox < out; ox++)
+            for (let ch = 0; ch < c; ch++) {
+              let best = -1;
+              for (let ky = 0; ky < window; ky++)
+                for (let kx = 0; kx < window; kx++) {
+                  const at = ((m * 7 + oy * stride + ky) * 7 + ox * stride + kx) * c + ch;
+                  if (best < 0 || xs[at] > xs[best]) best = at;
+                }
+              expected[best] += ds[((m * out + oy) * out + ox) * c + ch];
+            }
+      const actual = k.maxPoolGradient(x, y, dy, window, stride).dataSync();
+      if (name === "cpu") {
+        // Stock backends may give a tie to another place of the window: the total is what they share.
+        const total = (values: ArrayLike<number>): number => Array.from(values).reduce((a, b) => a + b, 0);
+        close([total(actual)], [total(expected)], 1e-4);
+      } else close(actual, expected);
+    });
+
+    test("padding puts zeros on every side", async () => {
+      const k = await kernels();
+      const x = tensor([2, 3, 5, 3]);
+      const expected = tf.pad(x, [
+        [0, 0],
+        [2, 2],
+        [2, 2],
+        [0, 0],
+      ]);
+      expect(k.pad(x, 2).shape).toEqual([2, 7, 9, 3]);
+      expect(k.pad(x, 2).dataSync()).toEqual(expected.dataSync());
+      expect(k.pad(x, 0)).toBe(x);
+    });
+
+    test("tanh and its gradient agree with Math.tanh, the limits included", async () => {
+      const k = await kernels();
+      const values = new Float32Array([...numbers(1001).map((v) => v * 12), 0, -0, 1e-20, 20, -20, 9, 100]);
+      const x = tf.tensor1d(values);
+      const y = k.tanh(x);
+      close(y.dataSync(), Float64Array.from(values, Math.tanh), 4e-7);
+      for (const v of y.dataSync()) expect(Math.abs(v)).toBeLessThanOrEqual(1);
+      const dy = numbers(values.length);
+      close(
+        k.tanhGradient(y, tf.tensor1d(dy)).dataSync(),
+        y.dataSync().map((v, i) => dy[i] * (1 - v * v)),
+        2e-6,
+      );
+      expect([...k.tanh(tf.tensor1d([Number.NaN, 0, 1, 2])).dataSync()].map(Number.isNaN)).toEqual([
+        true,
+        false,
+        false,
+        false,
+      ]);
+    });
+
+    test("squared norms are never below the exact ones, and barely above", async () => {
+      const k = await kernels();
+      for (const width of [1, 7, 640, 5003]) {
+        const rows = tf.tensor2d(numbers(4 * width), [4, width]);
+        const values = rows.dataSync();
+        const norms = k.squaredNorms(rows);
+        for (let n = 0; n < 4; n++) {
+          let exact = 0;
+          for (let j = 0; j < width; j++) exact += values[n * width + j] ** 2;
+          expect(norms[n]).toBeGreaterThanOrEqual(exact);
+          expect(norms[n]).toBeLessThanOrEqual(exact * (1 + 1e-3));
+        }
+      }
+      const broken = k.squaredNorms(tf.tensor2d([1, Number.NaN, 1, 1, Number.POSITIVE_INFINITY, 0], [3, 2]));
+      expect([...broken].map(Number.isFinite)).toEqual([false, true, false]);
+    });
+
+    test("the weighted sum of rows is the written-out one", async () => {
+      const k = await kernels();
+      for (const width of [3, 16, 45]) {
+        const [n, rows, weights] = [7, numbers(7 * width), numbers(7)];
+        const expected = new Float64Array(width);
+        for (let i = 0; i < n; i++)
+          for (let j = 0; j < width; j++) expected[j] += weights[i] * rows[i * width + j];
+        close(k.weightedSum(tf.tensor2d(rows, [n, width]), tf.tensor1d(weights)).dataSync(), expected);
+      }
+    });
+  },
+);

@@ -1,0 +1,36 @@
+// npm run bench -- NAME [options]: runs one benchmark on the built package.
+import { parseArgs } from "node:util";
+
+const BENCHES = {
+  accounting: {
+    load: () => import("./accounting.mjs"),
+    options: { python: { type: "string" }, json: { type: "string" } },
+    usage: "accounting [--python PATH] [--json FILE]",
+  },
+  trainer: {
+    load: () => import("./trainer.mjs"),
+    options: { backend: { type: "string" }, "micro-batch": { type: "string" }, json: { type: "string" } },
+    usage: "trainer [--backend NAME] [--micro-batch N] [--json FILE]",
+  },
+};
+
+function usage(line) {
+  const all = Object.values(BENCHES).map((each) => `npm run bench -- ${each.usage}`);
+  console.error(`${line}\nusage: ${all.join("\n       ")}`);
+  process.exitCode = 2;
+}
+
+const [name, ...rest] = process.argv.slice(2);
+if (name === undefined || !Object.hasOwn(BENCHES, name))
+  usage(`benchmark must be one of ${Object.keys(BENCHES).join(", ")}, got ${name ?? "nothing"}`);
+else {
+  const bench = BENCHES[name];
+  try {
+    const { values } = parseArgs({ args: rest, options: bench.options });
+    await (await bench.load()).run(values);
+  } catch (error) {
+    // parseArgs errors carry a code; whatever else goes wrong is a fault, shown whole.
+    if (error.code?.startsWith("ERR_PARSE_ARGS")) usage(error.message);
+    else throw error;
+  }
+}

@@ -1,0 +1,187 @@
+// What privacy costs the trainer: private against plain steps, one against two workers, and where a step's time goes.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
+import { currentKernels, startBackend } from "../../dist/backends/index.js";
+import { MicroBatchRunner, PartialSum } from "../../dist/trainer/engine/microBatch.js";
+import { fillViews } from "../../dist/trainer/engine/views.js";
+import {
+  buildModel,
+  DEFAULT_MICRO_BATCH,
+  GaussianNoise,
+  LedgerWriter,
+  loadDataset,
+  mnistDemo,
+  PoissonSampler,
+  startThreads,
+} from "../../dist/trainer/index.js";
+
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+const timed = (work) => {
+  const start = performance.now();
+  work();
+  return performance.now() - start;
+};
+
+export async function run(options) {
+  const backend = await startBackend(options.backend ?? "wasm");
+  const microBatch = Number(options["micro-batch"] ?? DEFAULT_MICRO_BATCH);
+  const data = loadDataset("mnist");
+  const network = buildModel(mnistDemo.training.model, data.train.shape, data.classes);
+  const parameters = network.initialise(1);
+  const clip = { norm: mnistDemo.training.clipNorm };
+  const kernels = currentKernels();
+  const result = {
+    machine: {
+      cpu: cpus()[0].model,
+      cores: availableParallelism(),
+      memoryGiB: Math.round(totalmem() / 2 ** 30),
+    },
+    versions: { node: process.versions.node, tfjs: tf.version_core },
+    backend: backend.name,
+    model: {
+      name: network.spec.name,
+      parameters: network.parameterCount,
+      multiplyAdds: network.multiplyAdds,
+    },
+    microBatch,
+  };
+
+  // One thread, alternating, so that a busy machine slows both alike.
+  const augmentation = { views: 0, seed: 1 };
+  const runner = new MicroBatchRunner(network, kernels, data.train, data.test, augmentation);
+  const indices = Uint32Array.from({ length: 1024 }, (_, i) => (i * 7919) % data.train.count);
+  const labels = indices.map((index) => data.train.labels[index]);
+  const tensors = network.upload(parameters);
+  const eachMicroBatch = (work) => {
+    for (let from = 0; from < indices.length; from += microBatch)
+      work(from, Math.min(indices.length, from + microBatch));
+  };
+  const views = (from, to) => fillViews(data.train, indices, from, to, augmentation, 1);
+  const privateStep = () => {
+    const partial = new PartialSum(network);
+    eachMicroBatch((from, to) => runner.addClipped(partial, tensors, { indices, step: 1 }, from, to, clip));
+  };
+  const plainStep = () => {
+    const { sum } = new PartialSum(network);
+    eachMicroBatch((from, to) =>
+      tf.tidy(() => {
+        const images = tf.tensor4d(views(from, to), [to - from, ...data.train.shape]);
+        network
+          .plainGradients(images, labels.subarray(from, to), tensors, kernels)
+          .forEach((tensor, index) => {
+            const part = tensor.dataSync();
+            for (let i = 0; i < part.length; i++) sum[index][i] += part[i];
+          });
+      }),
+    );
+  };
+  const forward = () =>
+    eachMicroBatch((from, to) =>
+      tf.tidy(() =>
+        network
+          .logits(tf.tensor4d(views(from, to), [to - from, ...data.train.shape]), tensors, kernels)
+          .dataSync(),
+      ),
+    );
+  const times = { private: [], plain: [], forward: [], views: [], ratio: [] };
+  for (let round = -2; round < 15; round++) {
+    const [a, b, c] = [timed(privateStep), timed(plainStep), timed(forward)];
+    const d = timed(() => eachMicroBatch(views));
+    if (round < 0) continue;
+    times.private.push(a);
+    times.plain.push(b);
+    times.forward.push(c);
+    times.views.push(d);
+    times.ratio.push(a / b);
+  }
+  tf.dispose(tensors);
+  const perSecond = (ms) => Math.round((indices.length / ms) * 1000);
+  result.oneThread = {
+    privateExamplesPerSecond: perSecond(median(times.private)),
+    plainExamplesPerSecond: perSecond(median(times.plain)),
+    privateToPlain: median(times.ratio),
+  };
+
+  // The parts that are not gradients, at the demo's batch.
+  const sampler = new PoissonSampler(data.train.count, 2048 / data.train.count);
+  const noise = new GaussianNoise();
+  const sum = parameters.map((values) => new Float64Array(values.length));
+  const tenMillion = new Float64Array(10_000_000);
+  const folder = mkdtempSync(join(tmpdir(), "dpsgd-bench-"));
+  const ledger = new LedgerWriter(join(folder, "ledger.jsonl"), {
+    software: "bench",
+    startedAt: new Date().toISOString(),
+    plan: {},
+    dataset: { name: "mnist", fingerprint: "0".repeat(64) },
+    privateMetrics: false,
+  });
+  const several = (work) => median(Array.from({ length: 9 }, () => timed(work)));
+  const scale = 2048 / indices.length;
+  const gradients = median(times.private) * scale;
+  const parts = {
+    sampling: several(() => sampler.draw()),
+    views: median(times.views) * scale,
+    "forward pass": (median(times.forward) - median(times.views)) * scale,
+    "backward pass": (median(times.plain) - median(times.forward)) * scale,
+    "norms and clipping": (median(times.private) - median(times.plain)) * scale,
+    noise: several(() => noise.addToSum(sum, { noiseMultiplier: 1, sensitivity: 1 })),
+    ledger: several(() => ledger.step({ samplingRate: 0.01, noiseMultiplier: 1 })),
+  };
+  ledger.close();
+  rmSync(folder, { recursive: true });
+  result.stepMilliseconds = parts;
+  result.noiseTenMillionSeconds = timed(() => noise.addTo(tenMillion, 1)) / 1000;
+
+  // Whole steps by worker threads, alternating too.
+  const workers = [1, Math.max(2, availableParallelism())];
+  const engines = [];
+  for (const count of workers)
+    engines.push(await startThreads({ backend, network, data, augmentation, workers: count, microBatch }));
+  const batch = {
+    indices: Uint32Array.from({ length: 2048 }, (_, i) => (i * 7919) % data.train.count),
+    step: 1,
+  };
+  const stepTimes = workers.map(() => []);
+  for (let round = -4; round < 15; round++)
+    for (const [index, engine] of engines.entries()) {
+      const start = performance.now();
+      await engine.clippedSum(parameters, batch, clip);
+      if (round >= 0) stepTimes[index].push(performance.now() - start);
+    }
+  await Promise.all(engines.map((engine) => engine.close()));
+  result.workers = Object.fromEntries(
+    workers.map((count, index) => [
+      count,
+      { examplesPerSecond: Math.round(2048e3 / median(stepTimes[index])) },
+    ]),
+  );
+  result.speedUp = median(stepTimes[0].map((time, round) => time / stepTimes[1][round]));
+  result.peakMemoryMiB = Math.round(process.resourceUsage().maxRSS / 1024);
+
+  const total = gradients + parts.sampling + parts.noise + parts.ledger;
+  console.log(
+    `${result.machine.cpu}, ${result.machine.cores} cores; Node ${result.versions.node}, TensorFlow.js ${result.versions.tfjs}, ${backend.name}`,
+  );
+  console.log(
+    `model ${network.spec.name}: ${network.parameterCount} parameters, micro-batch ${microBatch}\n`,
+  );
+  console.log(`one thread, private   ${result.oneThread.privateExamplesPerSecond} examples/s`);
+  console.log(`one thread, plain     ${result.oneThread.plainExamplesPerSecond} examples/s`);
+  console.log(`private / plain       ${result.oneThread.privateToPlain.toFixed(3)} (at most 1.5)`);
+  for (const count of workers)
+    console.log(
+      `${count} worker${count > 1 ? "s" : " "}             ${result.workers[count].examplesPerSecond} examples/s`,
+    );
+  console.log(
+    `${workers[1]} workers / 1         ${result.speedUp.toFixed(2)} (at least 1.7 on two free cores)`,
+  );
+  console.log(`noise, 10 M numbers   ${result.noiseTenMillionSeconds.toFixed(2)} s (at most 0.5)`);
+  console.log(`peak memory           ${result.peakMemoryMiB} MiB\n\nshare of a step of 2048 on one thread:`);
+  for (const [name, ms] of Object.entries(parts))
+    console.log(
+      `  ${name.padEnd(20)}${ms.toFixed(2).padStart(9)} ms ${((100 * ms) / total).toFixed(1).padStart(6)} %`,
+    );
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
+}

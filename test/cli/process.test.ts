@@ -1,0 +1,111 @@
+// The built program as a process: on a terminal and off it, with readers that leave, full disks and Ctrl-C.
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const folder = mkdtempSync(join(tmpdir(), "dpsgd-process-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const program = resolve("dist/cli/main.js");
+const dpsgd = (...args: string[]) => spawnSync(process.execPath, [program, ...args], { encoding: "utf8" });
+const shell = (script: string) =>
+  spawnSync("bash", ["-c", script.replaceAll("dpsgd ", `"${process.execPath}" "${program}" `)], {
+    encoding: "utf8",
+    cwd: folder,
+  });
+const posix = process.platform !== "win32";
+const ACCOUNT = "dpsgd account --sampling-rate 0.1 --noise-multiplier 3 --steps 9 --delta 1e-5";
+const TRAIN = ["--data", "mnist", "--model", "linear", "--backend", "wasm", "--workers", "1"];
+
+beforeAll(() => {
+  for (const [file, steps] of [
+    ["short.json", "4"],
+    ["long.json", "5000"],
+  ] as const) {
+    const run = ["--examples", "60000", "--batch-size", "600", "--epsilon", "3", "--delta", "1e-5"];
+    expect(dpsgd("plan", ...run, "--steps", steps, "--out", join(folder, file)).status).toBe(0);
+  }
+});
+
+test("the version is the package's; without a verb the usage goes to standard error", () => {
+  expect(dpsgd("--version").stdout).toBe(`${JSON.parse(readFileSync("package.json", "utf8")).version}\n`);
+  const { status, stdout, stderr } = dpsgd();
+  expect([status, stdout]).toEqual([2, ""]);
+  expect(stderr).toContain("dpsgd VERB --help");
+});
+
+test.runIf(posix)("a reader that leaves early is no error", () => {
+  const { stdout, stderr } = shell("set -o pipefail; dpsgd plan --help | true; echo $?");
+  expect([stdout, stderr]).toEqual(["0\n", ""]);
+});
+
+test.runIf(process.platform === "linux")("an answer that cannot be written is a fault, in one line", () => {
+  const { status, stderr } = shell(`${ACCOUNT} > /dev/full`);
+  expect(status).toBe(3);
+  expect(stderr).toMatch(/^dpsgd: standard output: ENOSPC[^\n]*\n$/);
+});
+
+test("Ctrl-C stops after the step in hand: exit 1, one object, a ledger that audits, no weights", async () => {
+  const out = join(folder, "stopped");
+  const args = ["train", join(folder, "long.json"), ...TRAIN, "--out", out, "--json"];
+  const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (text) => {
+    stdout += text;
+  });
+  child.stderr.on("data", (text) => {
+    if (!stderr.includes("step ") && String(text).includes("step ")) child.kill("SIGINT");
+    stderr += text;
+  });
+  const status = await new Promise((done) => child.on("close", done));
+  expect(status).toBe(1);
+  expect(stderr).toContain("stopping after the step in hand; Ctrl-C again stops at once\n");
+  expect(stderr).toMatch(/\ndpsgd train: training stopped after step \d+; [^\n]* holds an unfinished run\n$/);
+  const { answer, stepsDone } = JSON.parse(stdout);
+  expect(answer).toBe("no");
+  expect(stepsDone).toBeGreaterThanOrEqual(1);
+  const audited = dpsgd("audit", out, "--json");
+  expect(audited.status).toBe(0);
+  expect(JSON.parse(audited.stdout)).toMatchObject({ verdict: "holds", finished: false, stepsDone });
+});
+
+test.runIf(posix)(
+  "a full disk during training is a fault, in one line, and the run does not look finished",
+  () => {
+    // No file may grow beyond 4 kB: a write stops in the middle of the ledger, as on a full disk.
+    const { status, stdout, stderr } = shell(
+      `trap '' XFSZ; ulimit -f 4; dpsgd train long.json ${TRAIN.join(" ")} --out full --json`,
+    );
+    expect([status, stdout]).toEqual([3, ""]);
+    expect(stderr.trimEnd().split("\n").at(-1)).toMatch(
+      /^dpsgd train: ledger full\/ledger.jsonl cannot be written \(EFBIG[^\n]*: the step was not applied$/,
+    );
+    expect(stderr).not.toContain("    at ");
+    expect(JSON.parse(dpsgd("audit", join(folder, "full"), "--json").stdout)).toMatchObject({
+      finished: false,
+    });
+  },
+);
+
+const hasScript = posix && spawnSync("script", ["-qec", "true", "/dev/null"]).status === 0;
+test.runIf(hasScript)(
+  "on a terminal of 60 columns a bar shows, in one line that fits, without colours",
+  () => {
+    const command = `stty cols 60; NO_COLOR=1 dpsgd train short.json ${TRAIN.join(" ")} --out on-terminal`;
+    const { stdout, status } = spawnSync(
+      "script",
+      ["-qec", command.replace("dpsgd ", `"${process.execPath}" "${program}" `), "/dev/null"],
+      { encoding: "utf8", cwd: folder, env: { ...process.env, SHELL: "/bin/bash" } },
+    );
+    expect(status).toBe(0);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal is sent.
+    expect(stdout).not.toMatch(/\u001b\[[\d;]*m/);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal is sent.
+    const lines = stdout.replaceAll(/\u001b(\[[?\d;]*[a-zA-Z]|[78])/g, "\n").split(/[\r\n]+/);
+    const bars = lines.filter((line) => /^[=-]+ \d\/4/.test(line));
+    expect(bars.at(-1)).toMatch(/^=+ 4\/4 {2}0 s left {2}epsilon [\d.]+ {2}test [\d.]+ %$/);
+    for (const line of bars) expect(line.length).toBeLessThanOrEqual(60);
+    expect(lines).toContain("trained");
+  },
+);

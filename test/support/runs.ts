@@ -1,0 +1,108 @@
+// Small runs for tests of ledger and audit: a plan, its ledger's text, and an accountant in closed form.
+import type { Accountant, LedgerEntry } from "../../src/accounting/index.js";
+import { CHAIN_START, flatten, hashLine, ledgerLine } from "../../src/accounting/index.js";
+import type { Plan } from "../../src/planner/index.js";
+
+/**
+ * Oracle in closed form: a Gaussian of noise multiplier σ is 1/(2σ²)-zCDP, sampled or not, compositions add, and ρ-zCDP is
+ * (ρ + 2√(ρ·ln(1/δ)), δ)-DP (Bun and Steinke 2016, propositions 1.3 and 1.6).
+ */
+export const zcdp: Accountant = {
+  name: "zcdp",
+  neighboring: "add-or-remove-one",
+  account(event) {
+    let rho = 0;
+    for (const { event: atom, count } of flatten(event)) {
+      const gaussian = atom.kind === "poisson-sampled" ? atom.event : atom;
+      rho += gaussian.kind === "gaussian" ? count / (2 * gaussian.noiseMultiplier ** 2) : Infinity;
+    }
+    const epsilonAt = (delta: number) => (rho === 0 ? 0 : rho + 2 * Math.sqrt(rho * Math.log(1 / delta)));
+    const unused = () => {
+      throw new Error("the audit asks for epsilon only");
+    };
+    return {
+      accountant: "zcdp",
+      neighboring: "add-or-remove-one",
+      epsilonAt,
+      deltaAt: unused,
+      epsilonIntervalAt: (delta) => ({ lower: 0, upper: epsilonAt(delta) }),
+      deltaIntervalAt: unused,
+    };
+  },
+};
+
+export const DELTA = 1e-5;
+
+export function epsilonOf(steps: number, noiseMultiplier: number): number {
+  const rho = steps / (2 * noiseMultiplier ** 2);
+  return rho + 2 * Math.sqrt(rho * Math.log(1 / DELTA));
+}
+
+/** A plan whose claim is exactly what zcdp proves for it. */
+export function samplePlan(steps = 6, noiseMultiplier = 4.25): Plan {
+  const epsilon = epsilonOf(steps, noiseMultiplier);
+  return {
+    kind: "dpsgd-plan",
+    version: 1,
+    request: {
+      examples: 1000,
+      batchSize: 100,
+      steps,
+      epsilon,
+      delta: DELTA,
+      accountant: "rdp",
+      neighboring: "add-or-remove-one",
+    },
+    examples: 1000,
+    batchSize: 100,
+    samplingRate: 0.1,
+    steps,
+    noiseMultiplier,
+    event: {
+      kind: "repeated",
+      count: steps,
+      event: { kind: "poisson-sampled", samplingRate: 0.1, event: { kind: "gaussian", noiseMultiplier } },
+    },
+    achieved: {
+      epsilon,
+      epsilonLowerBound: 0,
+      delta: DELTA,
+      neighboring: "add-or-remove-one",
+      accountant: "zcdp",
+    },
+  } as Plan;
+}
+
+/** The entries of a run that followed plan. */
+export function sampleEntries(plan: Plan, steps = plan.steps, finished = true): LedgerEntry[] {
+  return [
+    {
+      kind: "run",
+      version: 1,
+      software: "dpsgd 0.1.0",
+      startedAt: "2026-01-31T12:00:00.000Z",
+      plan,
+      dataset: { name: "sample", fingerprint: "ab".repeat(32) },
+      privateMetrics: false,
+    },
+    ...Array.from({ length: steps }, (_, i) => ({
+      kind: "step" as const,
+      step: i + 1,
+      samplingRate: plan.samplingRate,
+      noiseMultiplier: plan.noiseMultiplier,
+    })),
+    ...(finished ? [{ kind: "end" as const, steps, finishedAt: "2026-01-31T13:00:00.000Z" }] : []),
+  ];
+}
+
+/** The lines of a ledger file, chained, without line feeds. */
+export function chain(entries: readonly LedgerEntry[], hash: (line: string) => string = hashLine): string[] {
+  let previous = CHAIN_START;
+  return entries.map((entry) => {
+    const line = ledgerLine(entry, previous);
+    previous = hash(line);
+    return line;
+  });
+}
+
+export const asText = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join("");

@@ -1,0 +1,135 @@
+// Per-example gradients against finite differences of a float64 loss, one example at a time, on every backend that starts.
+import * as tf from "@tensorflow/tfjs-core";
+import { describe, expect, test } from "vitest";
+import { currentKernels, startBackend } from "../../src/backends/index.js";
+import { clipFactor } from "../../src/trainer/engine/microBatch.js";
+import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
+import { buildModel } from "../../src/trainer/models/index.js";
+import { SeededRandom } from "../../src/trainer/random/index.js";
+import { EVERY_LAYER, gradientsByDifferences, gradientsByEngine, normOf } from "./support.js";
+
+const random = new SeededRandom(7);
+const normals = (count: number, scale = 1): Float32Array =>
+  Float32Array.from({ length: count }, () => random.normal() * scale);
+const inputSize = (spec: NetworkSpec): number => spec.inputShape.reduce((a, b) => a * b, 1);
+
+/** Relative to the size of the whole tensor: single elements may be sums that cancel. */
+function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+  expect(actual.length).toBe(expected.length);
+  const size = Math.max(normOf([expected]), 1e-6);
+  for (let i = 0; i < expected.length; i++)
+    if (!(Math.abs(actual[i] - expected[i]) <= tolerance * size))
+      expect.fail(`element ${i}: ${actual[i]}, expected ${expected[i]}`);
+}
+
+describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
+  test.each([1, 3])(
+    "every layer's per-example gradients with %i views agree with finite differences, example by example",
+    async (views) => {
+      const parameters = new Network(EVERY_LAYER).initialise(3);
+      const labels = [0, 2, 1];
+      const values = normals(labels.length * views * inputSize(EVERY_LAYER));
+      const expected = gradientsByDifferences(EVERY_LAYER, values, labels, views, parameters);
+      await startBackend(backend);
+      const { squaredNorms, examples } = gradientsByEngine(EVERY_LAYER, values, labels, views, parameters);
+      for (let n = 0; n < labels.length; n++) {
+        expected[n].forEach((gradient, index) => {
+          expectClose(examples[n][index], gradient, 1e-5);
+        });
+        const norm = normOf(examples[n]);
+        expect(Math.sqrt(squaredNorms[n])).toBeGreaterThanOrEqual(norm * (1 - 2 ** -21));
+        expect(Math.sqrt(squaredNorms[n])).toBeLessThanOrEqual(norm * 1.001);
+      }
+    },
+  );
+
+  test("changing example j leaves every other example's gradient bit-identical", async () => {
+    await startBackend(backend);
+    const cnn = buildModel("cnn", [28, 28, 1], 10);
+    for (const spec of [EVERY_LAYER, cnn.spec]) {
+      const parameters = new Network(spec).initialise(11);
+      const size = inputSize(spec);
+      const values = normals(5 * size);
+      const before = gradientsByEngine(spec, values, [0, 1, 2, 0, 1], 1, parameters);
+      const changed = values.slice();
+      changed.set(normals(size, 100), 2 * size);
+      const after = gradientsByEngine(spec, changed, [0, 1, 1, 0, 1], 1, parameters);
+      for (const n of [0, 1, 3, 4]) {
+        expect(after.squaredNorms[n]).toBe(before.squaredNorms[n]);
+        expect(after.examples[n]).toEqual(before.examples[n]);
+      }
+      expect(after.squaredNorms[2]).not.toBe(before.squaredNorms[2]);
+    }
+  });
+
+  test("no clipped contribution has norm above 1, for inputs and weights of every size and views that cancel", async () => {
+    await startBackend(backend);
+    let largest = 0;
+    for (const scale of [1e-15, 1e-6, 1e-2, 1, 30, 1e4, 1e12])
+      for (const views of [1, 2, 4]) {
+        const parameters = new Network(EVERY_LAYER).initialise(random.below(1000));
+        const size = inputSize(EVERY_LAYER);
+        const values = normals(3 * views * size, scale);
+        // Example 1's views are all but equal, example 2's are opposite: their gradients add up or cancel.
+        for (let v = 1; v < views; v++)
+          for (let i = 0; i < size; i++) {
+            values[(views + v) * size + i] = values[views * size + i];
+            values[(2 * views + v) * size + i] = (v % 2 ? -1 : 1) * values[2 * views * size + i];
+          }
+        const clip = { norm: 1e-12 };
+        const { squaredNorms, examples } = gradientsByEngine(
+          EVERY_LAYER,
+          values,
+          [0, 1, 2],
+          views,
+          parameters,
+          (s) => clipFactor(s, clip),
+        );
+        examples.forEach((parts, n) => {
+          const norm = normOf(parts);
+          if (Number.isFinite(squaredNorms[n])) expect(norm).toBeLessThanOrEqual(1);
+          if (norm > largest) largest = norm;
+        });
+      }
+    // The margin is there, and it is small.
+    expect(largest).toBeGreaterThan(0.999);
+  });
+
+  test("gradients shorter than C keep their length relative to C", () => {
+    expect(clipFactor(0.25, { norm: 1 })).toBeCloseTo(1, 5);
+    expect(clipFactor(0.25, { norm: 0.5 })).toBeCloseTo(2, 5);
+    expect(clipFactor(0.25, { norm: 0.1 })).toBeCloseTo(2, 5);
+    expect(clipFactor(0, { norm: 2 })).toBeCloseTo(0.5, 5);
+    for (const broken of [Number.NaN, Number.POSITIVE_INFINITY])
+      expect(clipFactor(broken, { norm: 1 })).toBe(0);
+  });
+
+  test("no tensor outlives a micro-batch", async () => {
+    await startBackend(backend);
+    const parameters = new Network(EVERY_LAYER).initialise(1);
+    const before = tf.memory().numTensors;
+    gradientsByEngine(EVERY_LAYER, normals(2 * inputSize(EVERY_LAYER)), [0, 1], 1, parameters);
+    void currentKernels();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+test("the models have the published number of parameters", () => {
+  expect(buildModel("cnn", [28, 28, 1], 10).parameterCount).toBe(26_010);
+  expect(buildModel("linear", [28, 28, 1], 10).parameterCount).toBe(7850);
+  expect(() => buildModel("resnet", [28, 28, 1], 10)).toThrow("model must be one of cnn, linear, got resnet");
+  expect(() => buildModel("cnn", [3, 3, 1], 10)).toThrow(
+    "0.conv2d: a 8 x 8 filter does not fit 3 x 3 images",
+  );
+});
+
+test("initial weights have variance 1/fan-in, biases are zero, and the seed alone decides them", () => {
+  const network = buildModel("cnn", [28, 28, 1], 10);
+  const [kernel, bias] = network.initialise(42).slice(2, 4);
+  const variance = kernel.reduce((sum, v) => sum + v * v, 0) / kernel.length;
+  // 8,192 normal numbers: the sample variance has relative deviation 0.016; eight of them is an alarm in 1e-15.
+  expect(Math.abs(variance * 256 - 1)).toBeLessThan(8 * Math.sqrt(2 / 8192));
+  expect(bias.every((v) => v === 0)).toBe(true);
+  expect(network.initialise(42)[2]).toEqual(kernel);
+  expect(network.initialise(43)[2]).not.toEqual(kernel);
+});
