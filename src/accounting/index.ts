@@ -17,3 +17,4 @@ export * from "./ledgerReader.js";
 export * from "./registry.js";
 export * from "./tightest.js";
 export * from "./tradeoff.js";
+export * from "./version.js";

@@ -19,7 +19,7 @@ export interface Range {
 export interface Option {
   /** Without the dashes. */
   readonly name: string;
-  /** What stands for the value in --help; a flag has none. */
+  /** What stands for the value in --help, in brackets where it may be left out (then it is ""); a flag has none. */
   readonly value?: string;
   readonly help: string;
   readonly range?: Range;
@@ -75,6 +75,7 @@ export function readArguments(
     if (option.value === undefined || value !== undefined) joined.push(arg);
     // A value is what follows its option, even if it begins with a dash: --steps -1.
     else if (i + 1 < args.length && !args[i + 1]!.startsWith("--")) joined.push(`${arg}=${args[++i]}`);
+    else if (option.value.startsWith("[")) joined.push(`${arg}=`);
     else throw new UsageError(`--${name} is missing its value: ${describe(option)}`);
   }
   const options = Object.fromEntries(

@@ -20,6 +20,7 @@ import {
   presetRequest,
   proxyOf,
   roundedUp,
+  statement,
 } from "../planner/index.js";
 import { writeWholeFile } from "./files.js";
 import type { VerbHelp } from "./help.js";
@@ -42,6 +43,17 @@ const MAX_TPR: Option = {
   name: "max-tpr",
   value: "R@F",
   help: "instead of --epsilon: the largest true-positive rate R of any attack at false-positive rate F, as 0.05@0.01",
+};
+const STATEMENT: Option = {
+  name: "statement",
+  value: "[FILE]",
+  help: "also a privacy statement in Markdown, for a paper or a data-protection file: there, or printed alone",
+};
+const UNIT: Option = {
+  name: "unit",
+  value: "TEXT",
+  help: "with --statement: what one example is, as patient",
+  otherwise: "training example",
 };
 const OPTIONS: readonly Option[] = [
   { name: "examples", value: "N", help: "training examples", range: whole(1) },
@@ -98,6 +110,8 @@ const OPTIONS: readonly Option[] = [
     help: "also the run with B/K and σ/K at the same steps: a K-th of the cost, not private",
     range: { allowed: ">= 1 and finite", accepts: (value) => value >= 1 },
   },
+  STATEMENT,
+  UNIT,
   ...SWEEP_OPTIONS,
 ];
 
@@ -138,13 +152,25 @@ export async function planCommand(args: readonly string[]): Promise<number> {
   const proxy = factor === undefined ? undefined : proxyOf(made, factor);
   const risk = values.risk ? riskOf(made) : undefined;
   if (out !== undefined) writeWholeFile(out, OUT, planToJson(made));
-  if (values.json) printJson({ ...made, ...(risk && { risk }), ...(proxy && { proxy }) });
+  const unit = unitOf(values);
+  const stated = values.statement === undefined ? undefined : statement(made, unit);
+  if (stated !== undefined && values.statement !== "")
+    writeWholeFile(String(values.statement), STATEMENT, stated);
+  if (values.json)
+    printJson({
+      ...made,
+      ...(risk && { risk }),
+      ...(proxy && { proxy }),
+      ...(stated !== undefined && { statement: stated }),
+    });
+  else if (values.statement === "") say(stated!.trimEnd());
   else {
     show(made);
     if (risk) showRisk(risk);
     if (proxy) showProxy(proxy);
     if (typeof values.preset === "string") showRecipe(preset(values.preset));
-    if (out !== undefined) say(`\nwritten to ${out}`);
+    const written = [out, values.statement].filter((path) => path !== undefined);
+    if (written.length > 0) say(`\nwritten to ${written.join(" and ")}`);
   }
   for (const warning of [...made.warnings, ...(proxy ? [proxy.warning] : [])]) tell(`warning: ${warning}`);
   return 0;
@@ -220,6 +246,12 @@ const OPTION_OF = {
   maxAdvantage: "--max-advantage",
   maxTruePositiveRate: "--max-tpr",
 } as const;
+
+function unitOf(values: Arguments["values"]): { unit?: string } {
+  if (values[UNIT.name] === undefined) return {};
+  if (values.statement === undefined) throw new UsageError(`--${UNIT.name} is of use with --statement only`);
+  return { unit: readText(values, UNIT) };
+}
 
 function riskOf({ event, achieved }: Plan): AttackRisk {
   return attackRisk(accountant(achieved.accountant as AccountantName, achieved).account(event));

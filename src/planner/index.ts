@@ -8,4 +8,5 @@ export * from "./planFile.js";
 export * from "./presets.js";
 export * from "./proxy.js";
 export * from "./solve.js";
+export * from "./statement.js";
 export * from "./sweep.js";
