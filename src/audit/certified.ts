@@ -18,14 +18,16 @@ export async function certifyReport(
   report: AuditReport,
   options: { readonly digits?: number } = {},
 ): Promise<AuditReport> {
-  const { claimed, event, recomputed } = report;
-  if (!claimed) return report;
+  const { event, recomputed } = report;
+  const asked = report.claimed ?? recomputed[0];
+  if (!asked) return report;
   const findings = [...report.findings];
-  const certificate = await certificateOf(event, claimed, recomputed, finder(findings), options.digits);
+  const certificate = await certificateOf(event, asked, recomputed, finder(findings), options.digits);
+  const { verdict } = report;
   const contradicted = findings.slice(report.findings.length).some(({ severity }) => severity === "error");
   return {
     ...report,
-    verdict: contradicted && report.verdict === "holds" ? "unreadable" : report.verdict,
+    verdict: contradicted && (verdict === "holds" || verdict === "unclaimed") ? "unreadable" : verdict,
     ...(certificate && { certificate }),
     findings,
   };

@@ -11,8 +11,9 @@ import type {
  * - holds: the ledger is sound, and some accountant proves the claimed ε for what it shows.
  * - exceeded: no accountant proves the claimed ε for what it shows.
  * - unreadable: the ledger or plan cannot be relied on: not in the format, edited, incomplete, or of another plan.
+ * - unclaimed: nothing was claimed of an imported run; ε is what its record shows.
  */
-export type Verdict = "holds" | "exceeded" | "unreadable";
+export type Verdict = "holds" | "exceeded" | "unreadable" | "unclaimed";
 
 export type FindingCode =
   | LedgerProblemCode
@@ -26,6 +27,7 @@ export type FindingCode =
   | "other-event"
   | "private-metrics"
   | "unfinished"
+  | "imported"
   | "not-accounted"
   | "epsilon-exceeded"
   | "contradicting-bounds"
@@ -57,7 +59,7 @@ export interface Recomputed {
 
 export interface AuditReport {
   readonly verdict: Verdict;
-  /** What the plan claims; null if no plan could be read. */
+  /** What the plan claims; null if no plan could be read, or nothing is claimed of an imported run. */
   readonly claimed: Guarantee | null;
   readonly recomputed: readonly Recomputed[];
   readonly findings: readonly Finding[];
@@ -100,6 +102,7 @@ export const SEVERITY: { readonly [code in FindingCode]: Severity } = {
   "other-event": "warning",
   "private-metrics": "warning",
   unfinished: "note",
+  imported: "note",
   "not-accounted": "note",
   "epsilon-exceeded": "error",
   "contradicting-bounds": "error",

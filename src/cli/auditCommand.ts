@@ -1,9 +1,20 @@
 // dpsgd audit: recomputes ε from the ledgers of run folders and says whether the plans' claims hold.
 
+import { NEIGHBORINGS } from "../accounting/index.js";
+import { IMPORT_FORMATS } from "../audit/index.js";
+import { auditImported } from "./auditImported.js";
 import { auditRuns } from "./auditRuns.js";
 import type { VerbHelp } from "./help.js";
 import { DATA } from "./openData.js";
-import { type Option, positive, readArguments, readNumbers, UsageError } from "./options.js";
+import {
+  type Arguments,
+  type Option,
+  positive,
+  readArguments,
+  readChoice,
+  readNumbers,
+  UsageError,
+} from "./options.js";
 
 const OPTIONS: readonly Option[] = [
   {
@@ -18,15 +29,26 @@ const OPTIONS: readonly Option[] = [
   {
     name: "epsilon",
     value: "ε",
-    help: "of several runs: what they are claimed to spend together, nats",
+    help: "of several runs or an imported one: what is claimed of them together, nats",
     range: positive,
   },
   {
     name: "delta",
     value: "δ",
-    help: "of several runs: where their joint ε is computed",
+    help: "of several runs or an imported one: where ε is computed",
     range: { allowed: "in (0, 1)", accepts: (value) => value > 0 && value < 1 },
     otherwise: "the smallest of their plans",
+  },
+  {
+    name: "import",
+    value: "FORMAT",
+    help: `DIR is another framework's record of a run, a file: ${IMPORT_FORMATS.join(", ")}`,
+  },
+  {
+    name: "neighboring",
+    value: "NAME",
+    help: `with --import: what the claim means, ${NEIGHBORINGS.join(", ")}`,
+    otherwise: NEIGHBORINGS[0]!,
   },
   { name: "no-certify", help: "leave out the RDP bound in decimal arithmetic, every rounding upward" },
 ];
@@ -40,19 +62,47 @@ export const AUDIT_HELP: VerbHelp = {
     'The verdict is "holds" if an accountant proves the claimed ε for every step that the ledger shows, "exceeded" if none does, "unreadable" if ledger or plan cannot be relied on. docs/ledger.md lists the findings.',
     'Exit status: 0 only if every verdict is "holds", 1 for the other verdicts, 2 wrong usage.',
   ],
-  examples: ["dpsgd audit runs/first", "dpsgd audit runs/first runs/second --data mnist"],
+  examples: [
+    "dpsgd audit runs/first",
+    "dpsgd audit runs/first runs/second --data mnist",
+    "dpsgd audit --import opacus accountant.json --epsilon 3 --delta 1e-5",
+  ],
 };
 
 export async function auditCommand(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(args, { options: OPTIONS, positionals: Infinity });
   const { epsilon, delta } = await readNumbers(values, OPTIONS);
-  if (positionals.length === 0) throw new UsageError("DIR is missing: the run folder of dpsgd train");
-  return auditRuns(positionals, {
+  const options = {
     remaining: values.remaining === true,
     certify: values["no-certify"] !== true,
     json: values.json === true,
-    ...(typeof values.data === "string" && { data: values.data }),
     ...(epsilon !== undefined && { epsilon }),
     ...(delta !== undefined && { delta }),
+  };
+  const imported = values.import !== undefined;
+  if (positionals.length === 0)
+    throw new UsageError(
+      `DIR is missing: ${imported ? "the file to import" : "the run folder of dpsgd train"}`,
+    );
+  refuseMixed(values, imported ? ["data"] : ["neighboring"], imported);
+  if (imported) {
+    if (positionals.length > 1)
+      throw new UsageError(`unexpected argument ${JSON.stringify(positionals[1])}: --import takes one file`);
+    return auditImported(positionals[0]!, {
+      ...options,
+      format: readChoice(values, "import", IMPORT_FORMATS, IMPORT_FORMATS[0]),
+      neighboring: readChoice(values, "neighboring", NEIGHBORINGS, NEIGHBORINGS[0]!),
+    });
+  }
+  return auditRuns(positionals, {
+    ...options,
+    ...(typeof values.data === "string" && { data: values.data }),
   });
+}
+
+/** Options that say nothing of what is audited are slips. */
+function refuseMixed(values: Arguments["values"], names: readonly string[], imported: boolean): void {
+  for (const name of names)
+    if (values[name] !== undefined)
+      throw new UsageError(`--${name} must be given ${imported ? "without" : "with"} --import`);
 }

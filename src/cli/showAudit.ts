@@ -9,26 +9,29 @@ const MOST_SHOWN = 10;
 type Row = readonly [label: string, text: string];
 
 const VERDICTS: { readonly [V in Verdict]: string } = {
-  holds: "holds",
-  exceeded: "is EXCEEDED",
-  unreadable: "is UNREADABLE",
+  holds: "claim holds",
+  exceeded: "claim is EXCEEDED",
+  unreadable: "claim is UNREADABLE",
+  unclaimed: "run has no claim",
 };
 
 /** One run's report; name: of the run, where there are several. */
 export function showReport(report: AuditReport & { remaining?: Remaining | null }, name?: string): void {
   const { claimed, findings } = report;
   const prefix = name === undefined ? "" : `${harmless(name)}: `;
-  say(`${prefix}the claim ${VERDICTS[report.verdict]}`);
+  say(`${prefix}the ${VERDICTS[report.verdict]}`);
   printRows([
     [
       "steps",
-      `${report.stepsDone} of ${report.stepsPlanned ?? "?"}${report.finished ? "" : ", not finished"}`,
+      `${report.stepsDone}${report.stepsPlanned === null ? "" : ` of ${report.stepsPlanned}`}${report.finished ? "" : ", not finished"}`,
     ],
     [
       "claimed",
       claimed
         ? `epsilon ${roundedUp(claimed.epsilon, 6)} at delta ${roundedUp(claimed.delta)}, ${claimed.neighboring}`
-        : "nothing readable",
+        : report.verdict === "unclaimed"
+          ? `nothing; epsilon at delta ${roundedUp(report.recomputed[0]!.delta)}, ${report.recomputed[0]!.neighboring}`
+          : "nothing readable",
     ],
     ...bounds(report),
     ...(report.remaining ? [remainingRow(report.remaining)] : []),
@@ -43,7 +46,7 @@ export function showJoint(joint: JointAudit, runs: number): void {
   say(
     joint.verdict === "holds"
       ? `all ${runs} runs together: ${claim} holds`
-      : `all ${runs} runs together: a claim ${VERDICTS[joint.verdict]}`,
+      : `all ${runs} runs together: a ${VERDICTS[joint.verdict]}`,
   );
   printRows([
     [

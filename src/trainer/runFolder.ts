@@ -1,4 +1,5 @@
 // The folder of one run: its names, its creation, and reading it back for an audit. Nothing half-written looks finished.
+import { isAscii } from "node:buffer";
 import {
   accessSync,
   closeSync,
@@ -149,7 +150,9 @@ function statOf(path: string, what = "folder"): Stats | undefined {
 
 function readText(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    const bytes = readFileSync(path);
+    // ASCII, as nearly every ledger is, decodes twice as fast as Latin-1.
+    return isAscii(bytes) ? bytes.toString("latin1") : bytes.toString("utf8");
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw new RunFolderError(

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ACCOUNTANT_NAMES, CHAIN_START, hashLine, type LedgerEntry } from "../../src/accounting/index.js";
-import { type AuditReport, audit, SEVERITY } from "../../src/audit/index.js";
+import { type AuditReport, audit, auditImport, readImport, SEVERITY } from "../../src/audit/index.js";
 import { singleByteChanges } from "../support/byteChanges.js";
-import { asText, chain, epsilonOf, sampleEntries, samplePlan, zcdp } from "../support/runs.js";
+import { asText, chain, DELTA, epsilonOf, sampleEntries, samplePlan, zcdp } from "../support/runs.js";
 
 const plan = samplePlan();
 const entries = sampleEntries(plan);
@@ -243,6 +243,17 @@ test("other-dataset: the fingerprint is compared if it is given", () => {
   const report = audit(plan, text, { ...options, datasetFingerprint: CHAIN_START });
   expect(report.verdict).toBe("unreadable");
   expectCode(report, "other-dataset");
+});
+
+test("imported: another framework's record holds, with a note that it is taken at its word", () => {
+  const run = readImport("4.25, 0.1, 6", "csv");
+  const report = auditImport(run, { delta: DELTA, epsilon: epsilonOf(6, 4.25), ...options });
+  expect(report).toMatchObject({
+    verdict: "holds",
+    stepsDone: 6,
+    recomputed: [{ epsilon: epsilonOf(6, 4.25) }],
+  });
+  expectCode(report, "imported");
 });
 
 test("private-metrics: holds, with a warning", () => {

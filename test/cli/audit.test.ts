@@ -1,8 +1,9 @@
 // dpsgd audit: what it prints for one run and for several, and what it refuses.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { accountant, dpSgdEvent } from "../../src/accounting/index.js";
 import { plan } from "../../src/planner/index.js";
 import { createRunFolder, datasetFingerprint, loadDataset } from "../../src/trainer/index.js";
 import { dpsgdHere } from "../support/commandLine.js";
@@ -88,7 +89,35 @@ test("--data: a fingerprint of other data makes the run unreadable", async () =>
   );
 });
 
+test("--import: another framework's record, with and without a claim", async () => {
+  const file = join(scratch, "accountant.json");
+  writeFileSync(file, JSON.stringify({ history: [[1.1, 0.01, 1000]], mechanism: "rdp" }));
+  const ask = (...more: string[]) => dpsgdHere("audit", "--import", "opacus", file, ...more);
+  const without = await ask("--delta", "1e-5");
+  expect(without.status).toBe(0);
+  expect(without.stdout).toMatch(
+    /^the run has no claim\n.*\n {2}claimed +nothing; epsilon at delta 1e-5, add/,
+  );
+  const exact = accountant("pld")
+    .account(dpSgdEvent({ noiseMultiplier: 1.1, samplingRate: 0.01, steps: 1000 }))
+    .epsilonAt(1e-5);
+  const held = await ask("--delta", "1e-5", "--epsilon", String(exact), "--json");
+  expect(held.status).toBe(0);
+  expect(JSON.parse(held.stdout)).toMatchObject({ verdict: "holds", recomputed: [{ epsilon: exact }, {}] });
+  const over = await ask("--delta", "1e-5", "--epsilon", String(exact * 0.999));
+  expect(over.status).toBe(1);
+  expect(over.stdout).toContain("the claim is EXCEEDED\n");
+});
+
 test.each([
+  [["--neighboring", "replace-one"], "--neighboring must be given with --import"],
+  [["--import", "opacus"], "--delta is missing"],
+  [
+    ["--import", "pickle", "--delta", "1e-5"],
+    "--import must be one of opacus, dp-accounting, csv, dpsgd-event",
+  ],
+  [["--import", "csv", "--delta", "1e-5"], "(a folder)"],
+  [["--import", "csv", "--delta", "1e-5", "--data", "mnist"], "--data must be given without --import"],
   [["--epsilon", "3"], "--epsilon must be given with several runs only"],
   [["--delta", "1e-6"], "--delta must be given with several runs only"],
   [["--delta", "0"], "--delta must be in (0, 1), got 0"],

@@ -1,0 +1,51 @@
+// Audits another framework's record of a run: dpsgd audit --import FORMAT FILE.
+import { readFileSync } from "node:fs";
+import type { Neighboring } from "../accounting/index.js";
+import {
+  auditImport,
+  certifyReport,
+  ImportError,
+  type ImportedRun,
+  type ImportFormat,
+  readImport,
+  remaining,
+} from "../audit/index.js";
+import type { AuditRunsOptions } from "./auditRuns.js";
+import { fileProblem, UsageError } from "./options.js";
+import { printJson } from "./print.js";
+import { showReport } from "./showAudit.js";
+
+export interface AuditImportedOptions
+  extends Pick<AuditRunsOptions, "remaining" | "certify" | "json" | "epsilon" | "delta"> {
+  readonly format: ImportFormat;
+  readonly neighboring: Neighboring;
+}
+
+/** Prints what the record's run spent; exit status 0 if its claim holds, or nothing is claimed. */
+export async function auditImported(path: string, options: AuditImportedOptions): Promise<number> {
+  const { delta } = options;
+  if (delta === undefined)
+    throw new UsageError("--delta is missing: with --import, where epsilon is computed");
+  const plain = auditImport(readRecord(path, options.format), { ...options, delta });
+  const report = options.certify ? await certifyReport(plain) : plain;
+  const whole = options.remaining ? { ...report, remaining: remaining(report) ?? null } : report;
+  if (options.json) printJson(whole);
+  else showReport(whole);
+  return report.verdict === "holds" || report.verdict === "unclaimed" ? 0 : 1;
+}
+
+function readRecord(path: string, format: ImportFormat): ImportedRun {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`FILE must be a readable file, got ${path} (${fileProblem(error)})`);
+  }
+  try {
+    return readImport(text, format);
+  } catch (error) {
+    if (error instanceof ImportError)
+      throw new UsageError(`FILE must be a record of format ${format}, got ${path}: ${error.message}`);
+    throw error;
+  }
+}
