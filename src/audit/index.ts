@@ -2,6 +2,7 @@
 
 export { type AuditOptions, audit } from "./audit.js";
 export * from "./auditImport.js";
+export * from "./budget.js";
 export { certifyReport } from "./certified.js";
 export * from "./importedRun.js";
 export * from "./joint.js";

@@ -13,9 +13,15 @@ import {
   readArguments,
   readChoice,
   readNumbers,
+  readText,
   UsageError,
 } from "./options.js";
 
+const BUDGET: Option = {
+  name: "budget",
+  value: "FILE",
+  help: "the data set's budget over all runs (docs/budget.md): runs given are charged to it; made if --epsilon and --delta say how much",
+};
 const OPTIONS: readonly Option[] = [
   {
     name: "remaining",
@@ -29,16 +35,17 @@ const OPTIONS: readonly Option[] = [
   {
     name: "epsilon",
     value: "ε",
-    help: "of several runs or an imported one: what is claimed of them together, nats",
+    help: "of several runs, an imported one or a new budget: what all of it may spend, nats",
     range: positive,
   },
   {
     name: "delta",
     value: "δ",
-    help: "of several runs or an imported one: where ε is computed",
+    help: "of several runs, an imported one or a new budget: where ε is computed",
     range: { allowed: "in (0, 1)", accepts: (value) => value > 0 && value < 1 },
     otherwise: "the smallest of their plans",
   },
+  BUDGET,
   {
     name: "import",
     value: "FORMAT",
@@ -47,7 +54,7 @@ const OPTIONS: readonly Option[] = [
   {
     name: "neighboring",
     value: "NAME",
-    help: `with --import: what the claim means, ${NEIGHBORINGS.join(", ")}`,
+    help: `with --import or a new budget: what ε means, ${NEIGHBORINGS.join(", ")}`,
     otherwise: NEIGHBORINGS[0]!,
   },
   { name: "no-certify", help: "leave out the RDP bound in decimal arithmetic, every rounding upward" },
@@ -60,11 +67,12 @@ export const AUDIT_HELP: VerbHelp = {
   options: OPTIONS,
   notes: [
     'The verdict is "holds" if an accountant proves the claimed ε for every step that the ledger shows, "exceeded" if none does, "unreadable" if ledger or plan cannot be relied on. docs/ledger.md lists the findings.',
-    'Exit status: 0 only if every verdict is "holds", 1 for the other verdicts, 2 wrong usage.',
+    'Exit status: 0 only if every verdict is "holds" and so does the budget, 1 for the other verdicts, 2 wrong usage.',
   ],
   examples: [
     "dpsgd audit runs/first",
     "dpsgd audit runs/first runs/second --data mnist",
+    "dpsgd audit runs/first --budget budget.json",
     "dpsgd audit --import opacus accountant.json --epsilon 3 --delta 1e-5",
   ],
 };
@@ -80,29 +88,34 @@ export async function auditCommand(args: readonly string[]): Promise<number> {
     ...(delta !== undefined && { delta }),
   };
   const imported = values.import !== undefined;
-  if (positionals.length === 0)
+  const neighboring = readChoice(values, "neighboring", NEIGHBORINGS, NEIGHBORINGS[0]!);
+  const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
+  if (positionals.length === 0 && budget === undefined)
     throw new UsageError(
       `DIR is missing: ${imported ? "the file to import" : "the run folder of dpsgd train"}`,
     );
-  refuseMixed(values, imported ? ["data"] : ["neighboring"], imported);
   if (imported) {
+    refuseMixed(values, ["data", "budget"]);
     if (positionals.length > 1)
       throw new UsageError(`unexpected argument ${JSON.stringify(positionals[1])}: --import takes one file`);
     return auditImported(positionals[0]!, {
       ...options,
       format: readChoice(values, "import", IMPORT_FORMATS, IMPORT_FORMATS[0]),
-      neighboring: readChoice(values, "neighboring", NEIGHBORINGS, NEIGHBORINGS[0]!),
+      neighboring,
     });
   }
+  if (values.neighboring !== undefined && budget === undefined)
+    throw new UsageError("--neighboring must be given with --import or --budget");
   return auditRuns(positionals, {
     ...options,
     ...(typeof values.data === "string" && { data: values.data }),
+    ...(budget !== undefined && { budget }),
+    ...(values.neighboring !== undefined && { neighboring }),
   });
 }
 
-/** Options that say nothing of what is audited are slips. */
-function refuseMixed(values: Arguments["values"], names: readonly string[], imported: boolean): void {
+/** Options that say nothing of a file that is imported are slips. */
+function refuseMixed(values: Arguments["values"], names: readonly string[]): void {
   for (const name of names)
-    if (values[name] !== undefined)
-      throw new UsageError(`--${name} must be given ${imported ? "without" : "with"} --import`);
+    if (values[name] !== undefined) throw new UsageError(`--${name} must be given without --import`);
 }

@@ -1,13 +1,16 @@
 // Audits run folders: one by one, and together where there are several.
 import { realpathSync } from "node:fs";
+import type { Neighboring } from "../accounting/index.js";
 import {
   type AuditReport,
   audit,
   certifyReport,
+  type DataBudget,
   type JointAudit,
   jointAudit,
   type Remaining,
   remaining,
+  type Verdict,
 } from "../audit/index.js";
 import {
   datasetFingerprint,
@@ -16,10 +19,18 @@ import {
   readFingerprintSalt,
   readRunFolder,
 } from "../trainer/index.js";
+import { chargeRuns } from "./budgetRun.js";
 import { openData } from "./openData.js";
 import { UsageError } from "./options.js";
 import { printJson, say } from "./print.js";
-import { showFindings, showJoint, showReport } from "./showAudit.js";
+import {
+  type BudgetAnswer,
+  budgetAnswer,
+  showBudget,
+  showFindings,
+  showJoint,
+  showReport,
+} from "./showAudit.js";
 
 export interface AuditRunsOptions {
   readonly remaining: boolean;
@@ -29,10 +40,35 @@ export interface AuditRunsOptions {
   readonly data?: string;
   readonly epsilon?: number;
   readonly delta?: number;
+  /** The budget file that the runs are charged to; epsilon and delta then are its own. */
+  readonly budget?: string;
+  /** Of a budget file that does not exist yet. */
+  readonly neighboring?: Neighboring;
 }
 
-/** Prints what the folders' runs spent; exit status 0 only if every verdict is "holds". */
+/** Prints what the folders' runs spent; exit status 0 only if every verdict is "holds", and so does the budget. */
 export async function auditRuns(folders: readonly string[], options: AuditRunsOptions): Promise<number> {
+  const { budget: file, epsilon, delta, ...rest } = options;
+  if (file === undefined) return auditAll(folders, options);
+  const { neighboring } = rest;
+  const audited = async (): Promise<DataBudget> =>
+    chargeRuns(file, folders, {
+      ...(epsilon !== undefined && { epsilon }),
+      ...(delta !== undefined && { delta }),
+      ...(neighboring && { neighboring }),
+    });
+  if (folders.length > 0) return auditAll(folders, rest, audited);
+  const budget = budgetAnswer(await audited());
+  if (options.json) printJson(budget);
+  else showBudget(budget);
+  return budget.holds ? 0 : 1;
+}
+
+async function auditAll(
+  folders: readonly string[],
+  options: AuditRunsOptions,
+  charge?: () => Promise<DataBudget>,
+): Promise<number> {
   const several = folders.length > 1;
   for (const name of ["epsilon", "delta"] as const)
     if (!several && options[name] !== undefined)
@@ -50,11 +86,16 @@ export async function auditRuns(folders: readonly string[], options: AuditRunsOp
     const report = options.certify ? await certifyReport(plain) : plain;
     reports.push(options.remaining ? { ...report, remaining: remaining(report) ?? null } : report);
   }
+  const budget = charge && budgetAnswer(await charge());
+  const status = (verdict: Verdict): number => (verdict === "holds" && (budget?.holds ?? true) ? 0 : 1);
   if (!several) {
     const report = reports[0]!;
-    if (options.json) printJson(report);
-    else showReport(report);
-    return report.verdict === "holds" ? 0 : 1;
+    if (options.json) printJson({ ...report, ...(budget && { budget }) });
+    else {
+      showReport(report);
+      showBelow(budget);
+    }
+    return status(report.verdict);
   }
   const compared =
     train && reports.every(({ findings }) => !findings.some(({ code }) => code === "other-dataset"));
@@ -64,9 +105,19 @@ export async function auditRuns(folders: readonly string[], options: AuditRunsOp
       verdict: joint.verdict,
       runs: reports.map((report, i) => ({ folder: folders[i], ...report })),
       joint,
+      ...(budget && { budget }),
     });
-  else showAll(folders, reports, joint);
-  return joint.verdict === "holds" ? 0 : 1;
+  else {
+    showAll(folders, reports, joint);
+    showBelow(budget);
+  }
+  return status(joint.verdict);
+}
+
+function showBelow(budget: BudgetAnswer | undefined): void {
+  if (!budget) return;
+  say("");
+  showBudget(budget);
 }
 
 function showAll(

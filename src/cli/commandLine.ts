@@ -1,6 +1,7 @@
 // dpsgd: the command line. One verb a file; here only: which verb, and what an error means to the shell.
 import { readFileSync } from "node:fs";
 import { UnsupportedEventError } from "../accounting/index.js";
+import { BudgetExceededError } from "../audit/index.js";
 import { NoSolutionError } from "../planner/index.js";
 import { helpPage, type VerbHelp } from "./help.js";
 import { harmless, printJson, terminalWidth } from "./print.js";
@@ -134,6 +135,10 @@ function negativeAnswer(error: Error): object | undefined {
   if (error instanceof NoSolutionError) return { answer: "no", reason: message, nearest: error.nearest };
   if (error instanceof UnsupportedEventError)
     return { answer: "no", reason: message, accountant: error.accountant, instead: error.instead ?? null };
+  if (error instanceof BudgetExceededError) {
+    const { epsilonSpent, epsilonThen, budget } = error;
+    return { answer: "no", reason: message, epsilonSpent, epsilonThen, epsilonBudget: budget.epsilon };
+  }
   if (error.name === "TrainingStoppedError") {
     const { stepsDone, out } = error as Error & { stepsDone?: number; out?: string };
     return { answer: "no", reason: message, stepsDone, out };

@@ -1,6 +1,16 @@
 // Audit reports as people read them: verdict first, every number rounded so that it never flatters.
-import type { AuditReport, Finding, JointAudit, Recomputed, Remaining, Verdict } from "../audit/index.js";
-import { roundedUp } from "../planner/index.js";
+import {
+  type AuditReport,
+  budgetHolds,
+  budgetSpent,
+  type DataBudget,
+  type Finding,
+  type JointAudit,
+  type Recomputed,
+  type Remaining,
+  type Verdict,
+} from "../audit/index.js";
+import { roundedDown, roundedUp } from "../planner/index.js";
 import { harmless, printRows, say, shownInterval } from "./print.js";
 
 /** Findings printed for people; --json has all. */
@@ -99,4 +109,39 @@ function remainingRow(left: Remaining): Row {
       ? "no further step"
       : `${left.steps} further steps (noise multiplier ${roundedUp(left.noiseMultiplier, 6)}, q = ${roundedUp(left.samplingRate)}), then epsilon ${after}`;
   return ["remaining", `epsilon ${spent} spent; ${more}`];
+}
+
+/** A budget with what it comes to: the JSON, and what is shown. */
+export type BudgetAnswer = Pick<DataBudget, "epsilon" | "delta" | "neighboring" | "runs"> & {
+  readonly holds: boolean;
+  /** Upper bound on ε of all charges; null stands for ∞. */
+  readonly epsilonSpent: number | null;
+};
+
+export function budgetAnswer(budget: DataBudget): BudgetAnswer {
+  const { epsilon, delta, neighboring, runs } = budget;
+  const { upper } = budgetSpent(budget);
+  return {
+    holds: budgetHolds(budget),
+    epsilon,
+    delta,
+    neighboring,
+    epsilonSpent: upper < Infinity ? upper : null,
+    runs,
+  };
+}
+
+export function showBudget(budget: BudgetAnswer): void {
+  const { runs, epsilonSpent, epsilon, delta, neighboring } = budget;
+  say(`the budget ${budget.holds ? "holds" : "is EXCEEDED"}`);
+  const reserved = runs.filter(({ state }) => state === "reserved").length;
+  printRows([
+    ["allowed", `epsilon ${roundedDown(epsilon, 6)} at delta ${roundedUp(delta)}, ${neighboring}`],
+    [
+      "spent",
+      `epsilon ${epsilonSpent === null ? "Infinity" : roundedUp(epsilonSpent, 6)}, reservations included`,
+    ],
+    ["runs", `${runs.length}${reserved === 0 ? "" : `, ${reserved} of them not finished`}`],
+    ...runs.map(({ folder, state }) => ["", `${state} ${harmless(folder)}`] as const),
+  ]);
 }

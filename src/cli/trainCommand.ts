@@ -9,6 +9,7 @@ import {
   type TrainResult,
   train,
 } from "../trainer/index.js";
+import { BUDGET, withinBudget } from "./budgetRun.js";
 import type { VerbHelp } from "./help.js";
 import { DATA, openData } from "./openData.js";
 import {
@@ -97,6 +98,7 @@ const OPTIONS: readonly Option[] = [
     range: whole(0),
     otherwise: "random",
   },
+  BUDGET,
   {
     name: "log-private-metrics",
     help: "also store accuracy, loss and times of the private training: outside the guarantee, and the audit says so",
@@ -110,7 +112,7 @@ export const TRAIN_HELP: VerbHelp = {
   options: OPTIONS,
   notes: [
     "Ctrl-C stops after the step in hand, a second one at once; either way the ledger stays true, and dpsgd audit reads the folder.",
-    "Exit status: 0 trained, 1 stopped before the end, 2 wrong usage, 3 a fault such as a full disk.",
+    "Exit status: 0 trained, 1 stopped before the end or refused by the budget, 2 wrong usage, 3 a fault such as a full disk.",
   ],
   examples: ["dpsgd train plan.json --data mnist --model cnn --out runs/first"],
 };
@@ -125,7 +127,11 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const out = readText(values, OUT);
   const options = await trainingOptions(values);
   const plan = readPlan(path);
-  const result = await runTraining(plan, { data: openData(dataName), model, out, ...options });
+  const data = openData(dataName);
+  const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
+  const result = await withinBudget(budget, { plan, out }, () =>
+    runTraining(plan, { data, model, out, ...options }),
+  );
   if (values.json) printJson(result);
   else {
     say("trained");

@@ -1,0 +1,85 @@
+// A run's place in a budget: reserved before training begins, settled by its ledger afterwards.
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { audit, type DataBudget, newBudget, release, reserve, settle } from "../audit/index.js";
+import type { Plan } from "../planner/index.js";
+import { hashLineNode, RUN_FILES, readRunFolder } from "../trainer/index.js";
+import { readBudget, updateBudget } from "./budgetFile.js";
+import { type Option, UsageError } from "./options.js";
+
+export const BUDGET: Option = {
+  name: "budget",
+  value: "FILE",
+  help: "the data set's budget over all runs (docs/budget.md): the plan is reserved there first, and refused if it would exceed it",
+};
+
+/**
+ * Runs `training` with its plan reserved in the budget at path; without a path just runs it.
+ * Throws BudgetExceededError, before anything is done, if the budget has no room.
+ */
+export async function withinBudget<T>(
+  path: string | undefined,
+  run: { readonly plan: Plan; readonly out: string },
+  training: () => Promise<T>,
+): Promise<T> {
+  if (path === undefined) return training();
+  const folder = resolve(run.out);
+  const has = (name: keyof typeof RUN_FILES): boolean => existsSync(join(folder, RUN_FILES[name]));
+  const since = new Date().toISOString();
+  const known = readBudget(path).runs.some((each) => each.folder === folder);
+  if (has("ledger") && !known)
+    throw new UsageError(
+      `--out must be new to the budget: ${run.out} holds a run that is not in it; dpsgd audit ${run.out} --budget ${path} puts it there`,
+    );
+  await updateBudget(path, (budget) =>
+    reserve(present(budget, path), { folder, event: run.plan.event, since }),
+  );
+  try {
+    return await training();
+  } finally {
+    await updateBudget(path, (found) => {
+      const budget = present(found, path);
+      if (has("ledger")) return settleFolder(budget, folder, since);
+      // A run makes its folder before it draws a batch: without a plan there it has not begun.
+      return known || has("plan") ? budget : release(budget, folder);
+    });
+  }
+}
+
+/**
+ * The budget at path, with run folders charged for what their ledgers show. limits: of a new file, where there is none.
+ * Throws UsageError, also where limits differ from the file's.
+ */
+export async function chargeRuns(
+  path: string,
+  folders: readonly string[],
+  limits: Partial<Pick<DataBudget, "epsilon" | "delta" | "neighboring">>,
+): Promise<DataBudget> {
+  const { epsilon, delta, neighboring = "add-or-remove-one" } = limits;
+  const create = (): DataBudget =>
+    epsilon !== undefined && delta !== undefined
+      ? newBudget({ epsilon, delta, neighboring })
+      : readBudget(path);
+  if (existsSync(path)) {
+    const there = readBudget(path);
+    for (const name of ["epsilon", "delta", "neighboring"] as const)
+      if (limits[name] !== undefined && limits[name] !== there[name])
+        throw new UsageError(`--${name} must be that of the budget, ${there[name]}, got ${limits[name]}`);
+    if (folders.length === 0) return there;
+  }
+  return updateBudget(path, (found) =>
+    folders.reduce(
+      (budget, folder) => settleFolder(budget, resolve(folder), new Date().toISOString()),
+      found ?? create(),
+    ),
+  );
+}
+
+function settleFolder(budget: DataBudget, folder: string, since: string): DataBudget {
+  const { plan, ledgerText } = readRunFolder(folder);
+  return settle(budget, { folder, since, report: audit(plan, ledgerText, { hash: hashLineNode }) });
+}
+
+function present(budget: DataBudget | undefined, path: string): DataBudget {
+  return budget ?? readBudget(path);
+}

@@ -1,0 +1,162 @@
+// The budget file under real processes: starting at once, killed while they hold the lock, killed while they train.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { accountant, dpSgdEvent, type PrivacyEvent } from "../../src/accounting/index.js";
+import { newBudget } from "../../src/audit/index.js";
+import { readBudget, updateBudget } from "../../src/cli/budgetFile.js";
+import { dpsgdHere } from "../support/commandLine.js";
+
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "dpsgd-budget-"));
+  file = join(folder, "budget.json");
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const stepsOf = (steps: number): PrivacyEvent =>
+  dpSgdEvent({ samplingRate: 0.01, noiseMultiplier: 1.1, steps });
+const epsilonOf = (steps: number) => accountant("pld").account(stepsOf(steps)).epsilonAt(1e-5);
+const make = (epsilon: number) =>
+  updateBudget(file, () => newBudget({ epsilon, delta: 1e-5, neighboring: "add-or-remove-one" }));
+const reserving = (name: string, count: number) =>
+  spawn(
+    process.execPath,
+    [
+      new URL("../support/reserveRuns.mjs", import.meta.url).pathname,
+      file,
+      name,
+      String(count),
+      JSON.stringify(stepsOf(10)),
+    ],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+const accepted = async (child: ReturnType<typeof reserving>): Promise<number> => {
+  let text = "";
+  child.stdout.on("data", (chunk) => (text += chunk));
+  const [code] = await once(child, "close");
+  expect(code).toBe(0);
+  return Number(text);
+};
+
+test("processes that reserve at once get together exactly what there is, and none overwrites another", async () => {
+  await make(epsilonOf(130));
+  const children = ["a", "b", "c", "d"].map((name) => reserving(name, 5));
+  const sums = await Promise.all(children.map(accepted));
+  expect(sums.reduce((a, b) => a + b, 0)).toBe(13);
+  const { runs } = readBudget(file);
+  expect(runs).toHaveLength(13);
+  expect(new Set(runs.map((run) => run.folder)).size).toBe(13);
+  expect(readdirSync(folder)).toEqual(["budget.json"]);
+});
+
+test("a process killed while it holds the lock stops nobody, and the file is whole", async () => {
+  await make(epsilonOf(100));
+  const holder = reserving("holder", 0);
+  await once(holder.stdout, "data");
+  expect(existsSync(`${file}.lock`)).toBe(true);
+  const waiting = [reserving("a", 3), reserving("b", 3), reserving("c", 3)].map(accepted);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(readBudget(file).runs).toHaveLength(0);
+  holder.kill("SIGKILL");
+  await once(holder, "close");
+  expect(await Promise.all(waiting)).toEqual([3, 3, 3]);
+  expect(readBudget(file).runs).toHaveLength(9);
+  expect(readdirSync(folder).filter((name) => name.endsWith(".lock"))).toEqual([]);
+});
+
+test("a lock of another machine is never broken", async () => {
+  await make(1);
+  const lock = `${file}.lock`;
+  const dead = spawn(process.execPath, ["-e", ""]);
+  await once(dead, "close");
+  writeFileSync(lock, JSON.stringify({ pid: dead.pid, host: `not-${hostname()}` }));
+  let done = false;
+  const change = updateBudget(file, (budget) => budget!).then(() => {
+    done = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(done).toBe(false);
+  rmSync(lock);
+  await change;
+  writeFileSync(lock, JSON.stringify({ pid: dead.pid, host: hostname() }));
+  await updateBudget(file, (budget) => budget!);
+  expect(existsSync(lock)).toBe(false);
+});
+
+test("what a change throws leaves the file as it was and the lock free", async () => {
+  await make(1);
+  const before = readFileSync(file, "utf8");
+  const failing = updateBudget(file, () => {
+    throw new RangeError("no");
+  });
+  await expect(failing).rejects.toThrow("no");
+  expect(readFileSync(file, "utf8")).toBe(before);
+  expect(readdirSync(folder)).toEqual(["budget.json"]);
+});
+
+test("train: reserves, settles, refuses with exit 1 what would exceed; a killed run stays charged for its plan", async () => {
+  const planFile = join(folder, "plan.json");
+  const numbers = "--examples 60000 --batch-size 100 --steps 400 --epsilon 1 --delta 1e-5".split(" ");
+  expect((await dpsgdHere("plan", ...numbers, "--out", planFile)).status).toBe(0);
+  const args = (out: string) =>
+    ["train", planFile, "--data", "mnist", "--model", "linear", "--backend", "wasm", "--workers", "1"].concat(
+      ["--out", join(folder, out), "--budget", file],
+    );
+  const without = await dpsgdHere(...args("first"));
+  expect(without.status).toBe(2);
+  expect(without.stderr).toContain("--budget must be a budget file");
+  const limits = ["--epsilon", "1.05", "--delta", "1e-5"];
+  expect((await dpsgdHere("audit", "--budget", file, ...limits)).status).toBe(0);
+
+  const child = spawn(process.execPath, ["dist/cli/main.js", ...args("first")], { stdio: "ignore" });
+  const exited = once(child, "exit");
+  const ledger = join(folder, "first", "ledger.jsonl");
+  const steps = () => (existsSync(ledger) ? (readFileSync(ledger, "utf8").match(/"step"/g)?.length ?? 0) : 0);
+  while (steps() < 5 && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
+  // Reserved whole while it runs.
+  expect(readBudget(file).runs).toMatchObject([{ state: "reserved", charged: { event: { count: 400 } } }]);
+  child.kill("SIGKILL");
+  expect((await exited)[1]).toBe("SIGKILL");
+
+  const charged = await dpsgdHere("audit", join(folder, "first"), "--budget", file, "--json");
+  expect(charged.status).toBe(0);
+  const { budget, stepsDone } = JSON.parse(charged.stdout);
+  expect(stepsDone).toBeLessThan(400);
+  expect(budget).toMatchObject({
+    holds: true,
+    runs: [{ state: "reserved", charged: { event: { count: 400 } } }],
+  });
+  const refused = await dpsgdHere(...args("second"), "--json");
+  expect(refused.status).toBe(1);
+  expect(JSON.parse(refused.stdout)).toMatchObject({ answer: "no", epsilonBudget: 1.05 });
+  expect(refused.stderr).toMatch(/^dpsgd train: the budget has no room for this run: epsilon 1\.\d+ with it/);
+  expect(existsSync(join(folder, "second"))).toBe(false);
+});
+
+test("train: a run that could not begin is not charged, one that finished is settled", async () => {
+  const planFile = join(folder, "plan.json");
+  const numbers = "--examples 60000 --batch-size 100 --steps 5 --epsilon 1 --delta 1e-5".split(" ");
+  await dpsgdHere("plan", ...numbers, "--out", planFile);
+  await dpsgdHere("audit", "--budget", file, "--epsilon", "1", "--delta", "1e-5");
+  const train = (out: string, ...more: string[]) =>
+    dpsgdHere(
+      ...["train", planFile, "--data", "mnist", "--model", "linear", "--workers", "1", "--out", out],
+      ...["--budget", file, ...more],
+    );
+  expect((await train(planFile, "--backend", "wasm")).status).toBe(2);
+  expect(readBudget(file).runs).toEqual([]);
+  const out = join(folder, "run");
+  expect((await train(out, "--backend", "wasm")).status).toBe(0);
+  expect(readBudget(file).runs).toMatchObject([{ folder: out, state: "settled" }]);
+  const shown = await dpsgdHere("audit", "--budget", file);
+  expect(shown.stdout).toMatch(
+    /^the budget holds\n {2}allowed {2}epsilon 1 at delta 1e-5.*\n {2}spent {4}epsilon 1,/,
+  );
+  const over = await dpsgdHere("audit", "--budget", file, "--epsilon", "2");
+  expect(over.stderr).toBe("dpsgd audit: --epsilon must be that of the budget, 1, got 2\n");
+});
