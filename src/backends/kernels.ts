@@ -8,6 +8,9 @@ export interface Convolution {
   readonly stride: number;
 }
 
+/** Rows above and below, columns left and right. */
+export type Sides = readonly [top: number, bottom: number, left: number, right: number];
+
 /**
  * What per-example clipping asks of a backend beyond stock operations. Images are NHWC float32; an example is `views`
  * images in a row. Every method keeps examples apart: row n of a result depends on example n alone.
@@ -35,8 +38,29 @@ export interface Kernels {
     window: number,
     stride: number,
   ): tf.Tensor4D;
-  /** `padding` rows and columns of zeros on every side; the tensor itself if there are none. */
-  pad(x: tf.Tensor4D, padding: number): tf.Tensor4D;
+  /** Rows and columns of zeros around every image; the tensor itself if there are none. */
+  pad(x: tf.Tensor4D, sides: Sides): tf.Tensor4D;
+  /**
+   * x [m, positions, 1, C], its channels in `groups` groups of neighbours: each image's group less its mean, divided by
+   * √(variance + epsilon). `inverse` is 1/√(variance + epsilon) [m, groups].
+   */
+  normalise(
+    x: tf.Tensor4D,
+    groups: number,
+    epsilon: number,
+  ): { readonly normal: tf.Tensor4D; readonly inverse: tf.Tensor2D };
+  /** The gradient of `normalise`'s input from that of its output, d. */
+  normaliseGradient(normal: tf.Tensor4D, inverse: tf.Tensor2D, d: tf.Tensor4D): tf.Tensor4D;
+  /**
+   * Gradients of standardised filters, one an example, to those of the raw weights and gains: rows ĝ [n, D·P], unit u [D, P]
+   * → slope·(ĝ − mean(ĝ) − projected·u·(u·ĝ)) [n, D·P] and u·ĝ [n, P], for each channel p. rows may be overwritten.
+   */
+  standardisedGradients(
+    rows: tf.Tensor2D,
+    unit: tf.Tensor2D,
+    slope: tf.Tensor1D,
+    projected: tf.Tensor1D,
+  ): [tf.Tensor2D, tf.Tensor2D];
   tanh<T extends tf.Tensor>(x: T): T;
   /** dy · (1 − y²), y = tanh(x). */
   tanhGradient<T extends tf.Tensor>(y: T, dy: T): T;
@@ -84,9 +108,44 @@ export const stockKernels: Kernels = {
         { filterSize: window, strides: stride, pad: "valid" },
       ) as tf.Tensor4D;
   },
-  pad(x, padding) {
-    const sides: [number, number] = [padding, padding];
-    return padding === 0 ? x : tf.pad(x, [[0, 0], sides, sides, [0, 0]]);
+  pad(x, [top, bottom, left, right]) {
+    if (top + bottom + left + right === 0) return x;
+    return tf.pad(x, [
+      [0, 0],
+      [top, bottom],
+      [left, right],
+      [0, 0],
+    ]);
+  },
+  normalise(x, groups, epsilon) {
+    const grouped = inGroups(x, groups);
+    const { mean, variance } = tf.moments(grouped, [1, 3], true);
+    const inverse = tf.rsqrt(tf.add(variance, epsilon));
+    return {
+      normal: tf.reshape(tf.mul(tf.sub(grouped, mean), inverse), x.shape),
+      inverse: tf.reshape(inverse, [x.shape[0], groups]),
+    };
+  },
+  normaliseGradient(normal, inverse, d) {
+    return tf.tidy(() => {
+      const groups = inverse.shape[1];
+      const [x, dx] = [normal, d].map((tensor) => inGroups(tensor, groups));
+      const share = tf.mul(x, tf.mean(tf.mul(dx, x), [1, 3], true));
+      const centred = tf.sub(tf.sub(dx, tf.mean(dx, [1, 3], true)), share);
+      return tf.reshape(tf.mul(centred, tf.reshape(inverse, [-1, 1, groups, 1])), normal.shape);
+    });
+  },
+  standardisedGradients(rows, unit, slope, projected) {
+    return tf.tidy(() => {
+      const [fanIn, filters] = unit.shape;
+      const each = tf.reshape(rows, [-1, fanIn, filters]);
+      const along = tf.sum(tf.mul(each, unit), 1, true);
+      const centred = tf.sub(tf.sub(each, tf.mean(each, 1, true)), tf.mul(unit, tf.mul(along, projected)));
+      return [
+        tf.reshape(tf.mul(centred, slope), [-1, fanIn * filters]),
+        tf.reshape(along, [-1, filters]),
+      ] as [tf.Tensor2D, tf.Tensor2D];
+    });
   },
   tanh: (x) => tf.tanh(x),
   tanhGradient: (y, dy) => tf.tidy(() => tf.mul(dy, tf.sub(1, tf.square(y)))) as typeof y,
@@ -104,3 +163,8 @@ export const stockKernels: Kernels = {
     return tf.tidy(() => tf.reshape(tf.matMul(tf.reshape(weights, [1, -1]), rows), [-1]));
   },
 };
+
+function inGroups(x: tf.Tensor4D, groups: number): tf.Tensor4D {
+  const [images, positions, , channels] = x.shape;
+  return tf.reshape(x, [images, positions, groups, channels / groups]);
+}

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { type Plan, PlanFormatError, planFromJson, roundedDown } from "../planner/index.js";
 import {
   BACKEND_NAMES,
+  checkModelName,
   MODEL_NAMES,
   MOST_WORKERS,
   type TrainOptions,
@@ -44,7 +45,7 @@ export const WORKERS: Option = {
   },
   otherwise: "one a core",
 };
-const MODEL: Option = { name: "model", value: "NAME", help: MODEL_NAMES.join(" or ") };
+const MODEL: Option = { name: "model", value: "NAME", help: MODEL_NAMES.join(", ") };
 const OUT: Option = {
   name: "out",
   value: "DIR",
@@ -122,8 +123,8 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const path = positionals[0];
   if (path === undefined) throw new UsageError("PLAN is missing: the file that dpsgd plan --out wrote");
   const dataName = readText(values, DATA);
-  readText(values, MODEL);
-  const model = readChoice(values, "model", MODEL_NAMES, "");
+  const model = readText(values, MODEL);
+  checkModelName(model);
   const out = readText(values, OUT);
   const options = await trainingOptions(values);
   const plan = readPlan(path);

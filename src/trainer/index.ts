@@ -15,7 +15,8 @@ export {
   startThreads,
   WorkerFailedError,
 } from "./engine/threads.js";
-export { type LayerSpec, Network, type NetworkSpec } from "./layers/network.js";
+export { Network } from "./layers/network.js";
+export * from "./layers/spec.js";
 export * from "./ledgerFile.js";
 export * from "./models/index.js";
 export * from "./random/index.js";

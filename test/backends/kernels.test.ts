@@ -125,19 +125,97 @@ describe.each([...started.map((name) => [name, "own"]), ["cpu", "stock"]])(
       } else close(actual, expected);
     });
 
-    test("padding puts zeros on every side", async () => {
+    test("padding puts zeros on every side, as many as asked", async () => {
       const k = await kernels();
       const x = tensor([2, 3, 5, 3]);
       const expected = tf.pad(x, [
         [0, 0],
-        [2, 2],
-        [2, 2],
+        [2, 1],
+        [0, 3],
         [0, 0],
       ]);
-      expect(k.pad(x, 2).shape).toEqual([2, 7, 9, 3]);
-      expect(k.pad(x, 2).dataSync()).toEqual(expected.dataSync());
-      expect(k.pad(x, 0)).toBe(x);
+      expect(k.pad(x, [2, 1, 0, 3]).shape).toEqual([2, 6, 8, 3]);
+      expect(k.pad(x, [2, 1, 0, 3]).dataSync()).toEqual(expected.dataSync());
+      expect(k.pad(x, [0, 0, 0, 0])).toBe(x);
     });
+
+    // [images, positions, channels, groups]: one channel a group, several, one group; more positions than fit a vector.
+    test.each([
+      [2, 7, 6, 3],
+      [3, 40, 16, 16],
+      [2, 9, 32, 16],
+      [1, 5, 12, 1],
+      [2, 1, 3, 1],
+      [2, 16, 64, 16],
+    ])("normalisation and its gradient are the written-out formulas: %j", async (m, positions, c, groups) => {
+      const k = await kernels();
+      const [epsilon, width] = [1e-3, c / groups];
+      const x = tf.add(tf.mul(tensor([m, positions, 1, c]), 3), 2) as tf.Tensor4D;
+      const d = tensor([m, positions, 1, c]);
+      const [xs, ds] = [x.dataSync(), d.dataSync()];
+      const [normals, gradients] = [new Float64Array(x.size), new Float64Array(x.size)];
+      const inverses: number[] = [];
+      for (let i = 0; i < m; i++)
+        for (let g = 0; g < groups; g++) {
+          const own = Array.from({ length: positions * width }, (_, j) => {
+            const channel = g * width + (j % width);
+            return (i * positions + Math.floor(j / width)) * c + channel;
+          });
+          const meanOf = (value: (at: number) => number) =>
+            own.reduce((sum, at) => sum + value(at), 0) / own.length;
+          const mean = meanOf((at) => xs[at]);
+          const inverse = 1 / Math.sqrt(meanOf((at) => (xs[at] - mean) ** 2) + epsilon);
+          inverses.push(inverse);
+          for (const at of own) normals[at] = (xs[at] - mean) * inverse;
+          const [meanD, meanDN] = [meanOf((at) => ds[at]), meanOf((at) => ds[at] * normals[at])];
+          for (const at of own) gradients[at] = inverse * (ds[at] - meanD - normals[at] * meanDN);
+        }
+      const { normal, inverse } = k.normalise(x, groups, epsilon);
+      expect(inverse.shape).toEqual([m, groups]);
+      close(normal.dataSync(), normals);
+      close(inverse.dataSync(), inverses);
+      close(k.normaliseGradient(normal, inverse, d).dataSync(), gradients);
+    });
+
+    test.each([
+      [3, 18, 8],
+      [2, 7, 5],
+      [1, 36, 16],
+    ])(
+      "gradients of standardised filters become those of weights and gains: %j",
+      async (n, fanIn, filters) => {
+        const k = await kernels();
+        const [rows, unit] = [numbers(n * fanIn * filters), numbers(fanIn * filters)];
+        const slope = numbers(filters);
+        const projected = Float32Array.from({ length: filters }, (_, p) => (p % 3 === 0 ? 0 : 1));
+        const [expected, gains] = [new Float64Array(rows.length), new Float64Array(n * filters)];
+        for (let i = 0; i < n; i++)
+          for (let p = 0; p < filters; p++) {
+            const at = (d: number) => (i * fanIn + d) * filters + p;
+            let [mean, along] = [0, 0];
+            for (let d = 0; d < fanIn; d++) {
+              mean += rows[at(d)] / fanIn;
+              along += rows[at(d)] * unit[d * filters + p];
+            }
+            gains[i * filters + p] = along;
+            for (let d = 0; d < fanIn; d++)
+              expected[at(d)] =
+                slope[p] * (rows[at(d)] - mean - projected[p] * unit[d * filters + p] * along);
+          }
+        const [weights, gain] = k.standardisedGradients(
+          tf.tensor2d(rows, [n, fanIn * filters]),
+          tf.tensor2d(unit, [fanIn, filters]),
+          tf.tensor1d(slope),
+          tf.tensor1d(projected),
+        );
+        expect([weights.shape, gain.shape]).toEqual([
+          [n, fanIn * filters],
+          [n, filters],
+        ]);
+        close(weights.dataSync(), expected);
+        close(gain.dataSync(), gains);
+      },
+    );
 
     test("tanh and its gradient agree with Math.tanh, the limits included", async () => {
       const k = await kernels();

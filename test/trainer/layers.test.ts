@@ -6,12 +6,45 @@ import { clipFactor } from "../../src/trainer/engine/microBatch.js";
 import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
 import { buildModel } from "../../src/trainer/models/index.js";
 import { SeededRandom } from "../../src/trainer/random/index.js";
-import { EVERY_LAYER, gradientsByDifferences, gradientsByEngine, normOf } from "./support.js";
+import {
+  EMBEDDED,
+  EVERY_LAYER,
+  gradientsByDifferences,
+  gradientsByEngine,
+  normOf,
+  RESIDUAL,
+} from "./support.js";
 
 const random = new SeededRandom(7);
 const normals = (count: number, scale = 1): Float32Array =>
   Float32Array.from({ length: count }, () => random.normal() * scale);
+/** Random images; whole numbers for the embedding. */
+const inputsOf = (spec: NetworkSpec, images: number): Float32Array =>
+  spec === EMBEDDED
+    ? Float32Array.from({ length: images * inputSize(spec) }, () => random.below(5))
+    : normals(images * inputSize(spec));
 const inputSize = (spec: NetworkSpec): number => spec.inputShape.reduce((a, b) => a * b, 1);
+
+/** The same for every backend, computed once: trained scales, gains and biases, not the ones and zeros of the start. */
+const oracles = new Map<string, ReturnType<typeof newOracle>>();
+function oracleOf(spec: NetworkSpec, views: number) {
+  const key = `${spec.name} ${views}`;
+  if (!oracles.has(key)) oracles.set(key, newOracle(spec, views));
+  return oracles.get(key)!;
+}
+function newOracle(spec: NetworkSpec, views: number) {
+  const parameters = new Network(spec)
+    .initialise(3)
+    .map((part) => part.map((v) => v + 0.2 * random.normal()));
+  const labels = [0, 2, 1];
+  const values = inputsOf(spec, labels.length * views);
+  return {
+    parameters,
+    labels,
+    values,
+    expected: gradientsByDifferences(spec, values, labels, views, parameters),
+  };
+}
 
 /** Relative to the size of the whole tensor: single elements may be sums that cancel. */
 function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
@@ -23,15 +56,16 @@ function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tol
 }
 
 describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
-  test.each([1, 3])(
-    "every layer's per-example gradients with %i views agree with finite differences, example by example",
-    async (views) => {
-      const parameters = new Network(EVERY_LAYER).initialise(3);
-      const labels = [0, 2, 1];
-      const values = normals(labels.length * views * inputSize(EVERY_LAYER));
-      const expected = gradientsByDifferences(EVERY_LAYER, values, labels, views, parameters);
+  test.each(
+    [EVERY_LAYER, RESIDUAL, EMBEDDED].flatMap((spec) =>
+      [1, 3].map((views) => [spec.name, views, spec] as const),
+    ),
+  )(
+    "per-example gradients of the network %s with %i views agree with finite differences, example by example",
+    async (_, views, spec) => {
+      const { parameters, labels, values, expected } = oracleOf(spec, views);
       await startBackend(backend);
-      const { squaredNorms, examples } = gradientsByEngine(EVERY_LAYER, values, labels, views, parameters);
+      const { squaredNorms, examples } = gradientsByEngine(spec, values, labels, views, parameters);
       for (let n = 0; n < labels.length; n++) {
         expected[n].forEach((gradient, index) => {
           expectClose(examples[n][index], gradient, 1e-5);
@@ -114,10 +148,38 @@ describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
   });
 });
 
+test("layers that mix examples are refused by name, with what to use instead", () => {
+  const of = (...layers: object[]) =>
+    new Network({ ...EVERY_LAYER, layers: layers as unknown as NetworkSpec["layers"] });
+  for (const kind of ["batch-norm", "batchnorm", "BatchNormalization"])
+    expect(() => of({ kind })).toThrow(
+      `0.${kind}: ${kind} mixes the examples of a batch, so no example has a gradient of its own to clip; use group-norm or layer-norm`,
+    );
+  expect(() => of({ kind: "dropout" })).toThrow("0.dropout: no such layer; allowed are conv2d, dense,");
+  expect(() => of({ kind: "residual", body: [{ kind: "batch-norm" }] })).toThrow(
+    "0.residual/body/0.batch-norm",
+  );
+  expect(() => of({ kind: "residual", body: [{ kind: "flatten" }] })).toThrow(
+    "body gives [144], shortcut [9, 8, 2]: they must agree",
+  );
+  expect(() => of({ kind: "group-norm", groups: 3 })).toThrow("groups must divide the 2 channels, got 3");
+  expect(() =>
+    of({ kind: "scale" }, { kind: "flatten" }, { kind: "embedding", vocabulary: 3, units: 2 }),
+  ).toThrow("2.embedding: an embedding must be the first trained layer");
+});
+
 test("the models have the published number of parameters", () => {
   expect(buildModel("cnn", [28, 28, 1], 10).parameterCount).toBe(26_010);
   expect(buildModel("linear", [28, 28, 1], 10).parameterCount).toBe(7850);
-  expect(() => buildModel("resnet", [28, 28, 1], 10)).toThrow("model must be one of cnn, linear, got resnet");
+  expect(buildModel("wrn-16-4", [32, 32, 3], 10).parameterCount).toBe(2_753_818);
+  expect(buildModel("wrn-40-4", [32, 32, 3], 10).parameterCount).toBe(8_961_306);
+  expect(buildModel("wrn-28-10", [32, 32, 3], 10).parameterCount).toBe(36_500_378);
+  expect(buildModel("wrn-28-10", [32, 32, 3], 100).parameterCount).toBe(36_558_068);
+  expect(buildModel("wrn-16-4", [32, 32, 3], 10).multiplyAdds).toBe(392_612_352);
+  expect(() => buildModel("resnet", [28, 28, 1], 10)).toThrow(
+    "model must be one of cnn, linear, wrn-D-k, got resnet",
+  );
+  expect(() => buildModel("wrn-17-4", [32, 32, 3], 10)).toThrow("the depth D of wrn-D-k must be 6 n + 4");
   expect(() => buildModel("cnn", [3, 3, 1], 10)).toThrow(
     "0.conv2d: a 8 x 8 filter does not fit 3 x 3 images",
   );

@@ -4,7 +4,7 @@ import { dpSgdEvent } from "../../src/accounting/index.js";
 import { currentKernels } from "../../src/backends/index.js";
 import type { Plan } from "../../src/planner/index.js";
 import type { Dataset, LabelledImages } from "../../src/trainer/data/index.js";
-import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
+import { type LayerSpec, Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
 import { SeededRandom } from "../../src/trainer/random/index.js";
 
 /** Images whose class shows: random pixels, with the rows of the class's band brighter. */
@@ -53,6 +53,48 @@ export const EVERY_LAYER: NetworkSpec = {
   ],
 };
 
+/** Everything that a residual network has, and what else has trained numbers for each channel, on small images. */
+export const RESIDUAL: NetworkSpec = {
+  name: "residual",
+  inputShape: [6, 5, 2],
+  classes: 3,
+  layers: [
+    { kind: "conv2d", filters: 4, kernelSize: 3, padding: "same", weightStandardised: true },
+    {
+      kind: "residual",
+      body: [
+        { kind: "relu" },
+        { kind: "group-norm", groups: 2 },
+        { kind: "conv2d", filters: 6, kernelSize: 3, stride: 2, padding: "same", weightStandardised: true },
+        { kind: "group-norm", groups: 3, epsilon: 1e-3 },
+        { kind: "conv2d", filters: 6, kernelSize: 3, padding: "same", groups: 2, bias: false },
+      ],
+      shortcut: [
+        { kind: "tanh" },
+        { kind: "conv2d", filters: 6, kernelSize: 1, stride: 2, padding: "same", weightStandardised: true },
+      ],
+    },
+    { kind: "residual", body: [{ kind: "layer-norm" }, { kind: "scale" }, { kind: "bias" }] },
+    { kind: "global-average-pool" },
+    { kind: "dense", units: 3, bias: false, initialisation: "truncated-normal" },
+  ],
+};
+
+/** An embedding: its inputs are whole numbers. */
+export const EMBEDDED: NetworkSpec = {
+  name: "embedded",
+  inputShape: [1, 6, 1],
+  classes: 3,
+  layers: [
+    { kind: "flatten" },
+    { kind: "embedding", vocabulary: 5, units: 4 },
+    { kind: "layer-norm" },
+    { kind: "tanh" },
+    { kind: "global-average-pool" },
+    { kind: "dense", units: 3 },
+  ],
+};
+
 /** The network in plain float64 loops, one image after another: mean cross-entropy over the images of one example. */
 export function lossInFloat64(
   spec: NetworkSpec,
@@ -64,59 +106,171 @@ export function lossInFloat64(
   const views = images.length / size;
   let total = 0;
   for (let view = 0; view < views; view++) {
-    let value = Float64Array.from({ length: size }, (_, i) => images[view * size + i]);
-    let shape: number[] = [...spec.inputShape];
-    let at = 0;
-    for (const layer of spec.layers) {
-      const [h, w, c] = shape;
-      if (layer.kind === "tanh") value = value.map(Math.tanh);
-      else if (layer.kind === "relu") value = value.map((v) => Math.max(0, v));
-      else if (layer.kind === "flatten") shape = [value.length];
-      else if (layer.kind === "dense") {
-        const [kernel, bias] = [parameters[at++], parameters[at++]];
-        const input = value;
-        value = Float64Array.from({ length: layer.units }, (_, j) =>
-          input.reduce((sum, v, i) => sum + v * kernel[i * layer.units + j], bias[j]),
-        );
-        shape = [layer.units];
-      } else {
-        const convolution = layer.kind === "conv2d";
-        const k = convolution ? layer.kernelSize : layer.size;
-        const stride = convolution
-          ? (layer.stride ?? 1)
-          : layer.kind === "max-pool"
-            ? layer.stride
-            : layer.size;
-        const pad = convolution ? (layer.padding ?? 0) : 0;
-        const out = convolution ? layer.filters : c;
-        const [ho, wo] = [h, w].map((side) => Math.floor((side + 2 * pad - k) / stride) + 1);
-        const result = new Float64Array(ho * wo * out);
-        const [kernel, bias] = convolution ? [parameters[at++], parameters[at++]] : [[], []];
-        for (let oy = 0; oy < ho; oy++)
-          for (let ox = 0; ox < wo; ox++)
-            for (let p = 0; p < out; p++) {
-              let sum = convolution ? bias[p] : layer.kind === "max-pool" ? -Infinity : 0;
-              for (let ky = 0; ky < k; ky++)
-                for (let kx = 0; kx < k; kx++) {
-                  const [y, x] = [oy * stride + ky - pad, ox * stride + kx - pad];
-                  if (y < 0 || x < 0 || y >= h || x >= w) continue;
-                  const pixel = (y * w + x) * c;
-                  if (layer.kind === "max-pool") sum = Math.max(sum, value[pixel + p]);
-                  else if (layer.kind === "average-pool") sum += value[pixel + p] / (k * k);
-                  else
-                    for (let ch = 0; ch < c; ch++)
-                      sum += value[pixel + ch] * kernel[((ky * k + kx) * c + ch) * out + p];
-                }
-              result[(oy * wo + ox) * out + p] = sum;
-            }
-        value = result;
-        shape = [ho, wo, out];
-      }
-    }
+    const image = Float64Array.from({ length: size }, (_, i) => images[view * size + i]);
+    const { value } = layersInFloat64(spec.layers, { value: image, shape: [...spec.inputShape] }, [
+      ...parameters,
+    ]);
     const top = Math.max(...value);
     total += Math.log(value.reduce((sum, v) => sum + Math.exp(v - top), 0)) + top - value[label];
   }
   return total / views;
+}
+
+interface Activation {
+  readonly value: Float64Array;
+  readonly shape: readonly number[];
+}
+
+/** Takes the parameters it uses from the front of the list. */
+export function layersInFloat64(
+  layers: readonly LayerSpec[],
+  input: Activation,
+  parameters: ArrayLike<number>[],
+): Activation {
+  return layers.reduce((x, layer) => layerInFloat64(layer, x, parameters), input);
+}
+
+function layerInFloat64(layer: LayerSpec, x: Activation, parameters: ArrayLike<number>[]): Activation {
+  const { value, shape } = x;
+  const channels = shape[shape.length - 1];
+  const next = () => parameters.shift()!;
+  const map = (change: (v: number, channel: number) => number): Activation => ({
+    value: value.map((v, i) => change(v, i % channels)),
+    shape,
+  });
+  switch (layer.kind) {
+    case "tanh":
+      return map(Math.tanh);
+    case "relu":
+      return map((v) => Math.max(0, v));
+    case "flatten":
+      return { value, shape: [value.length] };
+    case "scale": {
+      const factor = next();
+      return map((v, c) => v * factor[c]);
+    }
+    case "bias": {
+      const shift = next();
+      return map((v, c) => v + shift[c]);
+    }
+    case "embedding": {
+      const table = next();
+      const rows = Array.from(value, (v) =>
+        Array.from({ length: layer.units }, (_, j) => table[v * layer.units + j]),
+      );
+      return { value: Float64Array.from(rows.flat()), shape: [value.length, layer.units] };
+    }
+    case "dense": {
+      const kernel = next();
+      const shift = layer.bias === false ? new Float64Array(layer.units) : next();
+      const result = Float64Array.from({ length: layer.units }, (_, j) =>
+        value.reduce((sum, v, i) => sum + v * kernel[i * layer.units + j], shift[j]),
+      );
+      return { value: result, shape: [layer.units] };
+    }
+    case "global-average-pool": {
+      const result = new Float64Array(channels);
+      value.forEach((v, i) => {
+        result[i % channels] += v / (value.length / channels);
+      });
+      return { value: result, shape: [channels] };
+    }
+    case "group-norm":
+    case "layer-norm": {
+      const [factor, offset] = [next(), next()];
+      const width = layer.kind === "group-norm" ? channels / layer.groups : channels;
+      const regionOf = (i: number) =>
+        layer.kind === "group-norm" ? Math.floor((i % channels) / width) : Math.floor(i / channels);
+      const regions: number[][] = [];
+      value.forEach((v, i) => {
+        regions[regionOf(i)] ??= [];
+        regions[regionOf(i)].push(v);
+      });
+      const moments = regions.map((all) => {
+        const mean = all.reduce((a, b) => a + b, 0) / all.length;
+        return { mean, variance: all.reduce((sum, each) => sum + (each - mean) ** 2, 0) / all.length };
+      });
+      const result = value.map((v, i) => {
+        const { mean, variance } = moments[regionOf(i)];
+        const c = i % channels;
+        return ((v - mean) / Math.sqrt(variance + (layer.epsilon ?? 1e-5))) * factor[c] + offset[c];
+      });
+      return { value: result, shape };
+    }
+    case "residual": {
+      const body = layersInFloat64(layer.body, x, parameters);
+      const shortcut = layersInFloat64(layer.shortcut ?? [], x, parameters);
+      return { value: body.value.map((v, i) => v + shortcut.value[i]), shape: body.shape };
+    }
+    default:
+      return windowsInFloat64(layer, x, parameters);
+  }
+}
+
+/** Convolutions and pooling. */
+function windowsInFloat64(
+  layer: Extract<LayerSpec, { kind: "conv2d" | "max-pool" | "average-pool" }>,
+  { value, shape: [h, w, c] }: Activation,
+  parameters: ArrayLike<number>[],
+): Activation {
+  const convolution = layer.kind === "conv2d" ? layer : undefined;
+  const k = convolution ? convolution.kernelSize : (layer as { size: number }).size;
+  const stride = convolution ? (convolution.stride ?? 1) : layer.kind === "max-pool" ? layer.stride : k;
+  const same = convolution?.padding === "same";
+  const pad = typeof convolution?.padding === "number" ? convolution.padding : 0;
+  const before = (side: number) =>
+    same ? Math.floor(Math.max(0, (Math.ceil(side / stride) - 1) * stride + k - side) / 2) : pad;
+  const out = convolution ? convolution.filters : c;
+  const [ho, wo] = [h, w].map((side) =>
+    same ? Math.ceil(side / stride) : Math.floor((side + 2 * pad - k) / stride) + 1,
+  );
+  const groups = convolution?.groups ?? 1;
+  const each = c / groups;
+  let kernel: ArrayLike<number> = [];
+  let shift: ArrayLike<number> = new Float64Array(out);
+  if (convolution) {
+    kernel = parameters.shift()!;
+    if (convolution.weightStandardised) kernel = standardisedInFloat64(kernel, parameters.shift()!, out);
+    if (convolution.bias !== false) shift = parameters.shift()!;
+  }
+  const result = new Float64Array(ho * wo * out);
+  for (let oy = 0; oy < ho; oy++)
+    for (let ox = 0; ox < wo; ox++)
+      for (let p = 0; p < out; p++) {
+        let sum = layer.kind === "max-pool" ? -Infinity : shift[p];
+        for (let ky = 0; ky < k; ky++)
+          for (let kx = 0; kx < k; kx++) {
+            const [y, x] = [oy * stride + ky - before(h), ox * stride + kx - before(w)];
+            if (y < 0 || x < 0 || y >= h || x >= w) continue;
+            const pixel = (y * w + x) * c;
+            if (layer.kind === "max-pool") sum = Math.max(sum, value[pixel + p]);
+            else if (layer.kind === "average-pool") sum += value[pixel + p] / (k * k);
+            else {
+              const first = Math.floor(p / (out / groups)) * each;
+              for (let ch = 0; ch < each; ch++)
+                sum += value[pixel + first + ch] * kernel[((ky * k + kx) * each + ch) * out + p];
+            }
+          }
+        result[(oy * wo + ox) * out + p] = sum;
+      }
+  return { value: result, shape: [ho, wo, out] };
+}
+
+function standardisedInFloat64(
+  kernel: ArrayLike<number>,
+  gain: ArrayLike<number>,
+  filters: number,
+): Float64Array {
+  const fanIn = kernel.length / filters;
+  const result = new Float64Array(kernel.length);
+  for (let p = 0; p < filters; p++) {
+    const own = Array.from({ length: fanIn }, (_, d) => kernel[d * filters + p]);
+    const mean = own.reduce((a, b) => a + b, 0) / fanIn;
+    const squares = own.reduce((sum, v) => sum + (v - mean) ** 2, 0);
+    for (let d = 0; d < fanIn; d++)
+      result[d * filters + p] = ((own[d] - mean) / Math.sqrt(Math.max(squares, 1e-4))) * gain[p];
+  }
+  return result;
 }
 
 /** Each example's gradient, parameter by parameter, by central differences of the float64 loss: right to some 1e-8. */

@@ -1,94 +1,119 @@
-// 2-D convolution with bias: per-example gradients formed, summed and measured by book-keeping [Bu2023].
+// 2-D convolution: per-example gradients formed, summed and measured by book-keeping [Bu2023].
 import * as tf from "@tensorflow/tfjs-core";
-import type { Kernels } from "../../backends/index.js";
-import {
-  type Backward,
-  type ExampleGradients,
-  type Forward,
-  type Layer,
-  scaledNormal,
-  zeros,
-} from "./layer.js";
-
-export interface Conv2dOptions {
-  /** Output channels. */
-  readonly filters: number;
-  /** Height and width of the filter, pixels. */
-  readonly kernelSize: number;
-  /** Pixels, the same both ways; default 1. */
-  readonly stride?: number;
-  /** Rows and columns of zeros on every side, pixels; default 0. */
-  readonly padding?: number;
-}
+import type { Kernels, Sides } from "../../backends/index.js";
+import { FormedGradients } from "./formed.js";
+import { type Backward, type Forward, type Layer, ones, scaledNormal, zeros } from "./layer.js";
+import type { Conv2dOptions } from "./spec.js";
+import { standardise } from "./standardise.js";
 
 /**
- * [h, w, c] → [(h + 2·padding − k)/stride + 1, …, filters], rounded down.
+ * [h, w, c] → [(h + padding − k)/stride + 1, …, filters], rounded down.
  *
  * The per-example gradient is formed always. Its product costs what the ordinary weight gradient costs; norm and
  * weighted sum read it twice, 2·D·p operations an example (D = k²c, p = filters). Norms from Gram matrices would cost
  * (K·T)²(D + p) more on top of the weight gradient (T positions, K views): more, for every convolution with T ≥ 2 or so.
  */
 export function conv2d(name: string, inputShape: readonly number[], options: Conv2dOptions): Layer {
-  const { filters, kernelSize, stride = 1, padding = 0 } = options;
+  const { filters, kernelSize, stride = 1, groups = 1, weightStandardised = false, bias = true } = options;
   if (inputShape.length !== 3)
     throw new RangeError(`${name}: conv2d needs [height, width, channels], got [${inputShape.join(", ")}]`);
   const [height, width, channels] = inputShape;
-  const [outHeight, outWidth] = [height, width].map(
-    (side) => Math.floor((side + 2 * padding - kernelSize) / stride) + 1,
+  const sides = sidesOf(name, [height, width], options);
+  const [outHeight, outWidth] = [height + sides[0] + sides[1], width + sides[2] + sides[3]].map(
+    (side) => Math.floor((side - kernelSize) / stride) + 1,
   );
   if (!(outHeight >= 1 && outWidth >= 1))
     throw new RangeError(
       `${name}: a ${kernelSize} x ${kernelSize} filter does not fit ${height} x ${width} images`,
     );
-  const fanIn = kernelSize * kernelSize * channels;
+  if (!(Number.isSafeInteger(groups) && groups >= 1 && channels % groups === 0 && filters % groups === 0))
+    throw new RangeError(
+      `${name}: groups must divide the ${channels} input channels and the ${filters} filters, got ${groups}`,
+    );
+  const fanIn = (kernelSize * kernelSize * channels) / groups;
+  const convolution = { kernelHeight: kernelSize, kernelWidth: kernelSize, stride };
+  const split = (x: tf.Tensor4D): tf.Tensor4D[] => (groups === 1 ? [x] : tf.split(x, groups, 3));
+  const join = (parts: tf.Tensor4D[]): tf.Tensor4D => (groups === 1 ? parts[0] : tf.concat(parts, 3));
+  /** The filter that convolves: the kernel itself, or standardised and multiplied by the gain. */
+  const filterOf = ([kernel, gain]: readonly tf.Tensor[]): tf.Tensor4D =>
+    (weightStandardised ? tf.mul(standardise(kernel as tf.Tensor4D).unit, gain) : kernel) as tf.Tensor4D;
   return {
     outputShape: [outHeight, outWidth, filters],
     multiplyAdds: outHeight * outWidth * fanIn * filters,
     parameters: [
       {
         name: `${name}/kernel`,
-        shape: [kernelSize, kernelSize, channels, filters],
+        shape: [kernelSize, kernelSize, channels / groups, filters],
         initialise: scaledNormal(fanIn),
       },
-      { name: `${name}/bias`, shape: [filters], initialise: zeros },
+      ...(weightStandardised ? [{ name: `${name}/gain`, shape: [filters], initialise: ones }] : []),
+      ...(bias ? [{ name: `${name}/bias`, shape: [filters], initialise: zeros }] : []),
     ],
-    forward(input, [kernel, bias], kernels): Forward {
-      const padded = kernels.pad(input as tf.Tensor4D, padding);
-      const output = tf.conv2d(padded, kernel as tf.Tensor4D, stride, "valid");
-      return { output: tf.add(output, bias), saved: [padded] };
+    forward(input, parameters, kernels): Forward {
+      const padded = kernels.pad(input as tf.Tensor4D, sides);
+      const filter = split(filterOf(parameters));
+      const output = join(split(padded).map((x, g) => tf.conv2d(x, filter[g], stride, "valid")));
+      return {
+        output: bias ? tf.add(output, parameters[parameters.length - 1]) : output,
+        saved: [padded],
+      };
     },
-    backward(outputGradient, [padded], [kernel], { kernels, views, needsInputGradient }): Backward {
+    backward(outputGradient, [padded], parameters, { kernels, views, needsInputGradient }): Backward {
       const dy = outputGradient as tf.Tensor4D;
-      const x = padded as tf.Tensor4D;
-      const convolution = { kernelHeight: kernelSize, kernelWidth: kernelSize, stride };
-      const gradients = new FormedGradients(
-        [kernels.filterGradients(x, dy, views, convolution), kernels.positionSums(dy, views)],
-        kernels,
-      );
+      const xs = split(padded as tf.Tensor4D);
+      const dys = split(dy);
+      const n = dy.shape[0] / views;
+      const byGroup = xs.map((x, g) => kernels.filterGradients(x, dys[g], views, convolution));
+      const rows =
+        groups === 1
+          ? byGroup[0]
+          : (tf.reshape(
+              tf.concat(
+                byGroup.map((part) => tf.reshape(part, [n, fanIn, filters / groups])),
+                2,
+              ),
+              [n, fanIn * filters],
+            ) as tf.Tensor2D);
+      const formed = weightStandardised ? rawGradients(rows, parameters, kernels) : [rows];
+      const gradients = [
+        new FormedGradients(bias ? [...formed, kernels.positionSums(dy, views)] : formed, kernels),
+      ];
       if (!needsInputGradient) return { gradients };
-      const whole = kernels.inputGradient(dy, kernel as tf.Tensor4D, x.shape, stride);
-      const inputGradient = padding
-        ? tf.slice(whole, [0, padding, padding, 0], [x.shape[0], height, width, channels])
+      const filter = split(filterOf(parameters));
+      const whole = join(xs.map((x, g) => kernels.inputGradient(dys[g], filter[g], x.shape, stride)));
+      const inputGradient = sides.some((side) => side > 0)
+        ? tf.slice(whole, [0, sides[0], sides[2], 0], [dy.shape[0], height, width, channels])
         : whole;
       return { gradients, inputGradient };
     },
   };
+
+  /** From gradients of the standardised filter to those of kernel and gain. */
+  function rawGradients(
+    rows: tf.Tensor2D,
+    [kernel, gain]: readonly tf.Tensor[],
+    kernels: Kernels,
+  ): tf.Tensor2D[] {
+    const { unit, factor, projected } = standardise(kernel as tf.Tensor4D);
+    const flat = tf.reshape(unit, [fanIn, filters]) as tf.Tensor2D;
+    const slope = tf.mul(factor, gain) as tf.Tensor1D;
+    return kernels.standardisedGradients(rows, flat, slope, projected);
+  }
 }
 
-/** One row an example for each parameter tensor: the norm is that of the very numbers that are added. */
-class FormedGradients implements ExampleGradients {
-  constructor(
-    private readonly rows: readonly tf.Tensor2D[],
-    private readonly kernels: Kernels,
-  ) {}
-
-  squaredNorms(): Float64Array {
-    const [first, ...others] = this.rows.map((rows) => this.kernels.squaredNorms(rows));
-    for (const other of others) for (let n = 0; n < first.length; n++) first[n] += other[n];
-    return first;
+/** Rows and columns of zeros around the image. Throws RangeError on a padding that is none. */
+function sidesOf(name: string, image: readonly number[], options: Conv2dOptions): Sides {
+  const { kernelSize, stride = 1, padding = 0 } = options;
+  for (const [key, value] of Object.entries({ filters: options.filters, kernelSize, stride }))
+    if (!(Number.isSafeInteger(value) && value >= 1))
+      throw new RangeError(`${name}: ${key} must be a whole number >= 1, got ${value}`);
+  if (padding === "same") {
+    const [top, left] = image.map((side) =>
+      Math.max(0, (Math.ceil(side / stride) - 1) * stride + kernelSize - side),
+    );
+    return [Math.floor(top / 2), Math.ceil(top / 2), Math.floor(left / 2), Math.ceil(left / 2)];
   }
-
-  weightedSums(weights: tf.Tensor1D): tf.Tensor1D[] {
-    return this.rows.map((rows) => this.kernels.weightedSum(rows, weights));
-  }
+  if (!(Number.isSafeInteger(padding) && padding >= 0))
+    throw new RangeError(`${name}: padding must be a whole number >= 0 or "same", got ${padding}`);
+  return [padding, padding, padding, padding];
 }

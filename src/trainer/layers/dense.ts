@@ -7,11 +7,16 @@ import {
   type Forward,
   type Layer,
   scaledNormal,
+  truncatedNormal,
   zeros,
 } from "./layer.js";
+import type { DenseOptions } from "./spec.js";
 
 /** [inputs] → [units]; y = x·W + b. */
-export function dense(name: string, inputShape: readonly number[], units: number): Layer {
+export function dense(name: string, inputShape: readonly number[], options: DenseOptions): Layer {
+  const { units, bias = true, initialisation = "normal" } = options;
+  if (!(Number.isSafeInteger(units) && units >= 1))
+    throw new RangeError(`${name}: units must be a whole number >= 1, got ${units}`);
   if (inputShape.length !== 1)
     throw new RangeError(
       `${name}: dense needs a flat input, got shape [${inputShape.join(", ")}]; flatten first`,
@@ -21,16 +26,21 @@ export function dense(name: string, inputShape: readonly number[], units: number
     outputShape: [units],
     multiplyAdds: inputs * units,
     parameters: [
-      { name: `${name}/kernel`, shape: [inputs, units], initialise: scaledNormal(inputs) },
-      { name: `${name}/bias`, shape: [units], initialise: zeros },
+      {
+        name: `${name}/kernel`,
+        shape: [inputs, units],
+        initialise: (initialisation === "normal" ? scaledNormal : truncatedNormal)(inputs),
+      },
+      ...(bias ? [{ name: `${name}/bias`, shape: [units], initialise: zeros }] : []),
     ],
-    forward(input, [kernel, bias]): Forward {
-      return { output: tf.add(tf.matMul(input as tf.Tensor2D, kernel as tf.Tensor2D), bias), saved: [input] };
+    forward(input, [kernel, shift]): Forward {
+      const product = tf.matMul(input as tf.Tensor2D, kernel as tf.Tensor2D);
+      return { output: bias ? tf.add(product, shift) : product, saved: [input] };
     },
     backward(outputGradient, [input], [kernel], { kernels, views, needsInputGradient }): Backward {
       const dy = outputGradient as tf.Tensor2D;
       const x = input as tf.Tensor2D;
-      const gradients = new OuterProducts(x, dy, views, kernels);
+      const gradients = [new OuterProducts(x.clone(), dy.clone(), views, bias, kernels)];
       if (!needsInputGradient) return { gradients };
       // An explicit transpose and a plain product: faster than a transposed product on the WASM backend.
       return { gradients, inputGradient: tf.matMul(dy, tf.transpose(kernel as tf.Tensor2D)) };
@@ -44,20 +54,26 @@ export function dense(name: string, inputShape: readonly number[], units: number
  */
 const LARGEST_SQUARED_INPUT = 2 ** 200;
 
-/** g_n = Σ over the example's views k of (x_k, 1) ⊗ dy_k. */
+/** g_n = Σ over the example's views k of (x_k, 1) ⊗ dy_k; without a bias x_k ⊗ dy_k. */
 class OuterProducts implements ExampleGradients {
   constructor(
     private readonly x: tf.Tensor2D,
     private readonly dy: tf.Tensor2D,
     private readonly views: number,
+    private readonly bias: boolean,
     private readonly kernels: Kernels,
   ) {}
 
+  get tensors(): readonly tf.Tensor[] {
+    return [this.x, this.dy];
+  }
+
   squaredNorms(): Float64Array {
     const { x, dy, views, kernels } = this;
+    const one = this.bias ? 1 : 0;
     const left = kernels
       .squaredNorms(x)
-      .map((value) => (value < LARGEST_SQUARED_INPUT ? value + 1 : Number.POSITIVE_INFINITY));
+      .map((value) => (value < LARGEST_SQUARED_INPUT ? value + one : Number.POSITIVE_INFINITY));
     const right = kernels.squaredNorms(dy);
     // One view: ‖(x, 1) ⊗ dy‖² = (‖x‖² + 1)·‖dy‖²; the factor covers float64 rounding.
     if (views === 1) return left.map((value, n) => value * right[n] * (1 + 2 ** -50));
@@ -70,7 +86,7 @@ class OuterProducts implements ExampleGradients {
       const grouped = tf.reshape(rows, [n, views, rows.shape[1]]);
       return tf.matMul(grouped, grouped, false, true);
     };
-    const grams = tf.tidy(() => [tf.add(gram(x), 1), gram(dy)].map((g) => g.dataSync()));
+    const grams = tf.tidy(() => [tf.add(gram(x), one), gram(dy)].map((g) => g.dataSync()));
     const roundOff = (inputs + units + 2 * views + 8) * FLOAT32_ROUND_OFF;
     return Float64Array.from({ length: n }, (_, example) => {
       let squared = 0;
@@ -95,9 +111,7 @@ class OuterProducts implements ExampleGradients {
       tf.mul(tf.reshape(dy, [images / views, views, units]), tf.reshape(weights, [-1, 1, 1])),
       [images, units],
     );
-    return [
-      tf.reshape(tf.matMul(tf.transpose(x), scaled), [-1]),
-      tf.reshape(tf.matMul(tf.ones([1, images]), scaled), [-1]),
-    ];
+    const kernel = tf.reshape(tf.matMul(tf.transpose(x), scaled), [-1]) as tf.Tensor1D;
+    return this.bias ? [kernel, tf.reshape(tf.matMul(tf.ones([1, images]), scaled), [-1])] : [kernel];
   }
 }

@@ -10,10 +10,12 @@ export interface ParameterSpec {
   initialise(values: Float32Array, random: SeededRandom): void;
 }
 
-/** What the backward pass needs of the forward pass. */
-export interface Forward {
+/** Tensors that a layer's backward pass needs of its forward pass; a composite layer nests those of its parts. */
+export type Saved = readonly (tf.Tensor | Saved)[];
+
+export interface Forward<S extends Saved = readonly tf.Tensor[]> {
   readonly output: tf.Tensor;
-  readonly saved: readonly tf.Tensor[];
+  readonly saved: S;
 }
 
 /**
@@ -27,29 +29,39 @@ export interface ExampleGradients {
   squaredNorms(): Float64Array;
   /** Σ_n weights[n]·g_n for each parameter tensor, flat. */
   weightedSums(weights: tf.Tensor1D): tf.Tensor1D[];
+  /** What the two methods read: kept as long as they may be called. */
+  readonly tensors: readonly tf.Tensor[];
 }
 
 export interface Backward {
   /** Left out when nobody below needs it. */
   readonly inputGradient?: tf.Tensor;
-  readonly gradients?: ExampleGradients;
+  /** Together those of all the layer's parameters, in their order. */
+  readonly gradients?: readonly ExampleGradients[];
+}
+
+export interface BackwardContext {
+  readonly kernels: Kernels;
+  /** Rows in a row that are one example. */
+  readonly views: number;
+  readonly needsInputGradient: boolean;
 }
 
 /**
  * Rows of every tensor are images; `views` images in a row are one example. No method may mix rows of different
  * examples. All are called inside tf.tidy: intermediate tensors need no disposal.
  */
-export interface Layer {
+export interface Layer<S extends Saved = readonly tf.Tensor[]> {
   readonly outputShape: readonly number[];
   readonly parameters: readonly ParameterSpec[];
   /** Multiply-adds of one forward pass of one image. */
   readonly multiplyAdds: number;
-  forward(input: tf.Tensor, parameters: readonly tf.Tensor[], kernels: Kernels): Forward;
+  forward(input: tf.Tensor, parameters: readonly tf.Tensor[], kernels: Kernels): Forward<S>;
   backward(
     outputGradient: tf.Tensor,
-    saved: readonly tf.Tensor[],
+    saved: S,
     parameters: readonly tf.Tensor[],
-    context: { readonly kernels: Kernels; readonly views: number; readonly needsInputGradient: boolean },
+    context: BackwardContext,
   ): Backward;
 }
 
@@ -58,10 +70,30 @@ export const zeros = (values: Float32Array): void => {
   values.fill(0);
 };
 
+/** One: the initial value of every gain and scale. */
+export const ones = (values: Float32Array): void => {
+  values.fill(1);
+};
+
 /** Normal with variance 1/fanIn [LeCun1998]: keeps tanh units out of saturation at the start. */
 export function scaledNormal(fanIn: number): ParameterSpec["initialise"] {
   return (values, random) => {
     const scale = Math.sqrt(1 / fanIn);
     for (let i = 0; i < values.length; i++) values[i] = random.normal() * scale;
+  };
+}
+
+/** Standard deviation of a standard normal number that is drawn again until it lies in [−2, 2]. */
+const TRUNCATED_DEVIATION = 0.8796256610342398;
+
+/** Normal, cut at two of its standard deviations, with variance 1/fanIn after the cut. */
+export function truncatedNormal(fanIn: number): ParameterSpec["initialise"] {
+  return (values, random) => {
+    const scale = Math.sqrt(1 / fanIn) / TRUNCATED_DEVIATION;
+    for (let i = 0; i < values.length; i++) {
+      let value = random.normal();
+      while (!(Math.abs(value) <= 2)) value = random.normal();
+      values[i] = value * scale;
+    }
   };
 }

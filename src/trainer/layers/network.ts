@@ -1,29 +1,13 @@
-// A network: layers in a row, described by plain JSON so that worker threads and saved runs can rebuild it.
+// A network from its description: logits, and the per-example gradients of a micro-batch.
 import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels } from "../../backends/index.js";
 import { SeededRandom } from "../random/index.js";
-import { type Conv2dOptions, conv2d } from "./conv2d.js";
-import { dense } from "./dense.js";
-import type { ExampleGradients, Layer, ParameterSpec } from "./layer.js";
-import { averagePool, flatten, maxPool, relu, tanh } from "./shape.js";
+import { buildChain } from "./build.js";
+import type { Chain } from "./chain.js";
+import type { ExampleGradients, ParameterSpec } from "./layer.js";
+import { type NetworkSpec, sizeOf } from "./spec.js";
 
-export type LayerSpec =
-  | ({ readonly kind: "conv2d" } & Conv2dOptions)
-  | { readonly kind: "dense"; readonly units: number }
-  | { readonly kind: "max-pool"; readonly size: number; readonly stride: number }
-  | { readonly kind: "average-pool"; readonly size: number }
-  | { readonly kind: "tanh" }
-  | { readonly kind: "relu" }
-  | { readonly kind: "flatten" };
-
-export interface NetworkSpec {
-  readonly name: string;
-  /** [height, width, channels] of one image. */
-  readonly inputShape: readonly [number, number, number];
-  readonly classes: number;
-  /** From the image to one logit a class. */
-  readonly layers: readonly LayerSpec[];
-}
+export * from "./spec.js";
 
 /** The gradients of one micro-batch, ready to be clipped. */
 export interface MicroBatchGradients {
@@ -39,24 +23,19 @@ export class Network {
   readonly parameterCount: number;
   /** Multiply-adds of one forward pass of one image. */
   readonly multiplyAdds: number;
-  private readonly layers: readonly Layer[];
+  private readonly chain: Chain;
 
   /** Throws RangeError, naming the layer, where shapes do not fit. */
   constructor(readonly spec: NetworkSpec) {
-    const layers: Layer[] = [];
-    let shape: readonly number[] = spec.inputShape;
-    spec.layers.forEach((layer, index) => {
-      layers.push(buildLayer(`${index}.${layer.kind}`, layer, shape));
-      shape = layers[index].outputShape;
-    });
-    if (!(shape.length === 1 && shape[0] === spec.classes))
+    this.chain = buildChain(spec.layers, spec.inputShape);
+    const { outputShape, parameters } = this.chain;
+    if (!(outputShape.length === 1 && outputShape[0] === spec.classes))
       throw new RangeError(
-        `${spec.name}: the last layer must give ${spec.classes} logits, got shape [${shape.join(", ")}]`,
+        `${spec.name}: the last layer must give ${spec.classes} logits, got shape [${outputShape.join(", ")}]`,
       );
-    this.layers = layers;
-    this.parameters = layers.flatMap((layer) => layer.parameters);
-    this.parameterCount = this.parameters.reduce((total, { shape }) => total + sizeOf(shape), 0);
-    this.multiplyAdds = layers.reduce((total, layer) => total + layer.multiplyAdds, 0);
+    this.parameters = parameters;
+    this.parameterCount = parameters.reduce((total, { shape }) => total + sizeOf(shape), 0);
+    this.multiplyAdds = this.chain.multiplyAdds;
   }
 
   /** Initial values: weights normal with variance 1/fan-in, biases zero. They depend on the seed alone. */
@@ -76,13 +55,9 @@ export class Network {
 
   /** images [m, h, w, c] → logits [m, classes]. */
   logits(images: tf.Tensor4D, parameters: readonly tf.Tensor[], kernels: Kernels): tf.Tensor2D {
-    return tf.tidy(() => {
-      let value: tf.Tensor = images;
-      this.eachLayer(parameters, (layer, own) => {
-        value = layer.forward(value, own, kernels).output;
-      });
-      return value as tf.Tensor2D;
-    });
+    return tf.tidy(
+      () => this.chain.forward(images, parameters, kernels, { save: false }).output as tf.Tensor2D,
+    );
   }
 
   /**
@@ -129,71 +104,18 @@ export class Network {
     rowsTogether: number,
     parameters: readonly tf.Tensor[],
     kernels: Kernels,
-  ): ExampleGradients[] {
-    const steps: { layer: Layer; own: readonly tf.Tensor[]; saved: readonly tf.Tensor[] }[] = [];
-    let value: tf.Tensor = images;
-    this.eachLayer(parameters, (layer, own) => {
-      const { output, saved } = layer.forward(value, own, kernels);
-      steps.push({ layer, own, saved });
-      value = output;
-    });
+  ): readonly ExampleGradients[] {
+    const { output, saved } = this.chain.forward(images, parameters, kernels);
     // d/dlogits of the mean over K views of −log softmax(logits)[label] = (softmax(logits) − onehot)/K.
     const rows = labels.length * views;
     const target = new Float32Array(rows * this.spec.classes);
     for (let row = 0; row < rows; row++)
       target[row * this.spec.classes + labels[Math.floor(row / views)]] = 1;
-    let gradient: tf.Tensor = tf.mul(
-      tf.sub(tf.softmax(value as tf.Tensor2D), tf.tensor2d(target, [rows, this.spec.classes])),
+    const gradient = tf.mul(
+      tf.sub(tf.softmax(output as tf.Tensor2D), tf.tensor2d(target, [rows, this.spec.classes])),
       1 / views,
     );
-    const parts: ExampleGradients[] = [];
-    const lowest = steps.findIndex(({ layer }) => layer.parameters.length > 0);
-    for (let index = steps.length - 1; index >= Math.max(0, lowest); index--) {
-      const { layer, own, saved } = steps[index];
-      const backward = layer.backward(gradient, saved, own, {
-        kernels,
-        views: rowsTogether,
-        needsInputGradient: index > lowest,
-      });
-      if (backward.gradients) parts.unshift(backward.gradients);
-      if (backward.inputGradient) gradient = backward.inputGradient;
-    }
-    return parts;
-  }
-
-  private eachLayer(
-    parameters: readonly tf.Tensor[],
-    visit: (layer: Layer, own: readonly tf.Tensor[]) => void,
-  ): void {
-    let at = 0;
-    for (const layer of this.layers) {
-      visit(layer, parameters.slice(at, at + layer.parameters.length));
-      at += layer.parameters.length;
-    }
-  }
-}
-
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
-
-function buildLayer(name: string, spec: LayerSpec, inputShape: readonly number[]): Layer {
-  switch (spec.kind) {
-    case "conv2d":
-      return conv2d(name, inputShape, spec);
-    case "dense":
-      return dense(name, inputShape, spec.units);
-    case "max-pool":
-      return maxPool(inputShape, spec.size, spec.stride);
-    case "average-pool":
-      return averagePool(inputShape, spec.size);
-    case "tanh":
-      return tanh(inputShape);
-    case "relu":
-      return relu(inputShape);
-    case "flatten":
-      return flatten(inputShape);
-    default:
-      throw new RangeError(
-        `${name}: no such layer; allowed are conv2d, dense, max-pool, average-pool, tanh, relu, flatten`,
-      );
+    const context = { kernels, views: rowsTogether, needsInputGradient: false };
+    return this.chain.backward(gradient, saved, parameters, context).gradients ?? [];
   }
 }

@@ -97,3 +97,23 @@ export function averagePool(inputShape: readonly number[], size: number): Layer 
     },
   };
 }
+
+/** The mean over all positions: [..., channels] → [channels]. */
+export function globalAveragePool(inputShape: readonly number[]): Layer {
+  const channels = inputShape[inputShape.length - 1];
+  const positions = inputShape.slice(0, -1).reduce((a, b) => a * b, 1);
+  return {
+    ...plain,
+    outputShape: [channels],
+    forward: (input) => ({
+      output: tf.mean(tf.reshape(input, [-1, positions, channels]), 1),
+      saved: [],
+    }),
+    backward: (dy) => ({
+      inputGradient: tf.reshape(
+        tf.tile(tf.mul(tf.reshape(dy, [-1, 1, channels]), 1 / positions), [1, positions, 1]),
+        [-1, ...inputShape],
+      ),
+    }),
+  };
+}

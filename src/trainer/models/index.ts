@@ -1,5 +1,6 @@
 // The built-in models. Weights start normal with variance 1/fan-in, biases at zero (see Network.initialise).
 import { Network, type NetworkSpec } from "../layers/network.js";
+import { wideResidual } from "./wideResidual.js";
 
 type Shape = NetworkSpec["inputShape"];
 
@@ -21,11 +22,19 @@ const MODELS: { readonly [name: string]: (inputShape: Shape, classes: number) =>
   linear: (_, classes) => [{ kind: "flatten" }, { kind: "dense", units: classes }],
 };
 
-export const MODEL_NAMES: readonly string[] = Object.keys(MODELS);
+/** As messages list them. */
+export const MODEL_NAMES: readonly string[] = [...Object.keys(MODELS), "wrn-D-k"];
+
+/** The layers that a name stands for. Throws RangeError on a name that is not built in, before any data are read. */
+export function checkModelName(name: string): (inputShape: Shape, classes: number) => NetworkSpec["layers"] {
+  if (Object.hasOwn(MODELS, name)) return MODELS[name];
+  const build = wideResidual(name);
+  if (!build)
+    throw new RangeError(`model must be one of ${MODEL_NAMES.join(", ")}, got ${name || "nothing"}`);
+  return (_, classes) => build(classes);
+}
 
 /** Builds a model by name for images of [height, width, channels]. Throws RangeError on a name that is not built in. */
 export function buildModel(name: string, inputShape: Shape, classes: number): Network {
-  if (!Object.hasOwn(MODELS, name))
-    throw new RangeError(`model must be one of ${MODEL_NAMES.join(", ")}, got ${name}`);
-  return new Network({ name, inputShape, classes, layers: MODELS[name](inputShape, classes) });
+  return new Network({ name, inputShape, classes, layers: checkModelName(name)(inputShape, classes) });
 }

@@ -1,0 +1,74 @@
+// From a description to layers: each kind of layer by its name, and what cannot be trained privately refused by name.
+import { Chain } from "./chain.js";
+import { bias, groupNorm, layerNorm, scale } from "./channelwise.js";
+import { conv2d } from "./conv2d.js";
+import { dense } from "./dense.js";
+import { embedding } from "./embedding.js";
+import type { Layer, Saved } from "./layer.js";
+import { residual } from "./residual.js";
+import { averagePool, flatten, globalAveragePool, maxPool, relu, tanh } from "./shape.js";
+import type { LayerSpec } from "./spec.js";
+
+/** A row of layers for inputs of inputShape. Throws RangeError, naming the layer, where it does not fit. */
+export function buildChain(specs: readonly LayerSpec[], inputShape: readonly number[], prefix = ""): Chain {
+  const layers: Layer<Saved>[] = [];
+  let shape = inputShape;
+  specs.forEach((spec, index) => {
+    const name = `${prefix}${index}.${spec.kind}`;
+    if (spec.kind === "embedding" && (prefix !== "" || layers.some((layer) => layer.parameters.length > 0)))
+      throw new RangeError(`${name}: an embedding must be the first trained layer: numbers have no gradient`);
+    const layer = buildLayer(name, spec, shape);
+    layers.push(layer);
+    shape = layer.outputShape;
+  });
+  return new Chain(layers, inputShape);
+}
+
+type Builders = {
+  readonly [K in LayerSpec["kind"]]: (
+    name: string,
+    inputShape: readonly number[],
+    spec: Extract<LayerSpec, { kind: K }>,
+  ) => Layer<Saved>;
+};
+
+const BUILDERS: Builders = {
+  conv2d,
+  dense,
+  "group-norm": groupNorm,
+  "layer-norm": layerNorm,
+  scale,
+  bias,
+  embedding,
+  residual: (name, shape, { body, shortcut = [] }) =>
+    residual(
+      name,
+      buildChain(body, shape, `${name}/body/`),
+      buildChain(shortcut, shape, `${name}/shortcut/`),
+    ),
+  "max-pool": (_, shape, { size, stride }) => maxPool(shape, size, stride),
+  "average-pool": (_, shape, { size }) => averagePool(shape, size),
+  "global-average-pool": (_, shape) => globalAveragePool(shape),
+  tanh: (_, shape) => tanh(shape),
+  relu: (_, shape) => relu(shape),
+  flatten: (_, shape) => flatten(shape),
+};
+
+/** Names of layers that mix the examples of a batch: no example has a gradient of its own. */
+const MIXES_EXAMPLES = /batch-?_?norm|batch-?_?renorm|sync.*norm|mixture|moe|contrastive/i;
+
+function buildLayer(name: string, spec: LayerSpec, inputShape: readonly number[]): Layer<Saved> {
+  const kind: string = spec.kind;
+  if (MIXES_EXAMPLES.test(kind))
+    throw new RangeError(
+      `${name}: ${kind} mixes the examples of a batch, so no example has a gradient of its own to clip; use group-norm or layer-norm`,
+    );
+  if (!Object.hasOwn(BUILDERS, kind))
+    throw new RangeError(`${name}: no such layer; allowed are ${Object.keys(BUILDERS).join(", ")}`);
+  const build = BUILDERS[spec.kind] as (
+    name: string,
+    inputShape: readonly number[],
+    spec: LayerSpec,
+  ) => Layer<Saved>;
+  return build(name, inputShape, spec);
+}

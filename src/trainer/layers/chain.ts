@@ -1,0 +1,106 @@
+// Layers in a row, forward and backward; activations are freed as soon as the backward pass has used them.
+import * as tf from "@tensorflow/tfjs-core";
+import type { Kernels } from "../../backends/index.js";
+import type { Backward, BackwardContext, ExampleGradients, Forward, Layer, Saved } from "./layer.js";
+
+/** Itself a layer's worth of methods: the body of a residual block is a chain. */
+export class Chain implements Layer<readonly Saved[]> {
+  readonly outputShape: readonly number[];
+  readonly parameters: Layer["parameters"];
+  readonly multiplyAdds: number;
+  /** The first layer with parameters; below it no gradient is needed by the chain itself. */
+  private readonly lowest: number;
+  private readonly firstParameter: readonly number[];
+
+  constructor(
+    readonly layers: readonly Layer<Saved>[],
+    readonly inputShape: readonly number[],
+  ) {
+    this.outputShape = layers.length === 0 ? inputShape : layers[layers.length - 1].outputShape;
+    this.parameters = layers.flatMap((layer) => layer.parameters);
+    this.multiplyAdds = layers.reduce((total, layer) => total + layer.multiplyAdds, 0);
+    this.lowest = layers.findIndex((layer) => layer.parameters.length > 0);
+    let at = 0;
+    this.firstParameter = layers.map((layer) => {
+      at += layer.parameters.length;
+      return at - layer.parameters.length;
+    });
+  }
+
+  forward(
+    input: tf.Tensor,
+    parameters: readonly tf.Tensor[],
+    kernels: Kernels,
+    options: { readonly save: boolean } = { save: true },
+  ): Forward<readonly Saved[]> {
+    const saved: Saved[] = [];
+    let value = input.clone();
+    this.layers.forEach((layer, index) => {
+      const below = value;
+      // Each layer keeps handles of its own on what it saves: freeing one layer's takes nothing from its neighbours.
+      tidy((keep) => {
+        const forward = layer.forward(below, this.own(index, parameters), kernels);
+        if (options.save) saved.push(eachTensor(forward.saved, (tensor) => keep(tensor.clone())));
+        value = keep(forward.output.clone());
+      });
+      below.dispose();
+    });
+    return { output: value, saved };
+  }
+
+  /** Frees what was saved. */
+  backward(
+    outputGradient: tf.Tensor,
+    saved: readonly Saved[],
+    parameters: readonly tf.Tensor[],
+    context: BackwardContext,
+  ): Backward {
+    const parts: ExampleGradients[] = [];
+    const last = context.needsInputGradient ? 0 : Math.max(0, this.lowest);
+    let gradient = outputGradient.clone();
+    for (let index = this.layers.length - 1; index >= last; index--) {
+      const above = gradient;
+      let inputGradient: tf.Tensor | undefined;
+      tidy((keep) => {
+        const backward = this.layers[index].backward(above, saved[index], this.own(index, parameters), {
+          ...context,
+          needsInputGradient: context.needsInputGradient || index > this.lowest,
+        });
+        for (const part of backward.gradients ?? []) part.tensors.forEach(keep);
+        parts.unshift(...(backward.gradients ?? []));
+        inputGradient = backward.inputGradient && keep(backward.inputGradient.clone());
+      });
+      above.dispose();
+      eachTensor(saved[index], (tensor) => {
+        tensor.dispose();
+        return tensor;
+      });
+      if (!inputGradient) return { gradients: parts };
+      gradient = inputGradient;
+    }
+    return { gradients: parts, inputGradient: gradient };
+  }
+
+  private own(index: number, parameters: readonly tf.Tensor[]): readonly tf.Tensor[] {
+    const from = this.firstParameter[index];
+    return parameters.slice(from, from + this.layers[index].parameters.length);
+  }
+}
+
+function eachTensor(saved: Saved, change: (tensor: tf.Tensor) => tf.Tensor): Saved {
+  return saved.map((part) =>
+    Array.isArray(part) ? eachTensor(part as Saved, change) : change(part as tf.Tensor),
+  );
+}
+
+/** tf.tidy for work with results of any form: what is handed to `keep` outlives it. */
+function tidy(work: (keep: (tensor: tf.Tensor) => tf.Tensor) => void): void {
+  tf.tidy(() => {
+    const kept: tf.Tensor[] = [];
+    work((tensor) => {
+      kept.push(tensor);
+      return tensor;
+    });
+    return kept;
+  });
+}

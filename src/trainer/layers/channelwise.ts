@@ -1,0 +1,102 @@
+// Trained numbers for each channel: scale, bias, and their pair in group and layer normalisation [WuHe2018] [Ba2016].
+import * as tf from "@tensorflow/tfjs-core";
+import { asPositions, FormedGradients } from "./formed.js";
+import { type Layer, ones, zeros } from "./layer.js";
+
+const DEFAULT_EPSILON = 1e-5;
+const last = (shape: readonly number[]): number => shape[shape.length - 1];
+
+export function scale(name: string, inputShape: readonly number[]): Layer {
+  return {
+    outputShape: inputShape,
+    multiplyAdds: 0,
+    parameters: [{ name: `${name}/scale`, shape: [last(inputShape)], initialise: ones }],
+    forward: (input, [factor]) => ({ output: tf.mul(input, factor), saved: [input] }),
+    backward(dy, [input], [factor], { kernels, views, needsInputGradient }) {
+      const rows = kernels.positionSums(asPositions(tf.mul(dy, input)), views);
+      const gradients = [new FormedGradients([rows], kernels)];
+      return needsInputGradient ? { gradients, inputGradient: tf.mul(dy, factor) } : { gradients };
+    },
+  };
+}
+
+export function bias(name: string, inputShape: readonly number[]): Layer {
+  return {
+    outputShape: inputShape,
+    multiplyAdds: 0,
+    parameters: [{ name: `${name}/bias`, shape: [last(inputShape)], initialise: zeros }],
+    forward: (input, [shift]) => ({ output: tf.add(input, shift), saved: [] }),
+    backward(dy, _, __, { kernels, views, needsInputGradient }) {
+      const gradients = [new FormedGradients([kernels.positionSums(asPositions(dy), views)], kernels)];
+      return needsInputGradient ? { gradients, inputGradient: dy } : { gradients };
+    },
+  };
+}
+
+/** Over the channels of a group and all positions of one image. */
+export function groupNorm(
+  name: string,
+  inputShape: readonly number[],
+  options: { readonly groups: number; readonly epsilon?: number },
+): Layer {
+  const { groups } = options;
+  const channels = last(inputShape);
+  if (!(Number.isSafeInteger(groups) && groups >= 1 && channels % groups === 0))
+    throw new RangeError(`${name}: groups must divide the ${channels} channels, got ${groups}`);
+  return normalised(name, inputShape, groups, options.epsilon, asPositions);
+}
+
+/** Over the last axis, position by position. */
+export function layerNorm(
+  name: string,
+  inputShape: readonly number[],
+  options: { readonly epsilon?: number },
+): Layer {
+  return normalised(name, inputShape, 1, options.epsilon, (x) => tf.reshape(x, [-1, 1, 1, last(x.shape)]));
+}
+
+/** `regions` reshapes to [rows, positions, 1, channels]: statistics are taken over a row's positions and a group's channels. */
+function normalised(
+  name: string,
+  inputShape: readonly number[],
+  groups: number,
+  epsilon = DEFAULT_EPSILON,
+  regions: (x: tf.Tensor) => tf.Tensor4D,
+): Layer {
+  if (!(epsilon > 0 && epsilon < Infinity))
+    throw new RangeError(`${name}: epsilon must be > 0 and finite, got ${epsilon}`);
+  const channels = last(inputShape);
+  return {
+    outputShape: inputShape,
+    multiplyAdds: 0,
+    parameters: [
+      { name: `${name}/scale`, shape: [channels], initialise: ones },
+      { name: `${name}/offset`, shape: [channels], initialise: zeros },
+    ],
+    forward(input, [factor, offset], kernels) {
+      const { normal, inverse } = kernels.normalise(regions(input), groups, epsilon);
+      const output = tf.reshape(tf.add(tf.mul(normal, factor), offset), input.shape);
+      return { output, saved: [normal, inverse] };
+    },
+    backward(outputGradient, [normal, inverse], [factor], { kernels, views, needsInputGradient }) {
+      const dy = regions(outputGradient);
+      const byImage = (x: tf.Tensor): tf.Tensor4D => asPositions(tf.reshape(x, outputGradient.shape));
+      const gradients = [
+        new FormedGradients(
+          [
+            kernels.positionSums(byImage(tf.mul(dy, normal)), views),
+            kernels.positionSums(byImage(dy), views),
+          ],
+          kernels,
+        ),
+      ];
+      if (!needsInputGradient) return { gradients };
+      const inputGradient = kernels.normaliseGradient(
+        normal as tf.Tensor4D,
+        inverse as tf.Tensor2D,
+        tf.mul(dy, factor),
+      );
+      return { gradients, inputGradient: tf.reshape(inputGradient, outputGradient.shape) };
+    },
+  };
+}

@@ -1,0 +1,32 @@
+// A residual block: the sum of two chains on the same input [He2016].
+import * as tf from "@tensorflow/tfjs-core";
+import type { Chain } from "./chain.js";
+import type { Layer, Saved } from "./layer.js";
+
+/** An empty shortcut hands the input on unchanged. */
+export function residual(name: string, body: Chain, shortcut: Chain): Layer<readonly Saved[]> {
+  if (String(body.outputShape) !== String(shortcut.outputShape))
+    throw new RangeError(
+      `${name}: body gives [${body.outputShape.join(", ")}], shortcut [${shortcut.outputShape.join(", ")}]: they must agree`,
+    );
+  const own = body.parameters.length;
+  return {
+    outputShape: body.outputShape,
+    multiplyAdds: body.multiplyAdds + shortcut.multiplyAdds,
+    parameters: [...body.parameters, ...shortcut.parameters],
+    forward(input, parameters, kernels) {
+      const main = body.forward(input, parameters.slice(0, own), kernels);
+      const side = shortcut.forward(input, parameters.slice(own), kernels);
+      return { output: tf.add(main.output, side.output), saved: [main.saved, side.saved] };
+    },
+    backward(dy, [main, side], parameters, context) {
+      const parts = [
+        body.backward(dy, main as readonly Saved[], parameters.slice(0, own), context),
+        shortcut.backward(dy, side as readonly Saved[], parameters.slice(own), context),
+      ];
+      const gradients = parts.flatMap((part) => part.gradients ?? []);
+      const [a, b] = parts.map((part) => part.inputGradient);
+      return context.needsInputGradient ? { gradients, inputGradient: tf.add(a!, b!) } : { gradients };
+    },
+  };
+}
