@@ -3,7 +3,7 @@ import type { Interval } from "../accountant.js";
 import { type Coarse, coarse, type Moments, momentsOf } from "./coarse.js";
 import { invert } from "./invert.js";
 import { discretise, type Lattice, outside, type Tilted, tilt } from "./lattice.js";
-import { commonSpan, type Pair } from "./pair.js";
+import { type Body, commonSpan, type Mass, type Pair, upTo } from "./pair.js";
 import { logSupremum, type Place } from "./place.js";
 
 /** A pair and how often it happened. */
@@ -22,6 +22,11 @@ export interface Effort {
 const COARSE_CELLS = 2 ** 14;
 const FIRST_CELLS = 2 ** 13;
 const MOST_LEVELS = 24;
+/** Periods, in units of ε, from which on the largest losses are cut off. */
+const HEAVY = 20;
+const MOST_CUTS = 4;
+/** What δ is taken for while only an upper bound of it is known: this times the bound. */
+const UNKNOWN = 1e-3;
 /** log of the aliasing aimed at, relative to g. */
 const ALIASING = -23;
 
@@ -39,10 +44,13 @@ export class Direction {
   private readonly offsets: readonly number[];
   private readonly lattices = new Map<string, readonly Lattice[] | null>();
   private readonly rough = new Map<number, readonly Coarse[]>();
+  private readonly cuts = new Map<number, Direction | null>();
 
+  /** beyond: a bound on the probability of the losses that were cut off `parts` (see `cutAt`); they may be anything. */
   constructor(
     private readonly parts: readonly Counted[],
     private readonly effort: Effort,
+    private readonly beyond = 0,
   ) {
     let log = 0;
     let most = 0;
@@ -56,7 +64,7 @@ export class Direction {
     const infinite = log === -Infinity ? 1 : 0 - Math.expm1(log);
     this.infinite = {
       lower: infinite * (1 - 2 ** -49),
-      upper: Math.min(1, infinite * (1 + 2 ** -49)),
+      upper: Math.min(1, infinite * (1 + 2 ** -49) + beyond),
     };
     this.most = most + Math.abs(most) * 2 ** -50;
     this.boundOnly = parts.some(({ pair }) => pair.bound);
@@ -258,9 +266,76 @@ export class Direction {
 
   /**
    * Bounds on δ at ε ≥ 0: a pure function of both arguments. Refines until narrow enough, out of work, or proven to be
-   * at most `floor`.
+   * at most `floor`. Where rare losses are so large that one lattice cannot hold them and those that matter (low sampling
+   * rates, few steps), they are cut off: each may be anything, which costs δ a bound on their probability.
    */
   deltaAt(epsilon: number, floor = -1): Interval {
+    const goal = 0.3 * this.effort.relativeWidth;
+    const narrow = ({ lower, upper }: Interval) => upper - lower <= goal * upper || upper <= floor;
+    const heavy = this.heavy(epsilon);
+    let answer = heavy
+      ? { lower: this.infinite.lower, upper: Math.min(1, this.chernoff(epsilon)) }
+      : this.whole(epsilon, floor);
+    let budget = Math.max(answer.lower, UNKNOWN * answer.upper);
+    if (heavy) for (const [i] of this.parts.entries()) budget = Math.max(budget, this.jump(i, epsilon));
+    const meet = ({ lower, upper }: Interval): Interval => ({
+      lower: Math.max(answer.lower, Math.min(lower, answer.upper)),
+      upper: Math.max(answer.lower, Math.min(upper, answer.upper)),
+    });
+    for (let round = 0; round < MOST_CUTS && !narrow(answer); round++) {
+      const cut = budget > 0 ? this.cutAt(0.1 * goal * budget) : null;
+      if (!cut) break;
+      answer = meet(cut.whole(epsilon, floor));
+      // Another cut only where this one was far from what it may cost.
+      const next = Math.max(answer.lower, UNKNOWN * answer.upper);
+      if (next > 0.1 * budget && next < 10 * budget) break;
+      budget = next;
+    }
+    if (heavy && !narrow(answer)) answer = meet(this.whole(epsilon, floor));
+    return answer;
+  }
+
+  /** Whether losses far larger than ε forbid the tilt at which ε would be well conditioned. */
+  private heavy(epsilon: number): boolean {
+    if (this.beyond > 0 || epsilon >= this.most || !this.parts.some(({ pair }) => pair.body)) return false;
+    const place = this.place(epsilon);
+    return !place || (place.c > 0 && place.period > HEAVY * epsilon);
+  }
+
+  /** δ(ε) of one use of part i, about. */
+  private jump(i: number, epsilon: number): number {
+    const { losses, logP } = this.roughAt(0)[i]!;
+    let sum = 0;
+    for (let j = 0; j < losses.length; j++)
+      if (losses[j]! > epsilon) sum -= Math.exp(logP[j]!) * Math.expm1(epsilon - losses[j]!);
+    return sum;
+  }
+
+  /** This composition without its largest losses, of whose probability in all uses together `beyond` ≤ budget is a bound. */
+  private cutAt(budget: number): Direction | null {
+    // Whole powers of 4, so that questions close to each other share their lattices.
+    const power = Math.floor(Math.log(budget) / Math.log(4));
+    let found = this.cuts.get(power);
+    if (found === undefined) {
+      let beyond = 0;
+      let cut = false;
+      const parts = this.parts.map(({ pair, count }) => {
+        const { body } = pair;
+        const log = Math.log(4) * power - Math.log(count * this.parts.length);
+        const end = body && log > -700 ? tailStart(body, log) : undefined;
+        if (!body || !end) return { pair, count };
+        cut = true;
+        beyond += count * Math.exp(end.logMass) * (1 + 1e-9);
+        return { pair: { ...pair, body: upTo(body, end.from) }, count };
+      });
+      found = cut ? new Direction(parts, this.effort, beyond) : null;
+      if (this.cuts.size >= 6) this.cuts.delete(this.cuts.keys().next().value!);
+      this.cuts.set(power, found);
+    }
+    return found;
+  }
+
+  private whole(epsilon: number, floor: number): Interval {
     if (this.infinite.lower === 1 || epsilon >= this.most)
       return { lower: this.boundOnly ? 0 : this.infinite.lower, upper: this.infinite.upper };
     if (this.steps === 1 && !this.parts[0]!.pair.body && !this.parts[0]!.pair.logLeftOut)
@@ -322,6 +397,11 @@ export class Direction {
 
   /** log δ(ε), about: where to start a search, and which direction to ask first. */
   estimate(epsilon: number): number {
+    if (this.heavy(epsilon)) {
+      const budget = Math.max(...this.parts.map((_, i) => this.jump(i, epsilon)));
+      const cut = budget > 0 ? this.cutAt(1e-3 * budget) : null;
+      if (cut) return cut.estimate(epsilon);
+    }
     if (epsilon >= this.most) return Math.log(this.infinite.upper);
     const { c, log } = this.saddle(epsilon);
     const finite = c > 0 ? Math.exp(log) : 1 - Math.exp(log);
@@ -331,4 +411,27 @@ export class Direction {
         ? log
         : Math.log(finite);
   }
+}
+
+/** Some x beyond which the P-mass is at most e^log, and that mass; undefined if the body ends before. */
+function tailStart(body: Body, log: number): { from: number; logMass: number } | undefined {
+  const mass: Mass = { logP: 0, ratio: 0 };
+  const massFrom = (x: number): number => {
+    body.mass(x, body.to, mass);
+    return mass.logP;
+  };
+  const [low, high] = body.extent(0);
+  let above = Math.max(low, body.from);
+  let below = Math.min(high, body.to);
+  while (massFrom(below) > log) {
+    if (below >= body.to || below > high + 1000) return undefined;
+    above = below;
+    below = Math.min(body.to, below + 4);
+  }
+  for (let i = 0; i < 60 && below - above > 1e-3; i++) {
+    const middle = above + (below - above) / 2;
+    if (massFrom(middle) > log) above = middle;
+    else below = middle;
+  }
+  return below < body.to ? { from: below, logMass: massFrom(below) } : undefined;
 }

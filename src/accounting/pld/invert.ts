@@ -166,7 +166,8 @@ export function invert(
   const up = prefactor * (1 + rounding * 1.01 + 4 * UNIT);
   const down = prefactor * (1 - rounding);
   const period = nodes * h;
-  // Aliases beyond one period on either side.
+  // Aliases beyond one period on either side; in logarithms, as both the moment and the period may be large.
+  const beyond = Math.abs(c2 - c) * period;
   const alias =
     1 / Math.expm1(Math.abs(c) * period) +
     Math.exp(
@@ -174,9 +175,9 @@ export function invert(
         Math.max(0, (c2 * (c2 + 1) * variance) / 2) -
         c2 * epsilon +
         logSupremum(c2) +
-        1e-9 * Math.abs(c2 * epsilon),
-    ) /
-      Math.expm1(Math.abs(c2 - c) * period);
+        1e-9 * (Math.abs(place.logMoment2) + Math.abs(c2 * epsilon)) -
+        (beyond > 700 ? beyond : Math.log(Math.expm1(beyond))),
+    );
   const gain = Number.isNaN(up * added) ? Infinity : up * added;
   const noise = up * off + alias * (1 + 1e-9);
   const improves = gain > 0.05 * noise;

@@ -133,6 +133,8 @@ interface Panels {
   readonly width: number;
   /** log of bounds on the tilted mass of each panel; first and last with all that lies beyond. */
   readonly logs: Float64Array;
+  /** Whether the body goes on below the first panel, and above the last. */
+  readonly open: readonly [boolean, boolean];
 }
 
 /** E_P[e^{c·loss}] from above, panel by panel. */
@@ -154,7 +156,7 @@ function panels(body: Body, c: number): Panels {
   const beyond = Math.log1p(1 / (12 * width));
   if (from > body.from) logs[0] = logs[0]! + beyond;
   if (to < body.to) logs[count - 1] = logs[count - 1]! + beyond;
-  return { from, width, logs };
+  return { from, width, logs, open: [from > body.from, to < body.to] };
 }
 
 /** The middle stretch, without ends that together are e^{−budget} of the bound. */
@@ -170,13 +172,12 @@ function trimmed(body: Body, c: number, budget: number): [number, number] {
 
 /** log of a bound on E_P[e^{c·loss}] over x outside of [lo, hi]. */
 export function outside(body: Body, c: number, lo: number, hi: number): number {
-  const { from, width, logs } = panels(body, c);
+  const { from, width, logs, open } = panels(body, c);
   let sum = -Infinity;
   logs.forEach((log, i) => {
     const slack = 1e-9 * width;
-    const before = from + i * width < lo - slack || (i === 0 && from > body.from);
-    const after =
-      from + (i + 1) * width > hi + slack || (i === logs.length - 1 && from + (i + 1) * width < body.to);
+    const before = from + i * width < lo - slack || (i === 0 && open[0]);
+    const after = from + (i + 1) * width > hi + slack || (i === logs.length - 1 && open[1]);
     if (before || after) sum = logAddExp(sum, log);
   });
   return sum;

@@ -28,6 +28,27 @@ export interface Body {
   extent(c: number): [from: number, to: number];
 }
 
+/** The body up to x = to: what lies beyond is left out. */
+export function upTo(body: Body, to: number): Body {
+  return {
+    from: body.from,
+    to,
+    least: body.least,
+    most: body.loss(to),
+    loss: (x) => body.loss(x),
+    inverse: (loss, near) => body.inverse(loss, near),
+    mass: (a, b, into) => body.mass(a, b, into),
+    logMassBound: (a, b) => body.logMassBound(a, b),
+    swapped: () => {
+      throw new Error("a body cut off above has no other side");
+    },
+    extent: (c) => {
+      const [a, b] = body.extent(c);
+      return [Math.min(a, to - 1), Math.min(b, to)];
+    },
+  };
+}
+
 export interface Pair {
   /** Losses of the points, finite, in any order, and the logarithms of their P-masses. */
   readonly losses: ArrayLike<number>;
