@@ -1,4 +1,4 @@
-// Accountants by name. "pld" is exact numerical accounting; "rdp" reports Rényi accounting for those who must.
+// Accountants by name, from layers: "pld" is exact numerical accounting, "rdp" Rényi accounting for those who must.
 import { type Accountant, type Interval, type PrivacyCurve, UnsupportedEventError } from "./accountant.js";
 import { contourAccountant } from "./contour/index.js";
 import type { PrivacyEvent } from "./event.js";
@@ -12,41 +12,68 @@ export type AccountantName = (typeof ACCOUNTANT_NAMES)[number];
 export interface AccountantOptions {
   /** Default: add-or-remove-one. */
   readonly neighboring?: Neighboring;
+  /**
+   * "thorough" (default) asks every layer that may narrow a wide interval, which can take seconds for a few steps at
+   * sampling rates of 1e-3 and below; "quick" only those that answer in milliseconds: for searches and whole curves.
+   */
+  readonly effort?: "quick" | "thorough";
 }
+
+/** A layer of exact accounting between the contour integral and the Rényi bound; asked only where thorough. */
+export type Layer = (options: { readonly neighboring?: Neighboring }) => Accountant;
 
 /**
  * The accountant of that name:
  * - "pld": the exact privacy loss by the contour integral; where its interval is wide (few steps, very low sampling
- *   rates) the Rényi bound stands beside it and the smaller upper end counts. An event that only the Rényi accountant
+ *   rates), or it does not take the event, by the layers in `between`; where that stays wide the Rényi bound stands
+ *   beside it. Every end is proven by itself, so the best of each side counts. An event that only the Rényi accountant
  *   can prove is refused, so that a number called pld is one.
  * - "rdp": Rényi differential privacy at the best real order.
  */
-export function accountant(name: AccountantName, options: AccountantOptions = {}): Accountant {
-  if (name === "rdp") return rdpAccountant(options);
+export function layeredAccountant(
+  name: AccountantName,
+  { neighboring = "add-or-remove-one", effort = "thorough" }: AccountantOptions,
+  between: readonly Layer[],
+): Accountant {
+  if (name === "rdp") return rdpAccountant({ neighboring });
   if (name !== "pld") throw new RangeError(`accountant must be pld or rdp, got ${String(name)}`);
-  const exact = contourAccountant(options);
-  const renyi = rdpAccountant(options);
+  const layers = [contourAccountant, ...between].map((layer) => layer({ neighboring }));
   return {
-    name: "pld",
-    neighboring: exact.neighboring,
-    account: (event) => new LayeredCurve(accounted(exact, event), () => accounted(renyi, event)),
+    name,
+    neighboring,
+    account(event) {
+      const reasons: UnsupportedEventError[] = [];
+      for (const [i, layer] of layers.entries()) {
+        try {
+          const first = layer.account(event);
+          const rest = effort === "quick" ? [] : layers.slice(i + 1);
+          return new LayeredCurve(first, event, [...rest, rdpAccountant({ neighboring })]);
+        } catch (error) {
+          if (!(error instanceof UnsupportedEventError)) throw error;
+          reasons.push(error);
+        }
+      }
+      const { eventKind, reason } = reasons[reasons.length - 1]!;
+      throw new UnsupportedEventError(name, eventKind, reason, "rdp");
+    },
   };
 }
 
 /** Relative width from which on the next layer is asked too. */
 const WIDE = 1e-4;
 
-/** The intersection of what the layers prove; a later layer is asked only where the earlier one is wide. */
+/** The intersection of what the layers prove; a later layer is asked only where the earlier ones are wide. */
 class LayeredCurve implements PrivacyCurve {
   readonly accountant = "pld";
   readonly neighboring: Neighboring;
-  private bound: PrivacyCurve | undefined;
+  private readonly opened = new Map<Accountant, PrivacyCurve | undefined>();
 
   constructor(
-    private readonly exact: PrivacyCurve,
-    private readonly openBound: () => PrivacyCurve,
+    private readonly first: PrivacyCurve,
+    private readonly event: PrivacyEvent,
+    private readonly rest: readonly Accountant[],
   ) {
-    this.neighboring = exact.neighboring;
+    this.neighboring = first.neighboring;
   }
 
   epsilonAt(delta: number): number {
@@ -58,31 +85,36 @@ class LayeredCurve implements PrivacyCurve {
   }
 
   epsilonIntervalAt(delta: number): Interval {
-    return this.narrowed(this.exact.epsilonIntervalAt(delta), (curve) => curve.epsilonAt(delta));
+    return this.narrowed((curve) => curve.epsilonIntervalAt(delta));
   }
 
   deltaIntervalAt(epsilon: number): Interval {
-    return this.narrowed(this.exact.deltaIntervalAt(epsilon), (curve) => curve.deltaAt(epsilon));
+    return this.narrowed((curve) => curve.deltaIntervalAt(epsilon));
   }
 
-  private narrowed(found: Interval, boundBy: (curve: PrivacyCurve) => number): Interval {
-    if (found.upper - found.lower <= WIDE * found.upper) return found;
-    try {
-      this.bound ??= this.openBound();
-    } catch (error) {
-      if (error instanceof UnsupportedEventError) return found;
-      throw error;
+  private narrowed(ask: (curve: PrivacyCurve) => Interval): Interval {
+    let { lower, upper } = ask(this.first);
+    for (const layer of this.rest) {
+      if (upper - lower <= WIDE * upper) break;
+      const curve = this.open(layer);
+      if (!curve) continue;
+      const found = ask(curve);
+      lower = Math.max(lower, Math.min(found.lower, upper));
+      upper = Math.max(lower, Math.min(found.upper, upper));
     }
-    return { lower: found.lower, upper: Math.max(found.lower, Math.min(found.upper, boundBy(this.bound))) };
+    return { lower, upper };
   }
-}
 
-/** Refusals name the accountant as its user does. */
-function accounted(layer: Accountant, event: PrivacyEvent): PrivacyCurve {
-  try {
-    return layer.account(event);
-  } catch (error) {
-    if (!(error instanceof UnsupportedEventError) || layer.name === "rdp") throw error;
-    throw new UnsupportedEventError("pld", error.eventKind, error.reason, "rdp");
+  private open(layer: Accountant): PrivacyCurve | undefined {
+    if (!this.opened.has(layer)) {
+      let curve: PrivacyCurve | undefined;
+      try {
+        curve = layer.account(this.event);
+      } catch (error) {
+        if (!(error instanceof UnsupportedEventError)) throw error;
+      }
+      this.opened.set(layer, curve);
+    }
+    return this.opened.get(layer);
   }
 }

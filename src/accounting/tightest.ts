@@ -1,13 +1,6 @@
 // Several accountants asked about one event: each bound is proven by itself, so the best of each side is too.
 import { type Accountant, type Interval, UnsupportedEventError } from "./accountant.js";
 import type { PrivacyEvent } from "./event.js";
-import type { Neighboring } from "./guarantee.js";
-import { ACCOUNTANT_NAMES, accountant } from "./registry.js";
-
-/** Every accountant by name, for one neighbouring relation. */
-export function everyAccountant(neighboring: Neighboring): Accountant[] {
-  return ACCOUNTANT_NAMES.map((name) => accountant(name, { neighboring }));
-}
 
 /** Bounds on ε (nats) and which accountant proved the upper one; none if none takes the event. */
 export interface TightestBound extends Interval {

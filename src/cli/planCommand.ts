@@ -254,7 +254,8 @@ function unitOf(values: Arguments["values"]): { unit?: string } {
 }
 
 function riskOf({ event, achieved }: Plan): AttackRisk {
-  return attackRisk(accountant(achieved.accountant as AccountantName, achieved).account(event));
+  const { accountant: name, neighboring } = achieved;
+  return attackRisk(accountant(name as AccountantName, { neighboring, effort: "quick" }).account(event));
 }
 
 function showRisk(risk: AttackRisk): void {

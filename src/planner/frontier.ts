@@ -106,7 +106,10 @@ export function frontier(
     throw new RangeError(`a sweep must have at most ${MOST_POINTS} points, got ${total}`);
   const accountant =
     options.accountant ??
-    accountantFor(request.accountant ?? "pld", { neighboring: request.neighboring ?? "add-or-remove-one" });
+    accountantFor(request.accountant ?? "pld", {
+      neighboring: request.neighboring ?? "add-or-remove-one",
+      effort: "quick",
+    });
 
   const found: Draft[] = [];
   const gaps: FrontierGap[] = [];

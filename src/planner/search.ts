@@ -13,6 +13,8 @@ export interface Search {
   readonly rising: boolean;
   /** Only whole x. */
   readonly whole?: boolean;
+  /** Costs in [target·(1 − slack), target] end the search. Default 1e-9: well inside what anybody reads, well above round-off. */
+  readonly slack?: number;
 }
 
 export interface Found {
@@ -20,22 +22,20 @@ export interface Found {
   readonly cost: number;
 }
 
-/** Costs in [target·(1 − SLACK), target] end the search: well inside what anybody reads, well above round-off. */
-const SLACK = 1e-9;
 /** Ends this close (relative) are one place for everybody: where cost jumps there, the search ends too. */
 const CLOSE = 1e-11;
 
 /**
  * An x with cost(x) ≤ target that cannot be moved towards more cost by anything that matters: x is the end of its range,
  * or what is next to it (one part in 10¹¹; the next whole number) costs too much, or, for x that need not be whole,
- * cost(x) ≥ target·(1 − 1e-9).
+ * cost(x) ≥ target·(1 − slack).
  * Only evaluated x are returned. undefined if even the cheapest end of the range costs more than target.
  *
  * Works on u = ±log x, in which cost rises, with f(u) = log(cost/target): nearly a straight line for DP-SGD, so that
  * regula falsi with the Anderson–Björck factor needs few evaluations; bisection wherever f is infinite or progress is slow.
  */
 export function searchBoundary(search: Search): Found | undefined {
-  const { target, rising, whole = false } = search;
+  const { target, rising, whole = false, slack = 1e-9 } = search;
   const sign = rising ? 1 : -1;
   const clamp = (x: number): number => Math.min(search.most, Math.max(search.least, x));
   const toU = (x: number): number => sign * Math.log(x);
@@ -53,13 +53,13 @@ export function searchBoundary(search: Search): Found | undefined {
     const cost = search.cost(x);
     if (Number.isNaN(cost)) throw new RangeError(`cost at ${x} is NaN`);
     // Aims at the middle of the accepted band, so that round-off on either side of it still ends the search.
-    const point = { x, cost, u: toU(x), f: Math.log(cost / target) + SLACK / 2 };
+    const point = { x, cost, u: toU(x), f: Math.log(cost / target) + slack / 2 };
     if (cost <= target) inside = point;
     else outside = point;
     return point;
   };
   // Among whole numbers it is the next one that says whether x is the last that fits.
-  const done = (): boolean => !whole && inside !== undefined && inside.cost >= target * (1 - SLACK);
+  const done = (): boolean => !whole && inside !== undefined && inside.cost >= target * (1 - slack);
 
   // Grow a bracket from the guess; stride 1 in u is a factor e in x.
   let point = evaluate(whole ? clamp(Math.round(search.start)) : clamp(search.start));

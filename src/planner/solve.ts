@@ -9,9 +9,9 @@ import {
 import { type Budget, budgetOf } from "./budget.js";
 import { guessNoiseMultiplier, guessSamplingRate, guessSteps } from "./estimate.js";
 import { roundedUp } from "./format.js";
-import { NoSolutionError, type Plan, type PlanRequest } from "./plan.js";
+import { NoSolutionError, type Plan, type PlanRequest, type Unknown } from "./plan.js";
 import { type CheckedRequest, checkRequest, MOST_STEPS, stepsOf } from "./request.js";
-import { searchBoundary } from "./search.js";
+import { type Found, searchBoundary } from "./search.js";
 
 /** σ is looked for in this range: below it nothing is private, above it nothing is learnt. */
 const NOISE_RANGE = { least: 1e-3, most: 1e12 };
@@ -48,15 +48,27 @@ export interface PlanOptions {
  */
 export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   const { request, unknown } = checkRequest(asked);
-  const { accountant = accountantFor(request.accountant, { neighboring: request.neighboring }) } = options;
-  if (accountant.neighboring !== request.neighboring)
+  const { neighboring } = request;
+  const quick = options.accountant ?? accountantFor(request.accountant, { neighboring, effort: "quick" });
+  if (quick.neighboring !== neighboring)
     throw new RangeError(
-      `accountant must be for neighboring ${request.neighboring}, got one for ${accountant.neighboring}`,
+      `accountant must be for neighboring ${neighboring}, got one for ${quick.neighboring}`,
     );
-  const warnings: string[] = [];
   const budget = budgetOf(request);
-  const solver = new Solver(request, accountant, warnings, options.alike, budget);
-  const { run, delta } = solver[unknown]();
+  let solver = new Solver(request, quick, budget, { alike: options.alike });
+  let found: Solution | NoSolutionError = solver.solve(unknown);
+  if (!options.accountant && !solver.narrow) {
+    // Only a loose bound is quick to have there: search again with all that can be proven, near the first answer.
+    const thorough = accountantFor(request.accountant, { neighboring });
+    solver = new Solver(request, thorough, budget, {
+      from: found instanceof Error ? undefined : found.run,
+      thorough: request.epsilon !== undefined,
+    });
+    found = solver.solve(unknown);
+  }
+  if (found instanceof Error) throw found;
+  const { run, delta } = found;
+  const { warnings } = solver;
   const { curve, event } = solver.curveOf(run);
   const { lower, upper } = curve.epsilonIntervalAt(delta);
   const achieved: Guarantee = {
@@ -92,16 +104,39 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   };
 }
 
+interface Solution {
+  readonly run: Run;
+  readonly delta: number;
+}
+
 /** One method for each unknown. */
 class Solver {
+  readonly warnings: string[] = [];
+  /** No question was asked whose answer a tighter accountant could turn. */
+  narrow = true;
+
   constructor(
     private readonly request: CheckedRequest,
     private readonly accountant: Accountant,
-    private readonly warnings: string[],
-    private readonly alike: PlanOptions["alike"],
     /** Absent where ε is what is solved for. */
     private readonly budget: Budget | undefined,
+    /** Where to search from: a run much like this one, or what a looser accountant allows of this one. */
+    private readonly near: {
+      readonly alike?: PlanOptions["alike"];
+      readonly from?: Run | undefined;
+      /** Each question takes long, and its answer is rough in the last digits. */
+      readonly thorough?: boolean;
+    },
   ) {}
+
+  solve(unknown: Unknown): Solution | NoSolutionError {
+    try {
+      return this[unknown]();
+    } catch (error) {
+      if (error instanceof NoSolutionError) return error;
+      throw error;
+    }
+  }
 
   curveOf(run: Run): { event: Plan["event"]; curve: PrivacyCurve } {
     const event = dpSgdEvent({
@@ -112,13 +147,48 @@ class Solver {
     return { event, curve: this.accountant.account(event) };
   }
 
-  private epsilonOf(run: Run): number {
-    return this.curveOf(run).curve.epsilonIntervalAt(this.request.delta!).upper;
+  /** ε at δ; a limit between bounds that are apart is one that only a tighter accountant can decide. */
+  private epsilonOf(run: Run, delta = this.request.delta!): number {
+    const { lower, upper } = this.curveOf(run).curve.epsilonIntervalAt(delta);
+    const limit = this.request.epsilon ?? upper;
+    if (lower < limit * TIGHT && upper >= limit * TIGHT) this.narrow = false;
+    return upper;
   }
 
   /** What the run spends of the request's budget. */
   private spentBy(run: Run): number {
-    return this.budget!.spent(this.curveOf(run).curve, this.request.delta!);
+    return this.request.epsilon === undefined
+      ? this.budget!.spent(this.curveOf(run).curve, this.request.delta!)
+      : this.epsilonOf(run);
+  }
+
+  /** The last x of a range whose run stays within the budget, and what that spends. */
+  private search(
+    runOf: (x: number) => Run,
+    range: { start: number; least: number; most: number; rising: boolean; whole?: boolean },
+  ): Found | undefined {
+    const { limit } = this.budget!;
+    const spent = (x: number): number => this.spentBy(runOf(x));
+    if (!this.near.thorough) return searchBoundary({ cost: spent, target: limit, ...range });
+    // δ at the ε asked for is one question where ε at δ is many. Its bound is rough in the digits that the slack leaves
+    // out, and that of ε a little above it: step back until that fits too.
+    const found = searchBoundary({
+      cost: (x) => this.curveOf(runOf(x)).curve.deltaAt(limit),
+      target: this.request.delta!,
+      slack: 2e-4,
+      ...range,
+    });
+    if (!found) return undefined;
+    const { least, most, rising, whole = false } = range;
+    let { x } = found;
+    for (let back = 1e-5; back < 1; back *= 3) {
+      const cost = spent(x);
+      if (cost <= limit) return { x, cost };
+      if (x === (rising ? least : most)) return undefined;
+      const moved = rising ? x * (1 - back) : x * (1 + back);
+      x = Math.max(least, Math.min(most, whole ? Math.min(x - 1, Math.floor(moved)) : moved));
+    }
+    return undefined;
   }
 
   /** For a NoSolutionError: what would be spent, where that is one of the quantities of a plan. */
@@ -126,7 +196,7 @@ class Solver {
     return this.request.epsilon === undefined ? {} : { epsilon: spent };
   }
 
-  noiseMultiplier(): { run: Run; delta: number } {
+  noiseMultiplier(): Solution {
     const { delta, batchSize } = this.request as Required<PlanRequest>;
     const { limit, words } = this.budget!;
     const steps = stepsOf(this.request, batchSize);
@@ -148,8 +218,8 @@ class Solver {
 
   private searchNoise(run: { batchSize: number; steps: number }) {
     const { delta, examples } = this.request as Required<PlanRequest>;
-    const { alike } = this;
-    const { limit, guess: epsilon } = this.budget!;
+    const { alike, from } = this.near;
+    const { guess: epsilon } = this.budget!;
     const guess = guessNoiseMultiplier({
       samplingRate: run.batchSize / examples,
       steps: run.steps,
@@ -160,16 +230,14 @@ class Solver {
     const correction = alike
       ? alike.noiseMultiplier / guessNoiseMultiplier({ ...alike, ...alike.achieved })
       : 1;
-    return searchBoundary({
-      cost: (noiseMultiplier) => this.spentBy({ ...run, noiseMultiplier }),
-      target: limit,
-      start: guess * correction,
+    return this.search((noiseMultiplier) => ({ ...run, noiseMultiplier }), {
+      start: from?.noiseMultiplier ?? guess * correction,
       ...NOISE_RANGE,
       rising: false,
     });
   }
 
-  epsilon(): { run: Run; delta: number } {
+  epsilon(): Solution {
     const { delta, batchSize, noiseMultiplier } = this.request as Required<PlanRequest>;
     const run = { batchSize, steps: stepsOf(this.request, batchSize), noiseMultiplier };
     const epsilon = this.epsilonOf(run);
@@ -184,7 +252,7 @@ class Solver {
     return { run, delta };
   }
 
-  delta(): { run: Run; delta: number } {
+  delta(): Solution {
     const { epsilon, batchSize, noiseMultiplier, examples } = this.request as Required<PlanRequest>;
     const run = { batchSize, steps: stepsOf(this.request, batchSize), noiseMultiplier };
     const { curve } = this.curveOf(run);
@@ -210,22 +278,23 @@ class Solver {
    */
   private provenDelta(run: Run): number | undefined {
     const epsilon = this.request.epsilon!;
-    const { curve } = this.curveOf(run);
-    let delta = Math.max(curve.deltaAt(epsilon), SMALLEST_NORMAL);
+    const { lower, upper } = this.curveOf(run).curve.deltaIntervalAt(epsilon);
+    if (lower < upper * TIGHT) this.narrow = false;
+    let delta = Math.max(upper, SMALLEST_NORMAL);
     for (let nudge = 1e-15; delta < 1 && nudge < 1; nudge *= 4) {
-      if (this.curveOf(run).curve.epsilonIntervalAt(delta).upper <= epsilon) return delta;
+      if (this.epsilonOf(run, delta) <= epsilon) return delta;
       delta *= 1 + nudge;
     }
     return undefined;
   }
 
-  steps(): { run: Run; delta: number } {
+  steps(): Solution {
     const { delta, batchSize, noiseMultiplier, examples } = this.request as Required<PlanRequest>;
     const { limit, words, guess: epsilon } = this.budget!;
-    const found = searchBoundary({
-      cost: (steps) => this.spentBy({ batchSize, noiseMultiplier, steps }),
-      target: limit,
-      start: guessSteps({ samplingRate: batchSize / examples, noiseMultiplier, epsilon, delta }),
+    const found = this.search((steps) => ({ batchSize, noiseMultiplier, steps }), {
+      start:
+        this.near.from?.steps ??
+        guessSteps({ samplingRate: batchSize / examples, noiseMultiplier, epsilon, delta }),
       least: 1,
       most: MOST_STEPS,
       rising: true,
@@ -249,7 +318,7 @@ class Solver {
     return { run: { batchSize, noiseMultiplier, steps: found.x }, delta };
   }
 
-  batchSize(): { run: Run; delta: number } {
+  batchSize(): Solution {
     const { request } = this;
     const { delta, noiseMultiplier, examples } = request as Required<PlanRequest>;
     const { limit, words, guess: epsilon } = this.budget!;
@@ -265,10 +334,8 @@ class Solver {
       delta,
       ...(request.steps === undefined ? { epochs: request.epochs! } : { steps: request.steps }),
     });
-    const found = searchBoundary({
-      cost,
-      target: limit,
-      start: rate * examples,
+    const found = this.search(runOf, {
+      start: this.near.from?.batchSize ?? rate * examples,
       least: 1,
       most: examples,
       rising: true,
@@ -286,8 +353,8 @@ class Solver {
         `the full batch of ${examples} examples spends only ${words(found.cost)}: there is room for more steps or less noise`,
       );
     // The fewest decimals that keep ε tight; always rounded down, so that q and with it ε fall.
-    for (let unit = 1; unit > 1e-9 && found.x < examples; unit /= 10) {
-      const rounded = Math.floor(found.x / unit) * unit;
+    for (let parts = 1; parts < 1e9 && found.x < examples; parts *= 10) {
+      const rounded = Math.floor(found.x * parts) / parts;
       if (!(rounded >= 1)) continue;
       const spent = cost(rounded);
       if (spent <= limit && spent >= limit * TIGHT) return { run: runOf(rounded), delta };

@@ -103,7 +103,7 @@ function guaranteed(guarantee: Guarantee, unit: string, audited: StatementOption
 function meaning(event: PrivacyEvent, guarantee: Guarantee, unit: string): string {
   const name = ACCOUNTANT_NAMES.find((each) => each === guarantee.accountant);
   if (name === undefined) return "";
-  const curve = accountant(name, guarantee).account(event);
+  const curve = accountant(name, { neighboring: guarantee.neighboring, effort: "quick" }).account(event);
   const percent = (rate: number): string => `${roundedUp(100 * rate, 3)} %`;
   const asked =
     guarantee.neighboring === "replace-one"

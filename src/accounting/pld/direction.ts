@@ -291,7 +291,8 @@ export class Direction {
       if (next > 0.1 * budget && next < 10 * budget) break;
       budget = next;
     }
-    if (heavy && !narrow(answer)) answer = meet(this.whole(epsilon, floor));
+    if (heavy && !narrow(answer) && answer.lower <= this.infinite.lower)
+      answer = meet(this.whole(epsilon, floor));
     return answer;
   }
 

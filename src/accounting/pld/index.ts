@@ -116,7 +116,7 @@ class Curve implements PrivacyCurve {
     const about = (epsilon: number) => Math.max(...this.directions.map((d) => d.estimate(epsilon))) - log;
     const start = search(about, most, Math.min(1, most / 2), 1e-3).above;
     const slope = (about(start * 0.999) - about(start)) / (0.001 * start) / (1 - delta);
-    const tolerance = 0.02 * this.effort.relativeWidth;
+    const tolerance = 0.1 * this.effort.relativeWidth;
     const { above: upper } = crossing((x) => at(x).upper, delta, most, start, tolerance, slope);
     const { below } = crossing(
       (x) => at(x).lower,

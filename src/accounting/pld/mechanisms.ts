@@ -13,7 +13,7 @@ export function gaussianPair(shift: number, rate = 1): Pair {
   );
 }
 
-/** Replacing a record drawn at that rate: mixtures on either side (docs/math-pld.md, theorem 6). */
+/** Replacing a record drawn at that rate: mixtures on either side (docs/math-pld.md, theorem 7). */
 export function replacedGaussianPair(shift: number, rate: number): Pair {
   const weights = [1 - rate, rate];
   return bodyOnly(new MixtureBody({ weights, means: [0, shift] }, { weights, means: [0, -shift] }));
@@ -36,7 +36,7 @@ export function laplacePair(end: number, rate: number): Pair {
 
 /**
  * Losses within some range [t − ε, t] [DongDurfeeRogers2020]: the largest δ over t is (1 − e^{(x−ε)/2})²/(1 − e^{−ε}) at
- * |x| ≤ ε, the curve of a pair without points (docs/math-pld.md, theorem 7).
+ * |x| ≤ ε, the curve of a pair without points (docs/math-pld.md, theorem 8).
  */
 export function boundedRangePair(epsilon: number, rate: number): Pair {
   return { ...bodyOnly(new RampBody(epsilon, -Math.log(-Math.expm1(-epsilon)), rate, false)), bound: true };

@@ -12,6 +12,7 @@ import {
 import { Direction } from "../../../src/accounting/pld/direction.js";
 import { connectTheDotsAccountant } from "../../../src/accounting/pld/index.js";
 import { gaussianPair } from "../../../src/accounting/pld/mechanisms.js";
+import { logNormalSf } from "../../../src/math/normal.js";
 
 const curveOf = (event: PrivacyEvent, neighboring: Neighboring = "add-or-remove-one") =>
   connectTheDotsAccountant({ neighboring }).account(event);
@@ -215,4 +216,45 @@ test("options out of range are refused by name", () => {
   expect(() => connectTheDotsAccountant({ maximumNodes: 1000 })).toThrow(
     "maximumNodes must be a power of two in [2^10, 2^24], got 1000",
   );
+});
+
+describe("few steps at low sampling rates, where rare losses are far larger than ε", () => {
+  /** δ of one step for the removal, any real ε: P(x > x*) − e^ε·Q(x > x*). */
+  const oneStep = (q: number, sigma: number, epsilon: number): number => {
+    const t = Math.exp(epsilon);
+    if (t <= 1 - q) return 1 - t;
+    const x = sigma * sigma * Math.log((t - 1 + q) / q) + 0.5;
+    const [noise, moved] = [Math.exp(logNormalSf(x / sigma)), Math.exp(logNormalSf((x - 1) / sigma))];
+    return (1 - q) * noise + q * moved - t * noise;
+  };
+  /** δ of two steps: δ_2(ε) = E_P[δ_1(ε − ℓ(x))], by Simpson's rule. */
+  const twoSteps = (q: number, sigma: number, epsilon: number): number => {
+    const n = 400_000;
+    const [from, to] = [-12 * sigma, 1 + 12 * sigma];
+    const h = (to - from) / n;
+    let sum = 0;
+    for (let i = 0; i <= n; i++) {
+      const x = from + i * h;
+      const ratio = Math.exp((2 * x - 1) / (2 * sigma * sigma));
+      const density =
+        (Math.exp((-x * x) / (2 * sigma * sigma)) / (sigma * Math.sqrt(2 * Math.PI))) * (1 - q + q * ratio);
+      const weight = i === 0 || i === n ? 1 : i % 2 === 1 ? 4 : 2;
+      sum += weight * density * oneStep(q, sigma, epsilon - Math.log1p(q * (ratio - 1)));
+    }
+    return (sum * h) / 3;
+  };
+
+  test.each([
+    { q: 3.17e-4, sigma: 0.81, epsilon: 1.44e-3 },
+    { q: 1.36e-3, sigma: 0.56, epsilon: 3.36e-3 },
+    { q: 2e-3, sigma: 3.5, epsilon: 0.004 },
+    { q: 1e-4, sigma: 0.6, epsilon: 0.02 },
+  ])("two steps at q = $q, σ = $sigma, against their integral", ({ q, sigma, epsilon }) => {
+    const event = dpSgdEvent({ samplingRate: q, noiseMultiplier: sigma, steps: 2 });
+    const truth = twoSteps(q, sigma, epsilon);
+    const { lower, upper } = curveOf(event).deltaIntervalAt(epsilon);
+    expect(lower).toBeLessThanOrEqual(truth * (1 + 1e-9));
+    expect(upper).toBeGreaterThanOrEqual(truth * (1 - 1e-9));
+    expect(upper - lower).toBeLessThanOrEqual(1e-3 * truth);
+  });
 });
