@@ -6,6 +6,7 @@ import type {
   LedgerRun,
   PrivacyEvent,
 } from "../accounting/index.js";
+import type { Empirical } from "./empirical.js";
 
 /**
  * - holds: the ledger is sound, and some accountant proves the claimed ε for what it shows.
@@ -31,6 +32,7 @@ export type FindingCode =
   | "not-accounted"
   | "epsilon-exceeded"
   | "contradicting-bounds"
+  | "empirical-excess"
   | "more-findings";
 
 /**
@@ -76,6 +78,8 @@ export interface AuditReport {
   readonly event: PrivacyEvent;
   /** From `certifyReport`. */
   readonly certificate?: Certified;
+  /** From `withEmpirical`. */
+  readonly empirical?: Empirical;
 }
 
 /** A bound on ε at the claimed δ in arithmetic that rounds upward; epsilon null stands for ∞. */
@@ -106,6 +110,7 @@ export const SEVERITY: { readonly [code in FindingCode]: Severity } = {
   "not-accounted": "note",
   "epsilon-exceeded": "error",
   "contradicting-bounds": "error",
+  "empirical-excess": "error",
   "more-findings": "error",
 };
 

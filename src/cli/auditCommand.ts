@@ -2,6 +2,7 @@
 
 import { NEIGHBORINGS } from "../accounting/index.js";
 import { IMPORT_FORMATS } from "../audit/index.js";
+import { CANARIES, CONFIDENCE } from "./auditEmpirically.js";
 import { auditImported } from "./auditImported.js";
 import { auditRuns } from "./auditRuns.js";
 import type { VerbHelp } from "./help.js";
@@ -45,6 +46,12 @@ const OPTIONS: readonly Option[] = [
     range: { allowed: "in (0, 1)", accepts: (value) => value > 0 && value < 1 },
     otherwise: "the smallest of their plans",
   },
+  {
+    name: "empirical",
+    help: "also train the plan's rate, noise and steps once more, with canaries, and bound ε from below by how clearly they show (docs/empirical.md)",
+  },
+  CANARIES,
+  CONFIDENCE,
   BUDGET,
   {
     name: "import",
@@ -79,7 +86,7 @@ export const AUDIT_HELP: VerbHelp = {
 
 export async function auditCommand(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(args, { options: OPTIONS, positionals: Infinity });
-  const { epsilon, delta } = await readNumbers(values, OPTIONS);
+  const { epsilon, delta, canaries, confidence } = await readNumbers(values, OPTIONS);
   const options = {
     remaining: values.remaining === true,
     certify: values["no-certify"] !== true,
@@ -95,7 +102,7 @@ export async function auditCommand(args: readonly string[]): Promise<number> {
       `DIR is missing: ${imported ? "the file to import" : "the run folder of dpsgd train"}`,
     );
   if (imported) {
-    refuseMixed(values, ["data", "budget"]);
+    refuseMixed(values, ["data", "budget", "empirical"]);
     if (positionals.length > 1)
       throw new UsageError(`unexpected argument ${JSON.stringify(positionals[1])}: --import takes one file`);
     return auditImported(positionals[0]!, {
@@ -104,11 +111,15 @@ export async function auditCommand(args: readonly string[]): Promise<number> {
       neighboring,
     });
   }
+  const empirical = values.empirical === true;
+  for (const [name, value] of Object.entries({ canaries, confidence }))
+    if (value !== undefined && !empirical) throw new UsageError(`--${name} must be given with --empirical`);
   if (values.neighboring !== undefined && budget === undefined)
     throw new UsageError("--neighboring must be given with --import or --budget");
   return auditRuns(positionals, {
     ...options,
     ...(typeof values.data === "string" && { data: values.data }),
+    ...(empirical && { empirical: { canaries: canaries ?? 1024, confidence: confidence ?? 0.99 } }),
     ...(budget !== undefined && { budget }),
     ...(values.neighboring !== undefined && { neighboring }),
   });

@@ -19,6 +19,7 @@ import {
   readFingerprintSalt,
   readRunFolder,
 } from "../trainer/index.js";
+import { auditEmpirically } from "./auditEmpirically.js";
 import { chargeRuns } from "./budgetRun.js";
 import { openData } from "./openData.js";
 import { UsageError } from "./options.js";
@@ -40,6 +41,8 @@ export interface AuditRunsOptions {
   readonly data?: string;
   readonly epsilon?: number;
   readonly delta?: number;
+  /** Whether each plan is trained once more, with canaries: how many, and the confidence of what they show. */
+  readonly empirical?: { readonly canaries: number; readonly confidence: number };
   /** The budget file that the runs are charged to; epsilon and delta then are its own. */
   readonly budget?: string;
   /** Of a budget file that does not exist yet. */
@@ -83,7 +86,8 @@ async function auditAll(
   const reports: (AuditReport & { remaining?: Remaining | null })[] = [];
   for (const { plan, ledgerText, ...rest } of stored) {
     const plain = audit(plan, ledgerText, { hash: hashLineNode, ...rest });
-    const report = options.certify ? await certifyReport(plain) : plain;
+    const certified = options.certify ? await certifyReport(plain) : plain;
+    const report = options.empirical ? await auditEmpirically(certified, options.empirical) : certified;
     reports.push(options.remaining ? { ...report, remaining: remaining(report) ?? null } : report);
   }
   const budget = charge && budgetAnswer(await charge());

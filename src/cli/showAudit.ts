@@ -4,7 +4,9 @@ import {
   budgetHolds,
   budgetSpent,
   type DataBudget,
+  type Empirical,
   type Finding,
+  type GuessTally,
   type JointAudit,
   type Recomputed,
   type Remaining,
@@ -44,6 +46,7 @@ export function showReport(report: AuditReport & { remaining?: Remaining | null 
           : "nothing readable",
     ],
     ...bounds(report),
+    ...(report.empirical ? [empiricalRow(report.empirical)] : []),
     ...(report.remaining ? [remainingRow(report.remaining)] : []),
   ]);
   showFindings(findings);
@@ -98,6 +101,15 @@ function bounds({
           ] as const,
         ]
       : []),
+  ];
+}
+
+function empiricalRow(empirical: Empirical): Row {
+  const { epsilonLowerBound, epsilonLowerBoundAny, confidence, canaries, steps, tallies } = empirical;
+  const [{ correct, guesses }] = tallies as readonly [GuessTally];
+  return [
+    "canaries",
+    `epsilon at least ${roundedDown(epsilonLowerBound)} with confidence ${roundedDown(confidence, 6)} (${roundedDown(epsilonLowerBoundAny)} assuming nothing): ${correct} of ${guesses} guesses right, ${canaries} canaries, ${steps} steps`,
   ];
 }
 

@@ -6,6 +6,7 @@ export {
   type BackendName,
   BackendUnavailableError,
 } from "../backends/index.js";
+export * from "./canaries.js";
 export * from "./data/index.js";
 export * from "./engine/gradientEngine.js";
 export {

@@ -2,7 +2,15 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ACCOUNTANT_NAMES, CHAIN_START, hashLine, type LedgerEntry } from "../../src/accounting/index.js";
-import { type AuditReport, audit, auditImport, readImport, SEVERITY } from "../../src/audit/index.js";
+import {
+  type AuditReport,
+  audit,
+  auditImport,
+  empiricalAudit,
+  readImport,
+  SEVERITY,
+  withEmpirical,
+} from "../../src/audit/index.js";
 import { singleByteChanges } from "../support/byteChanges.js";
 import { asText, chain, DELTA, epsilonOf, sampleEntries, samplePlan, zcdp } from "../support/runs.js";
 
@@ -287,6 +295,21 @@ test("contradicting-bounds: an accountant's bound below what another proves to b
   const report = audit(plan, entries, { accountants: [zcdp, at("low", 0, 0.01), at("exact", 0.02, 0.03)] });
   expect(report.verdict).toBe("unreadable");
   expectCode(report, "contradicting-bounds");
+});
+
+const GAUSSIAN = { kind: "gaussian", noiseMultiplier: 4.25 } as const;
+test("empirical-excess: canaries that show more than the claim make it exceeded", () => {
+  const included = Array.from({ length: 512 }, (_, i) => i % 2 === 0);
+  const evidence = { scores: included.map(Number), included, event: GAUSSIAN, delta: DELTA };
+  const sound = ask(lines);
+  const report = withEmpirical(sound, empiricalAudit(evidence));
+  expect(report.verdict).toBe("exceeded");
+  expectCode(report, "empirical-excess");
+  const coins = Array.from({ length: 512 }, (_, i) => (i * i) % 7 < 3);
+  expect(withEmpirical(sound, empiricalAudit({ ...evidence, included: coins }))).toMatchObject({
+    verdict: "holds",
+    findings: [],
+  });
 });
 
 test("more-findings: a flood of damage is cut short, and step numbers near 2^53 do no harm", () => {

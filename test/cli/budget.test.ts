@@ -4,11 +4,14 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { accountant, dpSgdEvent, type PrivacyEvent } from "../../src/accounting/index.js";
 import { newBudget } from "../../src/audit/index.js";
 import { readBudget, updateBudget } from "../../src/cli/budgetFile.js";
 import { dpsgdHere } from "../support/commandLine.js";
+
+// Whole trainings, on machines that others use too.
+vi.setConfig({ testTimeout: 240_000 });
 
 let folder: string;
 let file: string;
@@ -101,7 +104,7 @@ test("what a change throws leaves the file as it was and the lock free", async (
 
 test("train: reserves, settles, refuses with exit 1 what would exceed; a killed run stays charged for its plan", async () => {
   const planFile = join(folder, "plan.json");
-  const numbers = "--examples 60000 --batch-size 100 --steps 400 --epsilon 1 --delta 1e-5".split(" ");
+  const numbers = "--examples 60000 --batch-size 500 --steps 400 --epsilon 1 --delta 1e-5".split(" ");
   expect((await dpsgdHere("plan", ...numbers, "--out", planFile)).status).toBe(0);
   const args = (out: string) =>
     ["train", planFile, "--data", "mnist", "--model", "linear", "--backend", "wasm", "--workers", "1"].concat(
@@ -140,7 +143,7 @@ test("train: reserves, settles, refuses with exit 1 what would exceed; a killed 
 
 test("train: a run that could not begin is not charged, one that finished is settled", async () => {
   const planFile = join(folder, "plan.json");
-  const numbers = "--examples 60000 --batch-size 100 --steps 5 --epsilon 1 --delta 1e-5".split(" ");
+  const numbers = "--examples 60000 --batch-size 500 --steps 40 --epsilon 1 --delta 1e-5".split(" ");
   await dpsgdHere("plan", ...numbers, "--out", planFile);
   await dpsgdHere("audit", "--budget", file, "--epsilon", "1", "--delta", "1e-5");
   const train = (out: string, ...more: string[]) =>
