@@ -4,6 +4,7 @@ import { NEIGHBORINGS } from "../accounting/index.js";
 import { IMPORT_FORMATS } from "../audit/index.js";
 import { CANARIES, CONFIDENCE } from "./auditEmpirically.js";
 import { auditImported } from "./auditImported.js";
+import { commandOf, HTML } from "./auditPageFile.js";
 import { auditRuns } from "./auditRuns.js";
 import type { VerbHelp } from "./help.js";
 import { DATA } from "./openData.js";
@@ -64,6 +65,7 @@ const OPTIONS: readonly Option[] = [
     help: `with --import or a new budget: what ε means, ${NEIGHBORINGS.join(", ")}`,
     otherwise: NEIGHBORINGS[0]!,
   },
+  HTML,
   { name: "no-certify", help: "leave out the RDP bound in decimal arithmetic, every rounding upward" },
 ];
 
@@ -91,6 +93,7 @@ export async function auditCommand(args: readonly string[]): Promise<number> {
     remaining: values.remaining === true,
     certify: values["no-certify"] !== true,
     json: values.json === true,
+    ...(values.html !== undefined && { html: { path: readText(values, HTML), command: commandOf(args) } }),
     ...(epsilon !== undefined && { epsilon }),
     ...(delta !== undefined && { delta }),
   };

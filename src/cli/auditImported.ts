@@ -10,13 +10,14 @@ import {
   readImport,
   remaining,
 } from "../audit/index.js";
+import { writePage } from "./auditPageFile.js";
 import type { AuditRunsOptions } from "./auditRuns.js";
 import { fileProblem, UsageError } from "./options.js";
 import { printJson } from "./print.js";
 import { showReport } from "./showAudit.js";
 
 export interface AuditImportedOptions
-  extends Pick<AuditRunsOptions, "remaining" | "certify" | "json" | "epsilon" | "delta"> {
+  extends Pick<AuditRunsOptions, "remaining" | "certify" | "json" | "html" | "epsilon" | "delta"> {
   readonly format: ImportFormat;
   readonly neighboring: Neighboring;
 }
@@ -29,6 +30,7 @@ export async function auditImported(path: string, options: AuditImportedOptions)
   const plain = auditImport(readRecord(path, options.format), { ...options, delta });
   const report = options.certify ? await certifyReport(plain) : plain;
   const whole = options.remaining ? { ...report, remaining: remaining(report) ?? null } : report;
+  writePage(options.html, { runs: [{ name: path, report: whole }] });
   if (options.json) printJson(whole);
   else showReport(whole);
   return report.verdict === "holds" || report.verdict === "unclaimed" ? 0 : 1;

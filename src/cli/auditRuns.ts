@@ -20,6 +20,7 @@ import {
   readRunFolder,
 } from "../trainer/index.js";
 import { auditEmpirically } from "./auditEmpirically.js";
+import { type AuditPageFile, writePage } from "./auditPageFile.js";
 import { chargeRuns } from "./budgetRun.js";
 import { openData } from "./openData.js";
 import { UsageError } from "./options.js";
@@ -43,6 +44,8 @@ export interface AuditRunsOptions {
   readonly delta?: number;
   /** Whether each plan is trained once more, with canaries: how many, and the confidence of what they show. */
   readonly empirical?: { readonly canaries: number; readonly confidence: number };
+  /** Where the report goes as a page, and the command line to put on it. */
+  readonly html?: AuditPageFile;
   /** The budget file that the runs are charged to; epsilon and delta then are its own. */
   readonly budget?: string;
   /** Of a budget file that does not exist yet. */
@@ -92,8 +95,10 @@ async function auditAll(
   }
   const budget = charge && budgetAnswer(await charge());
   const status = (verdict: Verdict): number => (verdict === "holds" && (budget?.holds ?? true) ? 0 : 1);
+  const runs = reports.map((report, i) => ({ name: folders[i]!, report, plan: stored[i]!.plan }));
   if (!several) {
     const report = reports[0]!;
+    writePage(options.html, { runs });
     if (options.json) printJson({ ...report, ...(budget && { budget }) });
     else {
       showReport(report);
@@ -104,6 +109,7 @@ async function auditAll(
   const compared =
     train && reports.every(({ findings }) => !findings.some(({ code }) => code === "other-dataset"));
   const joint = await jointAudit(reports, { ...options, ...(compared && { sameDataset: true }) });
+  writePage(options.html, { runs, joint });
   if (options.json)
     printJson({
       verdict: joint.verdict,

@@ -1,5 +1,5 @@
 // dpsgd audit: what it prints for one run and for several, and what it refuses.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -77,6 +77,19 @@ test("one run over its claim makes the whole exit with 1", async () => {
     verdict: "exceeded",
     runs: [{ verdict: "holds" }, { verdict: "exceeded" }],
   });
+});
+
+test("--html: the page beside the answer, with the command that makes it again", async () => {
+  const page = join(scratch, "report.html");
+  const { status, stdout } = await dpsgdHere("audit", whole, part, "--no-certify", "--html", page, "--json");
+  expect(status).toBe(0);
+  expect(JSON.parse(stdout).verdict).toBe("holds");
+  const html = readFileSync(page, "utf8");
+  expect(html).toContain(">Every claim holds<");
+  expect(html).toContain(`<code>dpsgd audit ${whole} ${part} --no-certify --json</code>`);
+  const refused = await dpsgdHere("audit", whole, "--html", join(scratch, "none", "x.html"));
+  expect(refused.status).toBe(2);
+  expect(refused.stderr).toContain("--html must be a file that can be written");
 });
 
 test("--data: a fingerprint of other data makes the run unreadable", async () => {

@@ -1,0 +1,143 @@
+// The audit's page: verdict first, nothing from outside, nothing that can become markup, numbers that never flatter.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { accountant, dpSgdEvent, type LedgerEntry } from "../../src/accounting/index.js";
+import {
+  type AuditReport,
+  audit,
+  auditImport,
+  auditPage,
+  epsilonOverSteps,
+  jointAudit,
+  markdown,
+  readImport,
+  text,
+} from "../../src/audit/index.js";
+import { plan } from "../../src/planner/index.js";
+import { sampleEntries } from "../support/runs.js";
+
+const made = plan({ examples: 60_000, batchSize: 2048, steps: 60, epsilon: 3, delta: 1e-5 });
+const entries = sampleEntries(made);
+const pageOf = (report: AuditReport, name = "runs/a", asked: unknown = made): string =>
+  auditPage({ runs: [{ name, report, plan: asked }], command: `dpsgd audit ${name}` });
+const lessNoise = (each: LedgerEntry): LedgerEntry =>
+  each.kind === "step" && each.step > 30 ? { ...each, noiseMultiplier: 0.7 } : each;
+
+const holds = pageOf(audit(made, entries));
+const exceeded = pageOf(audit(made, entries.map(lessNoise)));
+const unreadable = pageOf(audit(made, entries.toSpliced(30, 1)));
+
+test("the verdict comes first, then what was spent, the curve, findings, statement and how to reproduce it", () => {
+  const order = ["The claim holds", "What was spent", "ε over the steps", "Findings", "Statement"].concat(
+    "How to reproduce it",
+  );
+  const places = order.map((each) => holds.indexOf(`>${each}<`));
+  expect(places.every((place, i) => place > (places[i - 1] ?? 0))).toBe(true);
+  expect(holds).toContain("(ε, δ)-differential privacy with ε = 3 at δ = 10⁻⁵");
+  expect(holds).toContain("None: the ledger is whole, and every step is as planned.");
+  expect(holds).toContain("<code>dpsgd audit runs/a</code>");
+});
+
+test("a claim that is not confirmed gets no statement, and its findings with their lines", () => {
+  expect(exceeded).toContain(">The claim is exceeded<");
+  expect(exceeded).toContain("<code>less-noise</code></td><td>32</td>");
+  expect(unreadable).toContain(">The record cannot be relied on<");
+  expect(unreadable).toContain("<code>missing-step</code>");
+  for (const page of [exceeded, unreadable]) {
+    expect(page).toContain("None can be given: the claim is not confirmed.");
+    expect(page).not.toContain("Privacy statement");
+  }
+  const nothing = pageOf(audit("no plan", "no ledger"), "x", "no plan");
+  expect(nothing).toContain(">The record cannot be relied on<");
+  expect(nothing).not.toContain("<svg");
+});
+
+test("no page asks for anything from outside, and none has a script", () => {
+  for (const page of [holds, exceeded, unreadable]) {
+    expect(page).not.toMatch(/https?:|<script|<link|<img|src=|url\(|@import/);
+    expect(page).toContain("default-src 'none'");
+  }
+});
+
+test("several runs: what they spent together stands above each of them", async () => {
+  const reports = [audit(made, entries), audit(made, entries.map(lessNoise))];
+  const joint = await jointAudit(reports, { certify: false });
+  const runs = reports.map((report, i) => ({ name: `runs/${i}`, report, plan: made }));
+  const page = auditPage({ runs, joint, command: "dpsgd audit runs/0 runs/1" });
+  const places = [
+    "A claim is exceeded",
+    "What was spent together",
+    "runs/0",
+    "The claim holds",
+    "runs/1",
+  ].map((each) => page.indexOf(`>${each}<`));
+  expect(places.every((place, i) => place > (places[i - 1] ?? 0))).toBe(true);
+});
+
+test("text of unknown origin cannot become markup, wherever it stands", () => {
+  const tags = (page: string) => (page.match(/</g) ?? []).length;
+  const report = audit(made, entries);
+  const named = (name: string) => {
+    const run = { ...report.run!, dataset: { ...report.run!.dataset, name }, software: name };
+    const findings = [
+      { code: "other-event" as const, severity: "warning" as const, expected: name, found: name },
+    ];
+    return tags(pageOf({ ...report, run, findings }, name));
+  };
+  const expected = named("plain");
+  const hostile = fc.oneof(
+    fc.constantFrom("<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "</style>", "'&<", "<!--"),
+    fc.string({ minLength: 1 }),
+  );
+  fc.assert(
+    fc.property(hostile, (name) => {
+      // Bold and code in a data set's name are markup of the statement's own kind: harmless, and left out here.
+      fc.pre(!/[*`]/.test(name));
+      expect(named(name)).toBe(expected);
+    }),
+    { numRuns: 12 },
+  );
+  expect(text("\u202e\u0007")).toEqual({ html: "\\u{202e}\\u{7}" });
+  expect(markdown("**a<b** `c&d` \\*e\\*").html).toBe(
+    "<p><strong>a&#60;b</strong> <code>c&#38;d</code> *e*</p>",
+  );
+});
+
+test("shown bounds are never below the accountants', and what is left is never above", () => {
+  const report = audit(made, entries.map(lessNoise));
+  const page = pageOf(report);
+  const shown = [...page.matchAll(/recomputed by (\w+)<\/th><td>ε ≤ ([\d.]+)/g)];
+  expect(shown.map(([, name]) => name)).toEqual(report.recomputed.map((each) => each.accountant));
+  shown.forEach(([, , value], i) => {
+    const { epsilon } = report.recomputed[i]!;
+    expect(Number(value)).toBeGreaterThanOrEqual(epsilon!);
+    expect(Number(value)).toBeLessThan(epsilon! * 1.00001);
+  });
+});
+
+test("the curve is the accountants' ε of the first steps, kind by kind, and rises", () => {
+  const report = audit(made, entries.map(lessNoise));
+  const curve = epsilonOverSteps(report.event, made.achieved, 12);
+  expect(curve[0]).toEqual({ steps: 0, epsilon: 0 });
+  expect(curve.at(-1)!.steps).toBe(60);
+  curve.forEach(({ steps, epsilon }, i) => {
+    expect(epsilon).toBeGreaterThanOrEqual(curve[i - 1]?.epsilon ?? 0);
+    const first = dpSgdEvent({ ...made, steps: Math.min(30, steps) });
+    const then = dpSgdEvent({ ...made, noiseMultiplier: 0.7, steps: Math.max(0, steps - 30) });
+    const whole = accountant("pld").account({ kind: "composed", events: [first, then] });
+    expect(epsilon).toBeLessThanOrEqual(whole.epsilonAt(1e-5));
+    expect(epsilon).toBeGreaterThanOrEqual(whole.epsilonIntervalAt(1e-5).lower);
+  });
+});
+
+test("no guarantee, no steps and no claim have their pages too", () => {
+  const of = (table: string, epsilon?: number) =>
+    pageOf(
+      auditImport(readImport(table, "csv"), { delta: 1e-5, ...(epsilon && { epsilon }) }),
+      "a.csv",
+      undefined,
+    );
+  expect(of("0,0.1,5", 1)).toContain("no ε is guaranteed");
+  expect(of("")).toContain(">Nothing is claimed<");
+  expect(of("1.1,0.01,1000")).toContain("<svg");
+});
