@@ -89,7 +89,7 @@ async function takeLock(path: string): Promise<string> {
       removeAbandoned(lock, mine);
       if (Date.now() - started > PATIENCE)
         throw new UsageError(
-          `--budget ${path} is locked by ${ownerOf(lock) ?? "another process"}: if that is gone, delete ${lock}`,
+          `--budget ${path} is locked by ${ownerOf(lock) ?? "another process"}: if that is gone, delete ${lock} and ${lock}.removing`,
         );
     }
   } finally {
