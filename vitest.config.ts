@@ -8,6 +8,7 @@ export default defineConfig({
     reporters: ["default", "./test/support/countsReporter.ts"],
     setupFiles: ["./test/support/propertySeed.ts"],
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     maxWorkers: 2,
   },
 });

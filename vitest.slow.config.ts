@@ -7,6 +7,7 @@ export default defineConfig({
     reporters: ["default", "./test/support/countsReporter.ts"],
     setupFiles: ["./test/support/propertySeed.ts"],
     testTimeout: 1_800_000,
+    hookTimeout: 120_000,
     maxWorkers: 2,
     passWithNoTests: true,
   },
