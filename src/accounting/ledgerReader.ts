@@ -280,8 +280,23 @@ class Collector {
   }
 }
 
+const STEP_LINE =
+  /^\{"kind":"step","step":([1-9]\d{0,14}),"samplingRate":([\d.e-]+),"noiseMultiplier":([\d.e+-]+),"previous":"([0-9a-f]{64})"\}$/;
+
 /** The entry of a line and the hash it carries; undefined unless the line is spelt as `ledgerLine` spells it. */
 function parseLine(content: string): { entry: LedgerEntry; previous: string } | undefined {
+  // A step whose numbers are legal and spelt as JSON.stringify spells them: what follows would say the same, slower.
+  const [, step, rate, noise, hash] = STEP_LINE.exec(content) ?? [];
+  const [samplingRate, noiseMultiplier] = [Number(rate), Number(noise)];
+  if (
+    samplingRate <= 1 &&
+    noiseMultiplier < Infinity &&
+    String(samplingRate) === rate &&
+    String(noiseMultiplier) === noise &&
+    samplingRate >= 0 &&
+    noiseMultiplier >= 0
+  )
+    return { entry: { kind: "step", step: Number(step), samplingRate, noiseMultiplier }, previous: hash! };
   try {
     const { previous, ...entry } = JSON.parse(content) as LedgerEntry & { previous: string };
     return ledgerLine(entry as LedgerEntry, previous) === content

@@ -144,6 +144,50 @@ test("a torn line before a resume line counts as a step and is tolerated", () =>
   expect(reading.stepsDone).toBe(3);
 });
 
+test("a step line is read if its numbers are spelt the one way, whatever they are, and else malformed", () => {
+  const run = chain(sampleEntries(samplePlan()))[0]!;
+  const spelling = fc.oneof(
+    fc.double({ min: 0, max: 1, noNaN: true }).map(String),
+    fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }).map(String),
+    fc.constantFrom(
+      "0",
+      "-0",
+      "00",
+      "0.10",
+      ".1",
+      "1.",
+      "1e0",
+      "1E3",
+      "+1",
+      "1e+21",
+      "1e21",
+      "1e-7",
+      "-1",
+      "2",
+      "1e400",
+      "",
+    ),
+    fc.stringMatching(/^[0-9.e+-]{1,6}$/),
+  );
+  fc.assert(
+    fc.property(spelling, spelling, fc.constantFrom("1", "01", "1.0", "0"), (rate, noise, step) => {
+      const line = `{"kind":"step","step":${step},"samplingRate":${rate},"noiseMultiplier":${noise},"previous":"${hashLine(run)}"}`;
+      let spelt = false;
+      try {
+        const { previous, ...entry } = JSON.parse(line);
+        spelt = ledgerLine(entry, previous) === line;
+      } catch {
+        // No JSON, or no legal entry.
+      }
+      const reading = readLedger(asText([run, line]));
+      expect(reading.problems.map((problem) => problem.code)).toEqual(spelt ? [] : ["malformed-line"]);
+      if (spelt)
+        expect(reading.steps).toMatchObject([{ samplingRate: Number(rate), noiseMultiplier: Number(noise) }]);
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test("reading a million steps takes under three seconds", { timeout: 60_000 }, () => {
   const hash = (line: string) => nodeHash("sha256", line, "hex");
   const text = asText(chain(sampleEntries(samplePlan(6)).slice(0, 2), hash));
