@@ -79,7 +79,7 @@ async function auditAll(
   for (const name of ["epsilon", "delta"] as const)
     if (!several && options[name] !== undefined)
       throw new UsageError(`--${name} must be given with several runs only: one has its plan's`);
-  const train = options.data === undefined ? undefined : openData(options.data).train;
+  const train = options.data === undefined ? undefined : (await openData(options.data)).train;
   // All folders are read before any is audited: a slip in the last one costs no wait.
   const stored = folders.map((folder) => {
     const run = readStored(folder);

@@ -128,7 +128,7 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const out = readText(values, OUT);
   const options = await trainingOptions(values);
   const plan = readPlan(path);
-  const data = openData(dataName);
+  const data = await openData(dataName);
   const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
   const result = await withinBudget(budget, { plan, out }, () =>
     runTraining(plan, { data, model, out, ...options }),

@@ -213,9 +213,9 @@ describe("data that cannot be used", () => {
     expect(existsSync(out)).toBe(false);
   });
 
-  test("neither mnist nor a folder, or not as many examples as the plan has", async () => {
+  test("neither a name nor a path of data, or not as many examples as the plan has", async () => {
     expect(await refusal("train", planFile, ...joined({ ...TRAIN, data: "cifar" }))).toContain(
-      "--data must be mnist or a folder with the four IDX files, got cifar",
+      "--data must be mnist, fashion-mnist, an .npz file or a folder of IDX, CIFAR binary or .npy files or of images by class, got cifar",
     );
     const other = join(folder, "other.json");
     await dpsgdHere("plan", ...joined({ ...PLAN, examples: "50000", out: other }));

@@ -1,14 +1,25 @@
 // Labelled images in memory, and the salted fingerprint that a ledger may carry.
 import { createHmac, randomBytes } from "node:crypto";
 
-/** count images, row by row, channel last; pixels[((i·height + y)·width + x)·channels + c] in 0 … 255. */
+/** What the network is given for a stored value v of channel c: (v − mean[c])/deviation[c]. Public constants, always. */
+export interface Scaling {
+  /** For bytes in units of the whole range: (v/255 − mean)/deviation. One entry a channel, or one for all. */
+  readonly mean: readonly number[];
+  /** > 0. */
+  readonly deviation: readonly number[];
+}
+
+/** count images, row by row, channel last; pixels[((i·height + y)·width + x)·channels + c]. */
 export interface LabelledImages {
   readonly count: number;
   /** [height, width, channels], in pixels and channels. */
   readonly shape: readonly [height: number, width: number, channels: number];
-  readonly pixels: Uint8Array;
+  /** Bytes 0 … 255, or finite numbers of any size. */
+  readonly pixels: Uint8Array | Float32Array;
   /** One class number in [0, classes) for each image. */
-  readonly labels: Uint8Array;
+  readonly labels: Uint8Array | Uint16Array;
+  /** Default: bytes to −1 … 1, numbers as they are. */
+  readonly scaling?: Scaling;
 }
 
 /** Two sets of images with labels below `classes`. Only `train` is private: `test` stands for public data. */
@@ -24,15 +35,15 @@ export class DatasetError extends Error {
   override readonly name = "DatasetError";
 }
 
-/** Throws DatasetError unless sizes agree and every label is a whole number in [0, classes). */
+/** Throws DatasetError unless sizes agree, every number is finite and every label is a whole number in [0, classes). */
 export function checkLabelledImages(images: LabelledImages, classes: number, name: string): void {
-  const { count, shape, pixels, labels } = images;
+  const { count, shape, pixels, labels, scaling } = images;
   const [height, width, channels] = shape;
   if (!(Number.isSafeInteger(count) && count >= 1))
     throw new DatasetError(`${name}: needs at least 1 image, got ${count}`);
   if (!(pixels.length === count * height * width * channels))
     throw new DatasetError(
-      `${name}: ${count} images of ${height} x ${width} x ${channels} need ${count * height * width * channels} pixel bytes, got ${pixels.length}`,
+      `${name}: ${count} images of ${height} x ${width} x ${channels} need ${count * height * width * channels} pixel values, got ${pixels.length}`,
     );
   if (!(labels.length === count))
     throw new DatasetError(`${name}: ${count} images need ${count} labels, got ${labels.length}`);
@@ -41,6 +52,21 @@ export function checkLabelledImages(images: LabelledImages, classes: number, nam
       throw new DatasetError(
         `${name}: label ${i + 1} of ${count} must be in [0, ${classes - 1}], got ${labels[i]}`,
       );
+  if (pixels instanceof Float32Array)
+    for (let i = 0; i < pixels.length; i++)
+      if (!Number.isFinite(pixels[i]))
+        throw new DatasetError(
+          `${name}: image ${Math.floor(i / (height * width * channels)) + 1} of ${count} must be of finite numbers, got ${pixels[i]}`,
+        );
+  for (const part of [scaling?.mean, scaling?.deviation])
+    if (part && !((part.length === channels || part.length === 1) && part.every(Number.isFinite)))
+      throw new DatasetError(
+        `${name}: scaling must have 1 or ${channels} finite numbers, got [${part.join(", ")}]`,
+      );
+  if (scaling && !scaling.deviation.every((value) => value > 0))
+    throw new DatasetError(
+      `${name}: scaling must divide by numbers > 0, got [${scaling.deviation.join(", ")}]`,
+    );
 }
 
 /** 32 secret bytes for a fingerprint. Whoever has them can test guesses about the data: keep them with the data. */

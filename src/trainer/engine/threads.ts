@@ -214,13 +214,16 @@ function workerFile(): URL {
     : new URL("./worker.js", import.meta.url);
 }
 
-/** The same images in memory that threads can share. */
+/** The same images in memory that threads can share; what is there already is not copied. */
 function share(images: LabelledImages): LabelledImages {
   return { ...images, pixels: shared(images.pixels), labels: shared(images.labels) };
 }
 
-function shared(bytes: Uint8Array): Uint8Array {
-  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
-  copy.set(bytes);
+function shared<T extends Uint8Array | Uint16Array | Float32Array>(values: T): T {
+  if (values.buffer instanceof SharedArrayBuffer) return values;
+  const copy = new (values.constructor as new (buffer: SharedArrayBuffer) => T)(
+    new SharedArrayBuffer(values.byteLength),
+  );
+  copy.set(values);
   return copy;
 }

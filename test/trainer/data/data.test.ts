@@ -123,7 +123,7 @@ test("each defect is one line that names the file, what was found and what is al
     expect((error as Error).message).not.toContain("\n");
   }
   expect(() => loadDataset("cifar-0")).toThrow(
-    "data must be mnist or a folder with the four IDX files, got cifar-0",
+    "data must be mnist, fashion-mnist, an .npz file or a folder of IDX, CIFAR binary or .npy files or of images by class, got cifar-0",
   );
   expect(() => loadDataset("mnist", { directory: join(scratch, "nowhere") })).toThrow("does not exist");
 });
