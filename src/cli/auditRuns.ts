@@ -22,7 +22,7 @@ import {
 import { auditEmpirically } from "./auditEmpirically.js";
 import { type AuditPageFile, writePage } from "./auditPageFile.js";
 import { chargeRuns } from "./budgetRun.js";
-import { openData } from "./openData.js";
+import { openImages } from "./openData.js";
 import { UsageError } from "./options.js";
 import { printJson, say } from "./print.js";
 import {
@@ -38,7 +38,7 @@ export interface AuditRunsOptions {
   readonly remaining: boolean;
   readonly certify: boolean;
   readonly json: boolean;
-  /** As `openData` takes it. */
+  /** As `openImages` takes it. */
   readonly data?: string;
   readonly epsilon?: number;
   readonly delta?: number;
@@ -79,7 +79,7 @@ async function auditAll(
   for (const name of ["epsilon", "delta"] as const)
     if (!several && options[name] !== undefined)
       throw new UsageError(`--${name} must be given with several runs only: one has its plan's`);
-  const train = options.data === undefined ? undefined : (await openData(options.data)).train;
+  const train = options.data === undefined ? undefined : (await openImages(options.data)).train;
   // All folders are read before any is audited: a slip in the last one costs no wait.
   const stored = folders.map((folder) => {
     const run = readStored(folder);

@@ -10,7 +10,7 @@ import {
 import {
   type Plan,
   type PlanRequest,
-  PRESETS,
+  PRESET_NAMES,
   type Preset,
   type ProxyRun,
   plainNumber,
@@ -21,6 +21,7 @@ import {
   proxyOf,
   roundedUp,
   statement,
+  trainLine,
 } from "../planner/index.js";
 import { writeWholeFile } from "./files.js";
 import type { VerbHelp } from "./help.js";
@@ -93,7 +94,7 @@ const OPTIONS: readonly Option[] = [
   {
     name: "preset",
     value: "NAME",
-    help: "a published configuration; other options replace its numbers (docs/presets.md lists them)",
+    help: "a published configuration or one of docs/results.md; other options replace its numbers (docs/presets.md lists them)",
   },
   {
     name: "accountant",
@@ -189,8 +190,7 @@ function readRequest(
     neighboring: readChoice(values, "neighboring", NEIGHBORINGS, "add-or-remove-one"),
   };
   if (values.preset === undefined) return asked;
-  const names = PRESETS.map(({ name }) => name);
-  return presetRequest(readChoice(values, "preset", names, names[0]!), asked);
+  return presetRequest(readChoice(values, "preset", PRESET_NAMES, PRESET_NAMES[0]!), asked);
 }
 
 /** Numbers that say something beside the plan. */
@@ -281,13 +281,17 @@ function showProxy(proxy: ProxyRun): void {
   ]);
 }
 
-function showRecipe({ recipe, publishedEpsilon, source }: Preset): void {
+function showRecipe({ name, recipe, publishedEpsilon, source }: Preset): void {
   say("\nrecipe");
   printRows([
     ["model", `${recipe.model}${recipe.pretrained ? `, from ${recipe.pretrained}` : ""}`],
     ["views an example", String(recipe.augmentationMultiplicity)],
-    ["learning rate", `${recipe.learningRate}, clip norm ${recipe.clipNorm}`],
+    [
+      "learning rate",
+      `${recipe.learningRate}, clip norm ${recipe.clipNorm}${recipe.momentum ? `, momentum ${recipe.momentum}` : ""}`,
+    ],
     ["published", `epsilon ${publishedEpsilon}; ${source}`],
+    ...(name.startsWith("results/") ? [["train", trainLine(recipe)] as const] : []),
   ]);
 }
 

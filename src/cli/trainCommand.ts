@@ -12,7 +12,7 @@ import {
 } from "../trainer/index.js";
 import { BUDGET, withinBudget } from "./budgetRun.js";
 import type { VerbHelp } from "./help.js";
-import { DATA, openData } from "./openData.js";
+import { DATA, FEATURE_CACHE, openData } from "./openData.js";
 import {
   type Arguments,
   fileProblem,
@@ -53,6 +53,7 @@ const OUT: Option = {
 };
 const OPTIONS: readonly Option[] = [
   DATA,
+  FEATURE_CACHE,
   MODEL,
   OUT,
   BACKEND,
@@ -128,7 +129,10 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const out = readText(values, OUT);
   const options = await trainingOptions(values);
   const plan = readPlan(path);
-  const data = await openData(dataName);
+  const data = await openData(
+    dataName,
+    values[FEATURE_CACHE.name] === undefined ? {} : { cache: readText(values, FEATURE_CACHE) },
+  );
   const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
   const result = await withinBudget(budget, { plan, out }, () =>
     runTraining(plan, { data, model, out, ...options }),

@@ -9,6 +9,8 @@ export interface Recipe {
   readonly augmentationMultiplicity: number;
   readonly learningRate: number;
   readonly clipNorm: number;
+  /** Default 0. */
+  readonly momentum?: number;
   /** Fine-tuned from these weights; absent: from scratch. */
   readonly pretrained?: string;
 }
@@ -90,13 +92,60 @@ export const PRESETS: readonly Preset[] = [
   },
 ];
 
+const result = (
+  name: string,
+  request: Preset["request"],
+  recipe: Omit<Recipe, "augmentationMultiplicity">,
+): Preset => ({
+  name: `results/${name}`,
+  request,
+  publishedEpsilon: 3,
+  recipe: { augmentationMultiplicity: 1, ...recipe },
+  source: "measured with dpsgd itself: docs/results.md",
+});
+
+/** What docs/results.md measured. Noise multipliers are those that epsilon 3 by the exact accountant needs, rounded up. */
+export const RESULTS: readonly Preset[] = [
+  result(
+    "mnist-cnn",
+    { examples: 60_000, batchSize: 2048, steps: 300, noiseMultiplier: 1.13772, delta: 1e-5 },
+    { model: "cnn", dataset: "mnist", learningRate: 3, momentum: 0.5, clipNorm: 0.1 },
+  ),
+  result(
+    "fashion-mnist-cnn",
+    { examples: 60_000, batchSize: 4096, steps: 400, noiseMultiplier: 2.09066, delta: 1e-5 },
+    { model: "cnn", dataset: "fashion-mnist", learningRate: 3, momentum: 0.5, clipNorm: 0.1 },
+  ),
+  result(
+    "fashion-mnist-scattering",
+    { examples: 60_000, batchSize: 8192, steps: 400, noiseMultiplier: 3.92607, delta: 1e-5 },
+    {
+      model: "linear",
+      dataset: "scattering-mirror:fashion-mnist",
+      learningRate: 0.56,
+      momentum: 0.9,
+      clipNorm: 13,
+    },
+  ),
+  result(
+    "cifar10-scattering",
+    { examples: 50_000, batchSize: 16_384, steps: 150, noiseMultiplier: 5.70329, delta: 1e-5 },
+    { model: "linear", dataset: "scattering:CIFAR10-FOLDER", learningRate: 0.8, momentum: 0.9, clipNorm: 26 },
+  ),
+];
+
+export const PRESET_NAMES: readonly string[] = [...PRESETS, ...RESULTS].map(({ name }) => name);
+
+/** The `dpsgd train` line of a recipe that this package can run as it is. */
+export function trainLine({ dataset, model, learningRate, momentum, clipNorm }: Recipe): string {
+  return `dpsgd train plan.json --data ${dataset} --model ${model} --learning-rate ${learningRate} --momentum ${momentum ?? 0} --clip-norm ${clipNorm} --out runs/first`;
+}
+
 /** The preset of that name. Throws RangeError that lists the names. */
 export function preset(name: string): Preset {
-  const found = PRESETS.find((each) => each.name === name);
+  const found = [...PRESETS, ...RESULTS].find((each) => each.name === name);
   if (!found)
-    throw new RangeError(
-      `preset must be one of ${PRESETS.map((each) => each.name).join(", ")}, got ${JSON.stringify(name)}`,
-    );
+    throw new RangeError(`preset must be one of ${PRESET_NAMES.join(", ")}, got ${JSON.stringify(name)}`);
   return found;
 }
 

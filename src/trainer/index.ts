@@ -16,6 +16,7 @@ export {
   startThreads,
   WorkerFailedError,
 } from "./engine/threads.js";
+export * from "./features/index.js";
 export { Network } from "./layers/network.js";
 export * from "./layers/spec.js";
 export * from "./ledgerFile.js";

@@ -168,7 +168,7 @@ async function run(
     software: SOFTWARE,
     startedAt: new Date().toISOString(),
     plan,
-    dataset: { name: data.name, fingerprint: datasetFingerprint(data.train, folder.salt) },
+    dataset: { name: data.name, fingerprint: datasetFingerprint(data.original ?? data.train, folder.salt) },
     privateMetrics: logPrivateMetrics,
   });
   const metric = (line: object): void => appendFileSync(folder.file("metrics"), `${JSON.stringify(line)}\n`);
@@ -228,7 +228,7 @@ async function run(
       });
     }
     const final = await measure(plan.steps);
-    writeWeights(folder, network, optimizer, seeds);
+    writeWeights(folder, network, optimizer, seeds, data.frontEnd);
     ledger.end();
     return {
       out: folder.path,
@@ -253,6 +253,7 @@ function writeWeights(
   network: Network,
   optimizer: Optimizer,
   seeds: Parts["seeds"],
+  frontEnd?: string,
 ): void {
   const named = (prefix: string, values: readonly Float32Array[]) =>
     network.parameters.map(({ name, shape }, index) => ({
@@ -266,7 +267,7 @@ function writeWeights(
   ];
   folder.writeWhole(
     "model",
-    `${JSON.stringify({ version: 1, software: SOFTWARE, network: network.spec, seeds }, null, 2)}\n`,
+    `${JSON.stringify({ version: 1, software: SOFTWARE, network: network.spec, ...(frontEnd && { frontEnd }), seeds }, null, 2)}\n`,
   );
   folder.writeWhole(
     "weights",

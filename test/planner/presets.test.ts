@@ -2,7 +2,15 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { accountant, dpSgdEvent } from "../../src/accounting/index.js";
-import { PRESETS, plan, preset, presetRequest, roundedUp } from "../../src/planner/index.js";
+import {
+  PRESETS,
+  plan,
+  preset,
+  presetRequest,
+  RESULTS,
+  roundedUp,
+  trainLine,
+} from "../../src/planner/index.js";
 
 describe.each(PRESETS)("$name", ({ request, publishedEpsilon, name }) => {
   test("spends at most what was published, by Rényi accounting as the paper had it, and less by the exact one", () => {
@@ -55,6 +63,21 @@ test("docs/presets.md has every preset with what it spends", () => {
     expect(page).toContain(`| ${row.join(" | ")} |`);
   }
 });
+
+test.each(RESULTS)(
+  "$name spends ε = 3 to four digits, and docs/results.md has its row and its lines",
+  (each) => {
+    const { epsilon } = plan(each.request).achieved;
+    expect(epsilon).toBeLessThanOrEqual(3);
+    expect(epsilon).toBeGreaterThan(2.9999);
+    const page = readFileSync("docs/results.md", "utf8");
+    expect(page).toContain(`| \`${each.name}\` |`);
+    expect(page).toContain(
+      `| ${each.request.batchSize} | ${each.request.steps} | ${each.request.noiseMultiplier} |`,
+    );
+    expect(page).toContain(trainLine(each.recipe));
+  },
+);
 
 test("an unknown preset is refused with the names there are", () => {
   expect(() => preset("opacus/mnist")).toThrow(

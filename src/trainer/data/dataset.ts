@@ -28,6 +28,9 @@ export interface Dataset {
   readonly classes: number;
   readonly train: LabelledImages;
   readonly test: LabelledImages;
+  /** Where `train` and `test` are features: what made them of the images, and the training images themselves. */
+  readonly frontEnd?: string;
+  readonly original?: LabelledImages;
 }
 
 /** Data that cannot be used: one line that says which file or part, what was found and what is allowed. */

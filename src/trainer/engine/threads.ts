@@ -221,9 +221,14 @@ function share(images: LabelledImages): LabelledImages {
 
 function shared<T extends Uint8Array | Uint16Array | Float32Array>(values: T): T {
   if (values.buffer instanceof SharedArrayBuffer) return values;
-  const copy = new (values.constructor as new (buffer: SharedArrayBuffer) => T)(
-    new SharedArrayBuffer(values.byteLength),
-  );
+  // Not the value's own constructor: files are read as Buffers, which are Uint8Arrays of another kind.
+  const memory = new SharedArrayBuffer(values.byteLength);
+  const copy =
+    values instanceof Float32Array
+      ? new Float32Array(memory)
+      : values instanceof Uint16Array
+        ? new Uint16Array(memory)
+        : new Uint8Array(memory);
   copy.set(values);
-  return copy;
+  return copy as T;
 }
