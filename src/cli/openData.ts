@@ -3,6 +3,7 @@ import {
   DATA_FORMATS,
   type Dataset,
   DatasetError,
+  type FeatureOptions,
   openDataset,
   scatteringFeatures,
 } from "../trainer/index.js";
@@ -20,13 +21,24 @@ export const FEATURE_CACHE: Option = {
   help: "keep features there, to compute them once; those of private data are private, keep them with the data",
 };
 
+/** Milliseconds. */
+const SAY_EVERY = 5000;
+
 /** The data set as it is trained on: with features in place of images where a front end is named. */
 export async function openData(name: string, options: { readonly cache?: string } = {}): Promise<Dataset> {
   const [, mirror, path] = /^scattering(-mirror)?:(.+)$/s.exec(name) ?? [];
   if (path === undefined) return openImages(name);
   const images = await openImages(path);
-  tell(`features of ${images.train.count + images.test.count} images: a few minutes, unless they are kept`);
-  return refusing(() => scatteringFeatures(images, { ...(mirror && { mirror: true }), ...options }));
+  // Said when it begins to take long, and then every so often: features that are kept take no time.
+  let said = performance.now();
+  const onProgress: FeatureOptions["onProgress"] = ({ done, count }) => {
+    if (!(performance.now() - said > SAY_EVERY)) return;
+    said = performance.now();
+    tell(`features: ${done} of ${count} images`);
+  };
+  return refusing(() =>
+    scatteringFeatures(images, { ...(mirror && { mirror: true }), ...options, onProgress }),
+  );
 }
 
 /** The images themselves, which a ledger's fingerprint speaks of, whatever front end is named. */

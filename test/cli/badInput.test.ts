@@ -38,7 +38,7 @@ async function refusal(...args: string[]): Promise<string> {
 beforeAll(async () => {
   const options = { ...PLAN, "batch-size": "600", steps: "3", out: planFile };
   expect((await dpsgdHere("plan", ...joined(options))).status).toBe(0);
-});
+}, 60_000);
 
 describe.each([
   ["plan", PLAN, "examples", ["NaN", "0", "-1", "1.5", "1e400", ""], "a whole number >= 1"],
