@@ -84,7 +84,8 @@ async function extract(
         { length: workers },
         () =>
           new Promise<void>((resolve, reject) => {
-            const thread = new Worker(workerFile(), { workerData: setup });
+            // None of the parent's flags: --input-type, for a program given by -e, would keep a thread from starting.
+            const thread = new Worker(workerFile(), { workerData: setup, execArgv: [] });
             threads.push(thread);
             thread.once("message", () => resolve());
             thread.once("error", reject);
