@@ -18,17 +18,27 @@ export type Sides = readonly [top: number, bottom: number, left: number, right: 
 export interface Kernels {
   /**
    * Per-example gradient of a filter: x [n·views, H, W, C] (already padded), dy [n·views, ho, wo, P] →
-   * [n, kh·kw·C·P], summed over the example's views and positions.
+   * [n, kh·kw·C·P], summed over the example's views and positions, and added to `into`, which may be overwritten.
    */
-  filterGradients(x: tf.Tensor4D, dy: tf.Tensor4D, views: number, convolution: Convolution): tf.Tensor2D;
+  filterGradients(
+    x: tf.Tensor4D,
+    dy: tf.Tensor4D,
+    views: number,
+    convolution: Convolution,
+    into?: tf.Tensor2D,
+  ): tf.Tensor2D;
   /** Σ over views and positions: dy [n·views, ho, wo, P] → [n, P]. */
   positionSums(dy: tf.Tensor4D, views: number): tf.Tensor2D;
-  /** Gradient of the (padded) input: dy [m, ho, wo, P], filter [kh, kw, C, P] → inputShape [m, H, W, C]. */
+  /**
+   * Gradient of the image before padding: dy [m, ho, wo, P], filter [kh, kw, C, P] → imageShape [m, H, W, C]; `sides` is
+   * the padding that the convolution saw.
+   */
   inputGradient(
     dy: tf.Tensor4D,
     filter: tf.Tensor4D,
-    inputShape: readonly [number, number, number, number],
+    imageShape: readonly [number, number, number, number],
     stride: number,
+    sides: Sides,
   ): tf.Tensor4D;
   /** Gradient of max pooling without padding; where a maximum is tied, the first place of the window takes it. */
   maxPoolGradient(
@@ -40,17 +50,29 @@ export interface Kernels {
   ): tf.Tensor4D;
   /** Rows and columns of zeros around every image; the tensor itself if there are none. */
   pad(x: tf.Tensor4D, sides: Sides): tf.Tensor4D;
+  /** dy where y > 0, else 0: the gradient of y = max(0, x). */
+  reluGradient<T extends tf.Tensor>(y: T, dy: T): T;
   /**
-   * x [m, positions, 1, C], its channels in `groups` groups of neighbours: each image's group less its mean, divided by
-   * √(variance + epsilon). `inverse` is 1/√(variance + epsilon) [m, groups].
+   * x [m, positions, C], its channels in `groups` groups of neighbours: each image's group less its mean, divided by
+   * √(variance + epsilon), times scale [C], plus offset [C]. Statistics [m, groups]: mean, and 1/√(variance + epsilon).
    */
   normalise(
-    x: tf.Tensor4D,
-    groups: number,
-    epsilon: number,
-  ): { readonly normal: tf.Tensor4D; readonly inverse: tf.Tensor2D };
-  /** The gradient of `normalise`'s input from that of its output, d. */
-  normaliseGradient(normal: tf.Tensor4D, inverse: tf.Tensor2D, d: tf.Tensor4D): tf.Tensor4D;
+    x: tf.Tensor3D,
+    scale: tf.Tensor1D,
+    offset: tf.Tensor1D,
+    options: { readonly groups: number; readonly epsilon: number },
+  ): { readonly output: tf.Tensor3D; readonly mean: tf.Tensor2D; readonly inverse: tf.Tensor2D };
+  /**
+   * From the gradient dy of normalise's output: those of scale and offset, one row for every `together` images, and that of x,
+   * unless nobody needs it.
+   */
+  normaliseGradient(
+    dy: tf.Tensor3D,
+    x: tf.Tensor3D,
+    statistics: { readonly mean: tf.Tensor2D; readonly inverse: tf.Tensor2D },
+    scale: tf.Tensor1D,
+    options: { readonly together: number; readonly needsInputGradient: boolean },
+  ): { readonly scale: tf.Tensor2D; readonly offset: tf.Tensor2D; readonly input?: tf.Tensor3D };
   /**
    * Gradients of standardised filters, one an example, to those of the raw weights and gains: rows ĝ [n, D·P], unit u [D, P]
    * → slope·(ĝ − mean(ĝ) − projected·u·(u·ĝ)) [n, D·P] and u·ĝ [n, P], for each channel p. rows may be overwritten.
@@ -75,7 +97,7 @@ export const FLOAT32_ROUND_OFF = 2 ** -24;
 
 /** Stock operations only: runs on every TensorFlow.js backend that has them (plain JS, tfjs-node, tfjs-node-gpu). */
 export const stockKernels: Kernels = {
-  filterGradients(x, dy, views, { kernelHeight, kernelWidth, stride }) {
+  filterGradients(x, dy, views, { kernelHeight, kernelWidth, stride }, into) {
     return tf.tidy(() => {
       const [images, , , channels] = x.shape;
       const [, ho, wo, filters] = dy.shape;
@@ -89,15 +111,26 @@ export const stockKernels: Kernels = {
           const seen = tf.stridedSlice(x, [0, ky, kx, 0], end, [1, stride, stride, 1]);
           taps.push(tf.matMul(tf.reshape(seen, [n, positions, channels]), right, true, false));
         }
-      return tf.reshape(tf.concat(taps, 1), [n, kernelHeight * kernelWidth * channels * filters]);
+      const rows = tf.reshape(tf.concat(taps, 1), [n, kernelHeight * kernelWidth * channels * filters]);
+      return (into ? tf.add(into, rows) : rows) as tf.Tensor2D;
     });
   },
   positionSums(dy, views) {
     const [images, ho, wo, filters] = dy.shape;
     return tf.tidy(() => tf.sum(tf.reshape(dy, [images / views, views * ho * wo, filters]), 1));
   },
-  inputGradient(dy, filter, inputShape, stride) {
-    return tf.conv2dTranspose(dy, filter, [...inputShape], stride, "valid");
+  inputGradient(dy, filter, [images, height, width, channels], stride, sides) {
+    const [top, bottom, left, right] = sides;
+    const padded: [number, number, number, number] = [
+      images,
+      height + top + bottom,
+      width + left + right,
+      channels,
+    ];
+    return tf.tidy(() => {
+      const whole = tf.conv2dTranspose(dy, filter, padded, stride, "valid");
+      return tf.slice(whole, [0, top, left, 0], [images, height, width, channels]);
+    });
   },
   maxPoolGradient(x, y, dy, window, stride) {
     return tf
@@ -117,23 +150,35 @@ export const stockKernels: Kernels = {
       [0, 0],
     ]);
   },
-  normalise(x, groups, epsilon) {
-    const grouped = inGroups(x, groups);
+  reluGradient: (y, dy) => tf.tidy(() => tf.mul(dy, tf.cast(tf.greater(y, 0), "float32"))) as typeof y,
+  normalise(x, scale, offset, { groups, epsilon }) {
+    const [images, positions, channels] = x.shape;
+    const grouped = tf.reshape(x, [images, positions, groups, channels / groups]);
     const { mean, variance } = tf.moments(grouped, [1, 3], true);
     const inverse = tf.rsqrt(tf.add(variance, epsilon));
+    const normal = tf.reshape(tf.mul(tf.sub(grouped, mean), inverse), x.shape);
     return {
-      normal: tf.reshape(tf.mul(tf.sub(grouped, mean), inverse), x.shape),
-      inverse: tf.reshape(inverse, [x.shape[0], groups]),
+      output: tf.add(tf.mul(normal, scale), offset),
+      mean: tf.reshape(mean, [images, groups]),
+      inverse: tf.reshape(inverse, [images, groups]),
     };
   },
-  normaliseGradient(normal, inverse, d) {
-    return tf.tidy(() => {
-      const groups = inverse.shape[1];
-      const [x, dx] = [normal, d].map((tensor) => inGroups(tensor, groups));
-      const share = tf.mul(x, tf.mean(tf.mul(dx, x), [1, 3], true));
-      const centred = tf.sub(tf.sub(dx, tf.mean(dx, [1, 3], true)), share);
-      return tf.reshape(tf.mul(centred, tf.reshape(inverse, [-1, 1, groups, 1])), normal.shape);
-    });
+  normaliseGradient(dy, x, statistics, scale, { together, needsInputGradient }) {
+    const [images, positions, channels] = x.shape;
+    const groups = statistics.mean.shape[1];
+    const grouped = (t: tf.Tensor) => tf.reshape(t, [images, positions, groups, channels / groups]);
+    const [mean, inverse] = [statistics.mean, statistics.inverse].map((t) =>
+      tf.reshape(t, [images, 1, groups, 1]),
+    );
+    const normal = tf.mul(tf.sub(grouped(x), mean), inverse);
+    const added = (t: tf.Tensor) =>
+      tf.sum(tf.reshape(t, [images / together, together * positions, channels]), 1) as tf.Tensor2D;
+    const gradients = { scale: added(tf.mul(grouped(dy), normal)), offset: added(dy) };
+    if (!needsInputGradient) return gradients;
+    const d = grouped(tf.mul(dy, scale));
+    const share = tf.mul(normal, tf.mean(tf.mul(d, normal), [1, 3], true));
+    const centred = tf.sub(tf.sub(d, tf.mean(d, [1, 3], true)), share);
+    return { ...gradients, input: tf.reshape(tf.mul(centred, inverse), [images, positions, channels]) };
   },
   standardisedGradients(rows, unit, slope, projected) {
     return tf.tidy(() => {
@@ -163,8 +208,3 @@ export const stockKernels: Kernels = {
     return tf.tidy(() => tf.reshape(tf.matMul(tf.reshape(weights, [1, -1]), rows), [-1]));
   },
 };
-
-function inGroups(x: tf.Tensor4D, groups: number): tf.Tensor4D {
-  const [images, positions, , channels] = x.shape;
-  return tf.reshape(x, [images, positions, groups, channels / groups]);
-}

@@ -60,10 +60,10 @@ const OPTIONS: readonly Option[] = [
   WORKERS,
   {
     name: "micro-batch",
-    value: "n",
-    help: "examples in one forward pass: memory and speed only",
+    value: "n|auto",
+    help: "examples whose gradients are held at once; auto tries sizes. Memory and speed only",
     range: whole(1),
-    otherwise: "64",
+    otherwise: "64 images, all their views counted",
   },
   {
     name: "learning-rate",
@@ -188,11 +188,12 @@ export async function runTraining(plan: Plan, options: TrainOptions): Promise<Tr
 }
 
 async function trainingOptions(values: Arguments["values"]): Promise<Partial<TrainOptions>> {
-  const numbers = await readNumbers(values, OPTIONS);
+  const auto = values["micro-batch"] === "auto";
+  const numbers = await readNumbers(auto ? { ...values, "micro-batch": undefined } : values, OPTIONS);
   const given: Partial<Record<keyof TrainOptions, unknown>> = {
     backend: readChoice(values, "backend", ["auto", ...BACKEND_NAMES], "auto"),
     workers: numbers.workers,
-    microBatch: numbers["micro-batch"],
+    microBatch: auto ? "auto" : numbers["micro-batch"],
     augmentation: numbers.augmentation,
     seedAugmentation: numbers["seed-augmentation"],
     learningRate: numbers["learning-rate"],

@@ -9,8 +9,8 @@ export {
 export * from "./canaries.js";
 export * from "./data/index.js";
 export * from "./engine/gradientEngine.js";
+export { defaultMicroBatch, findMicroBatch } from "./engine/microBatchSize.js";
 export {
-  DEFAULT_MICRO_BATCH,
   type EngineOptions,
   MOST_WORKERS,
   startThreads,
@@ -21,6 +21,9 @@ export { Network } from "./layers/network.js";
 export * from "./layers/spec.js";
 export * from "./ledgerFile.js";
 export * from "./models/index.js";
+export * from "./models/layersModel.js";
+export * from "./models/loadLayersModel.js";
+export * from "./models/weights.js";
 export * from "./random/index.js";
 export * from "./recipes.js";
 export * from "./runFolder.js";

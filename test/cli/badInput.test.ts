@@ -134,8 +134,8 @@ test.each([
   ],
   [["demo", "--backend", "x"], "--backend must be one of auto, tfjs-node-gpu, tfjs-node, wasm, cpu, got x"],
   [["demo", "--workers", "a\u001b[2Jb"], "--workers must be arithmetic"],
-  [["help", "plam"], "the verb must be one of plan, account, train, audit, demo, got plam"],
-  [[""], "the verb must be one of plan, account, train, audit, demo, got nothing"],
+  [["help", "plam"], "the verb must be one of plan, account, train, audit, models, demo, got plam"],
+  [[""], "the verb must be one of plan, account, train, audit, models, demo, got nothing"],
 ])("%j is refused in one line", async (args, message) => {
   const line = await refusal(...args);
   expect(line).toContain(message);

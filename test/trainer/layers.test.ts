@@ -13,6 +13,7 @@ import {
   gradientsByEngine,
   normOf,
   RESIDUAL,
+  trainedOf,
 } from "./support.js";
 
 const random = new SeededRandom(7);
@@ -138,6 +139,65 @@ describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
       expect(clipFactor(broken, { norm: 1 })).toBe(0);
   });
 
+  test.each([EVERY_LAYER, RESIDUAL, EMBEDDED])(
+    "views in several passes give the same gradients as all at once: network $name",
+    async (spec) => {
+      const views = 5;
+      const { parameters, labels, values, expected } = oracleOf(spec, views);
+      await startBackend(backend);
+      const inPasses = gradientsByEngine(spec, values, labels, views, parameters, () => 1, 2);
+      const atOnce = gradientsByEngine(spec, values, labels, views, parameters);
+      for (let n = 0; n < labels.length; n++) {
+        expected[n].forEach((gradient, index) => {
+          expectClose(inPasses.examples[n][index], gradient, 1e-5);
+          expectClose(inPasses.examples[n][index], atOnce.examples[n][index], 2e-6);
+        });
+        expect(Math.sqrt(inPasses.squaredNorms[n])).toBeGreaterThanOrEqual(
+          normOf(inPasses.examples[n]) * (1 - 2 ** -21),
+        );
+        expect(Math.sqrt(inPasses.squaredNorms[n])).toBeLessThanOrEqual(normOf(inPasses.examples[n]) * 1.001);
+      }
+    },
+  );
+
+  test.each([
+    [EVERY_LAYER, ["0.conv2d/*", "9.dense/kernel"]],
+    [EVERY_LAYER, ["*/kernel"]],
+    [RESIDUAL, ["0.*", "*/gain", "*layer-norm/scale"]],
+    [RESIDUAL, ["*conv2d*", "*dense*"]],
+    [RESIDUAL, ["1.residual/*", "*bias"]],
+  ] as const)(
+    "frozen parameters have no gradient, and the others the same as before: $0.name without $1",
+    async (spec, frozen) => {
+      const { parameters, labels, values, expected } = oracleOf(spec, 3);
+      const partly = { ...spec, frozen };
+      const trained = new Network(partly).parameters.map(({ name }) => name);
+      expect(trained.length).toBeGreaterThan(0);
+      await startBackend(backend);
+      for (const viewsAtOnce of [3, 2]) {
+        const { squaredNorms, examples } = gradientsByEngine(
+          partly,
+          values,
+          labels,
+          3,
+          parameters,
+          () => 1,
+          viewsAtOnce,
+        );
+        for (let n = 0; n < labels.length; n++) {
+          const kept = trainedOf(new Network(partly), expected[n]);
+          expect(examples[n].length).toBe(trained.length);
+          kept.forEach((gradient, index) => {
+            expectClose(examples[n][index], gradient, 1e-5);
+          });
+          const norm = normOf(examples[n]);
+          expect(Math.sqrt(squaredNorms[n])).toBeGreaterThanOrEqual(norm * (1 - 2 ** -21));
+          expect(Math.sqrt(squaredNorms[n])).toBeLessThanOrEqual(norm * 1.001);
+        }
+      }
+    },
+  );
+
   test("no tensor outlives a micro-batch", async () => {
     await startBackend(backend);
     const parameters = new Network(EVERY_LAYER).initialise(1);
@@ -168,16 +228,32 @@ test("layers that mix examples are refused by name, with what to use instead", (
   ).toThrow("2.embedding: an embedding must be the first trained layer");
 });
 
+test("what is frozen must exist and leave something to train", () => {
+  const frozen = (...patterns: string[]) => new Network({ ...EVERY_LAYER, frozen: patterns });
+  expect(() => frozen("1.dense/*")).toThrow(
+    "frozen must name parameters, got 1.dense/*; the network has 0.conv2d/kernel",
+  );
+  expect(() => frozen("*")).toThrow("frozen must leave a parameter to train, got *");
+  // Dots and brackets are themselves, not patterns.
+  expect(() => frozen("0xconv2d/kernel")).toThrow("frozen must name parameters");
+  const whole = new Network(EVERY_LAYER).initialise(5);
+  expect(frozen("0.conv2d/*").initialise(5)).toEqual(whole.slice(2));
+  expect(() => frozen("0.conv2d/*").upload(whole.slice(2))).toThrow(
+    "0.conv2d/kernel is frozen and must have values",
+  );
+});
+
 test("the models have the published number of parameters", () => {
   expect(buildModel("cnn", [28, 28, 1], 10).parameterCount).toBe(26_010);
   expect(buildModel("linear", [28, 28, 1], 10).parameterCount).toBe(7850);
+  expect(buildModel("cnn-cifar", [32, 32, 3], 10).parameterCount).toBe(550_570);
   expect(buildModel("wrn-16-4", [32, 32, 3], 10).parameterCount).toBe(2_753_818);
   expect(buildModel("wrn-40-4", [32, 32, 3], 10).parameterCount).toBe(8_961_306);
   expect(buildModel("wrn-28-10", [32, 32, 3], 10).parameterCount).toBe(36_500_378);
   expect(buildModel("wrn-28-10", [32, 32, 3], 100).parameterCount).toBe(36_558_068);
   expect(buildModel("wrn-16-4", [32, 32, 3], 10).multiplyAdds).toBe(392_612_352);
   expect(() => buildModel("resnet", [28, 28, 1], 10)).toThrow(
-    "model must be one of cnn, linear, wrn-D-k, got resnet",
+    "model must be one of cnn, cnn-cifar, linear, wrn-D-k, got resnet",
   );
   expect(() => buildModel("wrn-17-4", [32, 32, 3], 10)).toThrow("the depth D of wrn-D-k must be 6 n + 4");
   expect(() => buildModel("cnn", [3, 3, 1], 10)).toThrow(

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { loadDataset } from "../../src/trainer/data/index.js";
 import type { NetworkSpec } from "../../src/trainer/layers/network.js";
 import { LedgerWriter } from "../../src/trainer/ledgerFile.js";
-import { averageDecay, Optimizer } from "../../src/trainer/optimizer.js";
+import { Optimizer } from "../../src/trainer/optimizer.js";
 import { decodeSafetensors, encodeSafetensors } from "../../src/trainer/safetensors.js";
 import { TrainingStoppedError, type TrainOptions, train } from "../../src/trainer/train.js";
 import { dataOf, planOf } from "./support.js";
@@ -129,23 +129,6 @@ test("noise of the planned deviation is drawn once a step over the whole sum, em
   expect(Math.abs(lagged)).toBeLessThan(7 / Math.sqrt(count));
 });
 
-test("the sum is divided by the expected batch; momentum and average follow their formulas", () => {
-  const optimizer = new Optimizer([Float32Array.of(1, 2)], {
-    learningRate: 0.5,
-    momentum: 0.5,
-    averageDecay: 0.9,
-  });
-  optimizer.update([Float64Array.of(8, -4)], 4);
-  expect([...optimizer.parameters[0]]).toEqual([0, 2.5]);
-  // Decay (1 + 0)/(10 + 0) = 0.1 at the first update: 0.1·1 + 0.9·0 and 0.1·2 + 0.9·2.5.
-  expect([...optimizer.average![0]].map((v) => Number(v.toFixed(6)))).toEqual([0.1, 2.45]);
-  optimizer.update([Float64Array.of(0, 0)], 4);
-  expect([...optimizer.parameters[0]]).toEqual([-0.5, 2.75]);
-  expect(averageDecay(0.9999, 0)).toBe(0.1);
-  expect(averageDecay(0.9999, 90)).toBeCloseTo(0.91, 12);
-  expect(averageDecay(0.5, 1000)).toBe(0.5);
-});
-
 test("weights are stored whole and read back to the bit", async () => {
   await train(plan, options({ seedInitialisation: 4 }));
   const { tensors, metadata } = decodeSafetensors(readFileSync(join(folder, "run", "weights.safetensors")));
@@ -190,7 +173,7 @@ test.each<[string, object, object, RegExp]>([
     /plan samplingRate must be batchSize \/ examples = 0.25, got 0.1/,
   ],
   ["an event that is not the plan's", { steps: 7 }, {}, /plan event must be that of DP-SGD/],
-  ["an unknown model", {}, { model: "vgg" }, /model must be one of cnn, linear, wrn-D-k, got vgg/],
+  ["an unknown model", {}, { model: "vgg" }, /model must be one of cnn, cnn-cifar, linear, wrn-D-k, got vgg/],
   ["a model for other images", {}, { model: { ...model, inputShape: [9, 9, 1] } }, /takes 9 x 9 x 1 images/],
   ["a bad learning rate", {}, { learningRate: Number.NaN }, /learningRate must be > 0 and finite, got NaN/],
   ["a bad clip norm", {}, { clipNorm: 0 }, /clipNorm must be > 0 and finite, got 0/],

@@ -87,11 +87,13 @@ export const v128 = {
 };
 export const f32x4 = {
   add: two(simd(228)),
+  sub: two(simd(229)),
   mul: two(simd(230)),
   div: two(simd(231)),
   min: two(simd(232)),
   max: two(simd(233)),
   equal: two(simd(65)),
+  greater: two(simd(68)),
 };
 export const f64x2 = {
   add: two(simd(240)),
@@ -107,6 +109,9 @@ export const highHalf = (a: Code): Code =>
 /** while (condition) body. */
 export const whileLoop = (condition: Code, body: Code): Code =>
   cat([0x02, 0x40, 0x03, 0x40], condition, [0x45, 0x0d, 1], body, [0x0c, 0, 0x0b, 0x0b]);
+
+/** if (condition) body. */
+export const when = (condition: Code, body: Code): Code => cat(condition, [0x04, 0x40], body, [0x0b]);
 
 /** One function under construction: i32 parameters first, then locals as they are asked for. */
 export class FunctionBuilder {

@@ -2,7 +2,15 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels, Sides } from "../../backends/index.js";
 import { FormedGradients } from "./formed.js";
-import { type Backward, type Forward, type Layer, ones, scaledNormal, zeros } from "./layer.js";
+import {
+  type Backward,
+  type BackwardContext,
+  type Forward,
+  type Layer,
+  ones,
+  scaledNormal,
+  zeros,
+} from "./layer.js";
 import type { Conv2dOptions } from "./spec.js";
 import { standardise } from "./standardise.js";
 
@@ -52,41 +60,73 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
     forward(input, parameters, kernels): Forward {
       const padded = kernels.pad(input as tf.Tensor4D, sides);
       const filter = split(filterOf(parameters));
-      const output = join(split(padded).map((x, g) => tf.conv2d(x, filter[g], stride, "valid")));
-      return {
-        output: bias ? tf.add(output, parameters[parameters.length - 1]) : output,
-        saved: [padded],
-      };
+      const shift = parameters[parameters.length - 1];
+      const shifts = bias ? tf.split(shift, groups, 0) : [];
+      const output = join(
+        split(padded).map((x, g) =>
+          tf.fused.conv2d({
+            x,
+            filter: filter[g],
+            strides: stride,
+            pad: "valid",
+            ...(bias && { bias: shifts[g] }),
+          }),
+        ),
+      );
+      return { output, saved: [padded] };
     },
-    backward(outputGradient, [padded], parameters, { kernels, views, needsInputGradient }): Backward {
+    backward(outputGradient, [padded], parameters, context): Backward {
+      const { kernels, needsInputGradient } = context;
       const dy = outputGradient as tf.Tensor4D;
       const xs = split(padded as tf.Tensor4D);
       const dys = split(dy);
-      const n = dy.shape[0] / views;
-      const byGroup = xs.map((x, g) => kernels.filterGradients(x, dys[g], views, convolution));
-      const rows =
-        groups === 1
-          ? byGroup[0]
-          : (tf.reshape(
-              tf.concat(
-                byGroup.map((part) => tf.reshape(part, [n, fanIn, filters / groups])),
-                2,
-              ),
-              [n, fanIn * filters],
-            ) as tf.Tensor2D);
-      const formed = weightStandardised ? rawGradients(rows, parameters, kernels) : [rows];
-      const gradients = [
-        new FormedGradients(bias ? [...formed, kernels.positionSums(dy, views)] : formed, kernels),
-      ];
+      const gradients = formedGradients(xs, dys, dy, parameters, context);
       if (!needsInputGradient) return { gradients };
       const filter = split(filterOf(parameters));
-      const whole = join(xs.map((x, g) => kernels.inputGradient(dys[g], filter[g], x.shape, stride)));
-      const inputGradient = sides.some((side) => side > 0)
-        ? tf.slice(whole, [0, sides[0], sides[2], 0], [dy.shape[0], height, width, channels])
-        : whole;
-      return { gradients, inputGradient };
+      const image = [dy.shape[0], height, width, channels / groups] as const;
+      return {
+        gradients,
+        inputGradient: join(
+          dys.map((each, g) => kernels.inputGradient(each, filter[g], image, stride, sides)),
+        ),
+      };
     },
   };
+
+  function formedGradients(
+    xs: readonly tf.Tensor4D[],
+    dys: readonly tf.Tensor4D[],
+    dy: tf.Tensor4D,
+    parameters: readonly tf.Tensor[],
+    { kernels, views, earlier, trained }: BackwardContext,
+  ): readonly FormedGradients[] {
+    if (!trained.includes(true)) return [];
+    const before = (earlier?.pop() as FormedGradients | undefined)?.tensors;
+    const shift = () => {
+      const sums = kernels.positionSums(dy, views);
+      return before ? (tf.add(before[before.length - 1], sums) as tf.Tensor2D) : sums;
+    };
+    const biasTrained = bias && trained[trained.length - 1];
+    // The filter's gradient is what costs: left out where neither kernel nor gain is trained.
+    if (!trained.slice(0, weightStandardised ? 2 : 1).includes(true))
+      return [new FormedGradients([shift()], kernels)];
+    const byGroup = xs.map((x, g) =>
+      kernels.filterGradients(x, dys[g], views, convolution, groups === 1 ? before?.[0] : undefined),
+    );
+    const rows = groups === 1 ? byGroup[0] : joined(byGroup, dy.shape[0] / views, before?.[0]);
+    const finish = ([filter, ...rest]: readonly tf.Tensor2D[]) =>
+      [...(weightStandardised ? rawGradients(filter, parameters, kernels) : [filter]), ...rest].filter(
+        (_, index) => trained[index],
+      );
+    return [new FormedGradients(biasTrained ? [rows, shift()] : [rows], kernels, finish)];
+  }
+
+  /** The groups' gradients side by side, as the kernel has them. */
+  function joined(parts: readonly tf.Tensor2D[], n: number, before?: tf.Tensor2D): tf.Tensor2D {
+    const wide = parts.map((part) => tf.reshape(part, [n, fanIn, filters / groups]));
+    const rows = tf.reshape(tf.concat(wide, 2), [n, fanIn * filters]) as tf.Tensor2D;
+    return before ? tf.add(before, rows) : rows;
+  }
 
   /** From gradients of the standardised filter to those of kernel and gain. */
   function rawGradients(

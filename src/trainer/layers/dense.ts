@@ -1,8 +1,11 @@
-// Fully connected layer with bias: per-example norms from Gram matrices, no gradient formed (ghost norms) [Goodfellow2015].
+// Fully connected layer: per-example norms from Gram matrices, no gradient formed (ghost norms) [Goodfellow2015], unless an
+// example has so many views that forming is cheaper.
 import * as tf from "@tensorflow/tfjs-core";
 import { FLOAT32_ROUND_OFF, type Kernels } from "../../backends/index.js";
+import { formed } from "./formed.js";
 import {
   type Backward,
+  type BackwardContext,
   type ExampleGradients,
   type Forward,
   type Layer,
@@ -22,6 +25,31 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       `${name}: dense needs a flat input, got shape [${inputShape.join(", ")}]; flatten first`,
     );
   const inputs = inputShape[0];
+  const gradientsOf = (
+    x: tf.Tensor2D,
+    dy: tf.Tensor2D,
+    context: BackwardContext,
+  ): readonly ExampleGradients[] => {
+    const { views, kernels, earlier } = context;
+    const trained = { kernel: context.trained[0], bias: bias && context.trained[1] };
+    const before = earlier?.[earlier.length - 1];
+    // Formed where that takes less memory and fewer products than the Gram matrices of the views, 2K² > D·p [Bu2023]. Where the
+    // views come in passes, the first decides.
+    const ghost = before ? before instanceof OuterProducts : 2 * views ** 2 <= inputs * units;
+    if (trained.kernel && ghost) {
+      earlier?.pop();
+      const own = new OuterProducts(x.clone(), dy.clone(), views, trained.bias, kernels);
+      return [before ? (before as OuterProducts).with(own) : own];
+    }
+    const asImages = (rows: tf.Tensor2D) => tf.reshape(rows, [-1, 1, 1, rows.shape[1]]) as tf.Tensor4D;
+    const pixel = { kernelHeight: 1, kernelWidth: 1, stride: 1 };
+    return formed(context, () => [
+      trained.kernel
+        ? kernels.filterGradients(asImages(x), asImages(dy), views, pixel)
+        : (tf.zeros([0, 0]) as tf.Tensor2D),
+      kernels.positionSums(asImages(dy), views),
+    ]);
+  };
   return {
     outputShape: [units],
     multiplyAdds: inputs * units,
@@ -37,11 +65,11 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       const product = tf.matMul(input as tf.Tensor2D, kernel as tf.Tensor2D);
       return { output: bias ? tf.add(product, shift) : product, saved: [input] };
     },
-    backward(outputGradient, [input], [kernel], { kernels, views, needsInputGradient }): Backward {
+    backward(outputGradient, [input], [kernel], context): Backward {
       const dy = outputGradient as tf.Tensor2D;
       const x = input as tf.Tensor2D;
-      const gradients = [new OuterProducts(x.clone(), dy.clone(), views, bias, kernels)];
-      if (!needsInputGradient) return { gradients };
+      const gradients = gradientsOf(x, dy, context);
+      if (!context.needsInputGradient) return { gradients };
       // An explicit transpose and a plain product: faster than a transposed product on the WASM backend.
       return { gradients, inputGradient: tf.matMul(dy, tf.transpose(kernel as tf.Tensor2D)) };
     },
@@ -66,6 +94,23 @@ class OuterProducts implements ExampleGradients {
 
   get tensors(): readonly tf.Tensor[] {
     return [this.x, this.dy];
+  }
+
+  /** With the views that another pass has of the same examples. */
+  with(more: OuterProducts): OuterProducts {
+    const joined = (own: tf.Tensor2D, others: tf.Tensor2D): tf.Tensor2D => {
+      const width = own.shape[1];
+      const parts = [tf.reshape(own, [-1, this.views, width]), tf.reshape(others, [-1, more.views, width])];
+      return tf.reshape(tf.concat(parts, 1), [-1, width]);
+    };
+    const views = this.views + more.views;
+    return new OuterProducts(
+      joined(this.x, more.x),
+      joined(this.dy, more.dy),
+      views,
+      this.bias,
+      this.kernels,
+    );
   }
 
   squaredNorms(): Float64Array {

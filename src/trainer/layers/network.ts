@@ -5,7 +5,7 @@ import { SeededRandom } from "../random/index.js";
 import { buildChain } from "./build.js";
 import type { Chain } from "./chain.js";
 import type { ExampleGradients, ParameterSpec } from "./layer.js";
-import { type NetworkSpec, sizeOf } from "./spec.js";
+import { type NetworkSpec, namePatternFits, sizeOf } from "./spec.js";
 
 export * from "./spec.js";
 
@@ -18,17 +18,36 @@ export interface MicroBatchGradients {
 }
 
 export class Network {
+  /** Those that are trained: all that clipped sums, noise and updates know of. */
   readonly parameters: readonly ParameterSpec[];
-  /** Trainable numbers in all. */
+  /** Trained or frozen, in the layers' order. */
+  readonly allParameters: readonly ParameterSpec[];
+  /** Trained numbers in all. */
   readonly parameterCount: number;
   /** Multiply-adds of one forward pass of one image. */
   readonly multiplyAdds: number;
   private readonly chain: Chain;
 
-  /** Throws RangeError, naming the layer, where shapes do not fit. */
-  constructor(readonly spec: NetworkSpec) {
-    this.chain = buildChain(spec.layers, spec.inputShape);
-    const { outputShape, parameters } = this.chain;
+  /**
+   * frozenValues: by name, for every parameter that spec.frozen names; without them only shapes can be asked for.
+   * Throws RangeError, naming the layer, where shapes do not fit, and where a pattern fits nothing.
+   */
+  constructor(
+    readonly spec: NetworkSpec,
+    readonly frozenValues: ReadonlyMap<string, Float32Array> = new Map(),
+  ) {
+    const frozen = (name: string) => spec.frozen?.some((pattern) => namePatternFits(pattern, name)) ?? false;
+    this.chain = buildChain(spec.layers, spec.inputShape, (name) => !frozen(name));
+    const { outputShape } = this.chain;
+    this.allParameters = this.chain.parameters;
+    const parameters = this.allParameters.filter(({ name }) => !frozen(name));
+    for (const pattern of spec.frozen ?? [])
+      if (!this.allParameters.some(({ name }) => namePatternFits(pattern, name)))
+        throw new RangeError(
+          `frozen must name parameters, got ${pattern}; the network has ${this.allParameters.map(({ name }) => name).join(", ")}`,
+        );
+    if (spec.frozen && parameters.length === 0)
+      throw new RangeError(`frozen must leave a parameter to train, got ${spec.frozen.join(", ")}`);
     if (!(outputShape.length === 1 && outputShape[0] === spec.classes))
       throw new RangeError(
         `${spec.name}: the last layer must give ${spec.classes} logits, got shape [${outputShape.join(", ")}]`,
@@ -41,16 +60,24 @@ export class Network {
   /** Initial values: weights normal with variance 1/fan-in, biases zero. They depend on the seed alone. */
   initialise(seed: number): Float32Array[] {
     const random = new SeededRandom(seed);
-    return this.parameters.map((parameter, index) => {
+    // By its place among all: what is frozen changes nobody else's start.
+    return this.parameters.map((parameter) => {
       const values = new Float32Array(sizeOf(parameter.shape));
-      parameter.initialise(values, random.child(index));
+      parameter.initialise(values, random.child(this.allParameters.indexOf(parameter)));
       return values;
     });
   }
 
-  /** Parameter values as tensors; dispose them. */
+  /** All parameters as tensors, frozen ones with the rest; values are those of the trained. Dispose them. */
   upload(values: readonly Float32Array[]): tf.Tensor[] {
-    return this.parameters.map((parameter, index) => tf.tensor(values[index], [...parameter.shape]));
+    let next = 0;
+    return this.allParameters.map((parameter) => {
+      const own = this.parameters.includes(parameter)
+        ? values[next++]
+        : this.frozenValues.get(parameter.name);
+      if (!own) throw new RangeError(`${parameter.name} is frozen and must have values`);
+      return tf.tensor(own, [...parameter.shape]);
+    });
   }
 
   /** images [m, h, w, c] → logits [m, classes]. */
@@ -62,7 +89,8 @@ export class Network {
 
   /**
    * One forward and one backward pass: for each example n, the gradient g_n of the cross-entropy averaged over its
-   * views. images [n·views, h, w, c], the views of an example in a row; labels [n]. Call inside tf.tidy.
+   * views. images [n·views, h, w, c], the views of an example in a row; labels [n]. `viewsAtOnce`: of each example, in one
+   * pass; with fewer than all, memory for activations does not grow with the views. Call inside tf.tidy.
    */
   gradients(
     images: tf.Tensor4D,
@@ -70,9 +98,34 @@ export class Network {
     views: number,
     parameters: readonly tf.Tensor[],
     kernels: Kernels,
+    viewsAtOnce = views,
   ): MicroBatchGradients {
-    const parts = this.backwardPass(images, labels, views, views, parameters, kernels);
-    const squaredNorms = new Float64Array(labels.length);
+    const byExample = tf.reshape(images, [labels.length, views, -1]);
+    let parts: readonly ExampleGradients[] | undefined;
+    for (let from = 0; from < views; from += viewsAtOnce) {
+      const count = Math.min(viewsAtOnce, views - from);
+      const pass =
+        count === views
+          ? images
+          : (tf.reshape(tf.slice(byExample, [0, from, 0], [labels.length, count, -1]), [
+              -1,
+              ...this.spec.inputShape,
+            ]) as tf.Tensor4D);
+      parts = this.backwardPass(
+        pass,
+        labels,
+        { views: count, share: 1 / views },
+        count,
+        parameters,
+        kernels,
+        parts,
+      );
+    }
+    return this.measured(parts ?? [], labels.length);
+  }
+
+  private measured(parts: readonly ExampleGradients[], count: number): MicroBatchGradients {
+    const squaredNorms = new Float64Array(count);
     for (const part of parts)
       part.squaredNorms().forEach((value, n) => {
         squaredNorms[n] += value;
@@ -91,19 +144,30 @@ export class Network {
     kernels: Kernels,
   ): tf.Tensor1D[] {
     // To the layers the whole micro-batch is one example: nothing is kept apart, nothing is measured.
-    const parts = this.backwardPass(images, labels, 1, labels.length, parameters, kernels);
+    const parts = this.backwardPass(
+      images,
+      labels,
+      { views: 1, share: 1 },
+      labels.length,
+      parameters,
+      kernels,
+    );
     const one = tf.ones([1]) as tf.Tensor1D;
     return parts.flatMap((part) => part.weightedSums(one));
   }
 
-  /** views: rows whose loss is averaged; rowsTogether: rows whose gradients are summed before anything else. */
+  /**
+   * views: rows of each example, each with this share of its loss; rowsTogether: rows whose gradients are summed before
+   * anything else; earlier: what other views of the same examples gave, to be added to.
+   */
   private backwardPass(
     images: tf.Tensor4D,
     labels: ArrayLike<number>,
-    views: number,
+    { views, share }: { readonly views: number; readonly share: number },
     rowsTogether: number,
     parameters: readonly tf.Tensor[],
     kernels: Kernels,
+    earlier?: readonly ExampleGradients[],
   ): readonly ExampleGradients[] {
     const { output, saved } = this.chain.forward(images, parameters, kernels);
     // d/dlogits of the mean over K views of −log softmax(logits)[label] = (softmax(logits) − onehot)/K.
@@ -113,9 +177,15 @@ export class Network {
       target[row * this.spec.classes + labels[Math.floor(row / views)]] = 1;
     const gradient = tf.mul(
       tf.sub(tf.softmax(output as tf.Tensor2D), tf.tensor2d(target, [rows, this.spec.classes])),
-      1 / views,
+      share,
     );
-    const context = { kernels, views: rowsTogether, needsInputGradient: false };
+    const context = {
+      kernels,
+      views: rowsTogether,
+      needsInputGradient: false,
+      trained: [],
+      ...(earlier && { earlier: [...earlier] }),
+    };
     return this.chain.backward(gradient, saved, parameters, context).gradients ?? [];
   }
 }
