@@ -1,0 +1,116 @@
+// What is proven to cost no more than plainer events, as those events: epochs over fixed batches, tree aggregation,
+// banded matrices. Proofs: docs/math-reductions.md.
+import { UnsupportedEventError } from "./accountant.js";
+import {
+  type AtomicEvent,
+  type CountedEvent,
+  flatten,
+  type PrivacyEvent,
+  type TreeAggregationEvent,
+} from "./event.js";
+import type { Neighboring } from "./guarantee.js";
+
+/** Who asks, so that a refusal can name the accountant. */
+export interface Asked {
+  readonly neighboring: Neighboring;
+  readonly accountant: string;
+}
+
+/**
+ * The atoms of an event that costs at least as much, with their counts, of kinds that every accountant knows; `flatten` where
+ * all are plain. end "shown": of one that some mechanism of the kind costs, so that lower ends follow from it; "exact": both
+ * must be one. Throws UnsupportedEventError where nothing is proven under the relation, or where they are not one.
+ */
+export function atomsOf(
+  event: PrivacyEvent,
+  asked: Asked,
+  end: "bound" | "shown" | "exact" = "bound",
+): CountedEvent[] {
+  const parts = flatten(event);
+  let plain = true;
+  const events = parts.map(({ event: atom, count }): PrivacyEvent => {
+    const to = reducedAtom(atom, asked, end === "shown" ? end : "bound");
+    if (to === atom) return { kind: "repeated", count, event: atom };
+    plain = false;
+    if (end === "exact" && JSON.stringify(reducedAtom(atom, asked, "shown")) !== JSON.stringify(to))
+      throw new UnsupportedEventError(
+        asked.accountant,
+        atom.kind,
+        "it is bounded from above only",
+        "pld or rdp",
+      );
+    return { kind: "repeated", count, event: to };
+  });
+  // What an epoch runs may need reducing in its turn.
+  return plain ? parts : atomsOf({ kind: "composed", events }, asked, end);
+}
+
+function reducedAtom(
+  atom: AtomicEvent,
+  { neighboring, accountant }: Asked,
+  end: "bound" | "shown",
+): PrivacyEvent {
+  const inPlace = (): void => {
+    if (neighboring === "add-or-remove-one")
+      throw new UnsupportedEventError(
+        accountant,
+        atom.kind,
+        "taking a record out of a fixed order moves all that follow it",
+        'neighboring "zero-out-one" or "replace-one"',
+      );
+  };
+  switch (atom.kind) {
+    case "deterministic-batches":
+      inPlace();
+      return atom.event;
+    case "shuffled-batches":
+      inPlace();
+      // Given the order, one batch. What its being secret gains is proven by no bound here.
+      return end === "bound" ? atom.event : { kind: "none" };
+    case "tree-aggregation": {
+      inPlace();
+      const squared = treeSensitivity(atom)[end];
+      if (squared === 0) return { kind: "none" };
+      return {
+        kind: "gaussian",
+        noiseMultiplier: (atom.noiseMultiplier / Math.sqrt(squared)) * (1 - 2 ** -51),
+      };
+    }
+    case "banded-matrix":
+      return {
+        kind: "repeated",
+        count: Math.ceil(atom.steps / atom.bands),
+        event: {
+          kind: "poisson-sampled",
+          samplingRate: atom.samplingRate,
+          event: { kind: "gaussian", noiseMultiplier: atom.noiseMultiplier },
+        },
+      };
+    default:
+      return atom;
+  }
+}
+
+/**
+ * The squared sensitivity of the sums over all complete dyadic stretches of `steps` leaves, for at most `participations`
+ * unit contributions at least `separation` leaves apart: no more than `bound`; some reach `shown`. They are equal for one
+ * participation, and for separations b = 2ⁱ where leaves 0, b, 2b, … fit.
+ */
+export function treeSensitivity(tree: TreeAggregationEvent): { bound: number; shown: number } {
+  const { steps, separation } = tree;
+  const most = Math.min(tree.participations, Math.ceil(steps / separation));
+  let bound = 0;
+  let levels = 0;
+  let exact = most === 1;
+  for (let size = 1; size <= steps; size *= 2) {
+    // A stretch holds at most `each`, all of this size `held`: the squares are most where they crowd.
+    const each = Math.min(most, Math.ceil(size / separation));
+    const held = Math.min(most, Math.floor(steps / size) * each);
+    bound += Math.floor(held / each) * each * each + (held % each) ** 2;
+    levels++;
+    if (size === separation) exact ||= (most - 1) * size + Math.floor(size / 2) <= steps;
+  }
+  // Whole numbers, exact as far as doubles hold them.
+  if (bound > 2 ** 53) bound *= 1 + 2 ** -45;
+  return { bound, shown: exact ? bound : levels };
+}
