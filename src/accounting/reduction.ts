@@ -36,7 +36,7 @@ export function atomsOf(
       throw new UnsupportedEventError(
         asked.accountant,
         atom.kind,
-        "it is bounded from above only",
+        "only an upper bound is proven",
         "pld or rdp",
       );
     return { kind: "repeated", count, event: to };
@@ -50,25 +50,24 @@ function reducedAtom(
   { neighboring, accountant }: Asked,
   end: "bound" | "shown",
 ): PrivacyEvent {
-  const inPlace = (): void => {
-    if (neighboring === "add-or-remove-one")
-      throw new UnsupportedEventError(
-        accountant,
-        atom.kind,
-        "taking a record out of a fixed order moves all that follow it",
-        'neighboring "zero-out-one" or "replace-one"',
-      );
-  };
+  if (
+    neighboring === "add-or-remove-one" &&
+    ["deterministic-batches", "shuffled-batches", "tree-aggregation"].includes(atom.kind)
+  )
+    throw new UnsupportedEventError(
+      accountant,
+      atom.kind,
+      "removing a record moves all that follow it",
+      "zero-out-one or replace-one",
+    );
   switch (atom.kind) {
-    case "deterministic-batches":
-      inPlace();
-      return atom.event;
     case "shuffled-batches":
-      inPlace();
       // Given the order, one batch. What its being secret gains is proven by no bound here.
-      return end === "bound" ? atom.event : { kind: "none" };
+      if (end === "shown") return { kind: "none" };
+      return atom.event;
+    case "deterministic-batches":
+      return atom.event;
     case "tree-aggregation": {
-      inPlace();
       const squared = treeSensitivity(atom)[end];
       if (squared === 0) return { kind: "none" };
       return {
@@ -106,9 +105,10 @@ export function treeSensitivity(tree: TreeAggregationEvent): { bound: number; sh
     // A stretch holds at most `each`, all of this size `held`: the squares are most where they crowd.
     const each = Math.min(most, Math.ceil(size / separation));
     const held = Math.min(most, Math.floor(steps / size) * each);
-    bound += Math.floor(held / each) * each * each + (held % each) ** 2;
+    const rest = held % each;
+    bound += (held - rest) * each + rest * rest;
     levels++;
-    if (size === separation) exact ||= (most - 1) * size + Math.floor(size / 2) <= steps;
+    exact ||= size === separation && (most - 1) * size + size / 2 <= steps;
   }
   // Whole numbers, exact as far as doubles hold them.
   if (bound > 2 ** 53) bound *= 1 + 2 ** -45;

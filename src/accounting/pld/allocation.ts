@@ -55,9 +55,19 @@ function meanOf(one: Law, count: number, above: boolean, levels: { count: number
 
 /** The law of weight·a + (1 − weight)·b, on a grid of its own. */
 function combined(a: Law, b: Law, weight: number, above: boolean): Law {
+  const few = sumsOf(a, b, weight);
+  if (few) return summed(a, b, weight, few, above);
   // Where a few hundred points put the mass, so that the grid is fine there.
   const rough = summed(thinned(a), thinned(b), weight, roughGrid(a, b, weight), false);
   return summed(a, b, weight, gridFor(rough), above);
+}
+
+/** 0 and all values of weight·a + (1 − weight)·b, if they are few: then nothing moves. */
+function sumsOf(a: Law, b: Law, weight: number): Float64Array | null {
+  if (a.values.length * b.values.length > 4 * POINTS) return null;
+  const sums = [...a.values].flatMap((x) => [...b.values].map((y) => weight * x + (1 - weight) * y));
+  const rising = sums.sort((x, y) => x - y).filter((x, i) => i === 0 || x > sums[i - 1]! * (1 + 1e-13));
+  return rising.length < POINTS ? Float64Array.from(rising[0]! > 0 ? [0, ...rising] : rising) : null;
 }
 
 /**

@@ -131,7 +131,7 @@ function atomMoments(event: AtomicEvent, neighboring: Neighboring): Moments {
     case "repeat-and-select":
       return repeatAndSelect(event.repetitions, momentsOf(event.event, neighboring));
     default:
-      throw new UnsupportedEventError(NAME, event.kind, "no Rényi bound is implemented", "pld");
+      throw new UnsupportedEventError(NAME, event.kind, "no Rényi bound is proven", "pld");
   }
 }
 
@@ -274,7 +274,7 @@ function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): M
     for (const part of inner)
       if (part.event.kind === "gaussian") squared += part.count / part.event.noiseMultiplier ** 2;
     if (squared === 0) return NOTHING;
-    if (!(squared < Infinity)) return { ...NOTHING, remove: () => Infinity, pure: Infinity };
+    if (!(squared < Infinity)) return EVERYTHING;
     // A hair less noise covers the rounding of the sum; a single Gaussian keeps its exact σ.
     const deviation =
       only?.kind === "gaussian" ? only.noiseMultiplier : (1 - (inner.length + 4) * ULP) / Math.sqrt(squared);
@@ -311,12 +311,7 @@ function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): M
   if (whole.extraDelta > 0) {
     if (only?.kind === "epsilon-delta")
       return epsilonDelta(replace ? only.epsilon : logMix(rate, only.epsilon), convex.extraDelta);
-    throw new UnsupportedEventError(
-      NAME,
-      "poisson-sampled",
-      "a composition with an additive delta has no bound here under sampling",
-      "pld",
-    );
+    throw new UnsupportedEventError(NAME, "poisson-sampled", "its event has an additive delta", "pld");
   }
   return convex;
 }

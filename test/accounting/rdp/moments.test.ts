@@ -280,7 +280,7 @@ describe("sampling", () => {
       "the rdp accountant cannot account for balls-in-bins",
     );
     expect(account({ kind: "deterministic-batches", event: gaussian })).toThrow(
-      'the rdp accountant cannot account for deterministic-batches: taking a record out of a fixed order moves all that follow it; use neighboring "zero-out-one" or "replace-one"',
+      "the rdp accountant cannot account for deterministic-batches: removing a record moves all that follow it; use zero-out-one or replace-one",
     );
     expect(
       account({
