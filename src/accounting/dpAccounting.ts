@@ -182,14 +182,8 @@ function discreteGaussian(f: Fields, where: string): PrivacyEvent {
 
 /** A record is in one of the trees only, once: the deepest costs most [Kairouz2021, appendix D]. */
 function tree(f: Fields, where: string): PrivacyEvent {
-  const counts = Array.isArray(f.step_counts) ? f.step_counts : [f.step_counts];
-  let steps = 0;
-  counts.forEach((each, i) => {
-    const count = finiteOrInfinity(each, `${where}.step_counts[${i}]`);
-    if (!(Number.isSafeInteger(count) && count >= 0))
-      throw new RangeError(`${where}.step_counts must be whole numbers >= 0, got ${count}`);
-    steps = Math.max(steps, count);
-  });
+  const counts = [f.step_counts].flat().map((each) => finiteOrInfinity(each, `${where}.step_counts`));
+  const steps = Math.max(0, ...counts);
   const noiseMultiplier = num(f, "noise_multiplier", where);
   return { kind: "tree-aggregation", noiseMultiplier, steps, participations: 1, separation: 1 };
 }
@@ -202,16 +196,16 @@ function randomAllocation(f: Fields, where: string): PrivacyEvent {
   const event = read(f.event, `${where}.event`);
   const selected = num(f, "num_selected", where);
   const steps = num(f, "num_steps", where);
-  if (!(selected >= 1 && selected <= steps))
-    throw new RangeError(`${where}.num_selected must be in [1, num_steps ${steps}], got ${selected}`);
-  const bins = Math.floor(steps / selected);
-  const more = steps - selected * bins;
-  const blocks = (size: number, count: number): PrivacyEvent => ({
-    kind: "repeated",
-    count,
-    event: { kind: "balls-in-bins", bins: size, event },
-  });
-  return { kind: "composed", events: [blocks(bins, selected - more), blocks(bins + 1, more)] };
+  const size = Math.floor(steps / selected);
+  const more = steps % selected;
+  const events = [size, size + 1].map(
+    (bins): PrivacyEvent => ({
+      kind: "repeated",
+      count: bins === size ? selected - more : more,
+      event: { kind: "balls-in-bins", bins, event },
+    }),
+  );
+  return { kind: "composed", events };
 }
 
 /**

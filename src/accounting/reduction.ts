@@ -57,7 +57,7 @@ function reducedAtom(
     throw new UnsupportedEventError(
       accountant,
       atom.kind,
-      "removing a record moves all that follow it",
+      "removing one moves the others",
       "zero-out-one or replace-one",
     );
   switch (atom.kind) {
@@ -68,8 +68,8 @@ function reducedAtom(
     case "deterministic-batches":
       return atom.event;
     case "tree-aggregation": {
+      if (atom.steps === 0) return { kind: "none" };
       const squared = treeSensitivity(atom)[end];
-      if (squared === 0) return { kind: "none" };
       return {
         kind: "gaussian",
         noiseMultiplier: (atom.noiseMultiplier / Math.sqrt(squared)) * (1 - 2 ** -51),
@@ -92,15 +92,13 @@ function reducedAtom(
 
 /**
  * The squared sensitivity of the sums over all complete dyadic stretches of `steps` leaves, for at most `participations`
- * unit contributions at least `separation` leaves apart: no more than `bound`; some reach `shown`. They are equal for one
- * participation, and for separations b = 2ⁱ where leaves 0, b, 2b, … fit.
+ * unit contributions at least `separation` leaves apart: no more than `bound`; one participation reaches `shown`.
  */
 export function treeSensitivity(tree: TreeAggregationEvent): { bound: number; shown: number } {
   const { steps, separation } = tree;
   const most = Math.min(tree.participations, Math.ceil(steps / separation));
   let bound = 0;
   let levels = 0;
-  let exact = most === 1;
   for (let size = 1; size <= steps; size *= 2) {
     // A stretch holds at most `each`, all of this size `held`: the squares are most where they crowd.
     const each = Math.min(most, Math.ceil(size / separation));
@@ -108,9 +106,8 @@ export function treeSensitivity(tree: TreeAggregationEvent): { bound: number; sh
     const rest = held % each;
     bound += (held - rest) * each + rest * rest;
     levels++;
-    exact ||= size === separation && (most - 1) * size + size / 2 <= steps;
   }
   // Whole numbers, exact as far as doubles hold them.
   if (bound > 2 ** 53) bound *= 1 + 2 ** -45;
-  return { bound, shown: exact ? bound : levels };
+  return { bound, shown: levels };
 }

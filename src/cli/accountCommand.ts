@@ -1,21 +1,17 @@
 // dpsgd account: what a run of DP-SGD, or any event in a file, spends: ε at δ or δ at ε.
 import { readFileSync } from "node:fs";
-import { groupEvent } from "../accounting/group.js";
 import {
   ACCOUNTANT_NAMES,
-  type AccountantName,
   accountant,
   certify,
   dpSgdEvent,
   eventFromDpAccounting,
   eventFromJson,
+  groupEvent,
   NEIGHBORINGS,
   type Neighboring,
-  type PrivacyCurve,
   type PrivacyEvent,
-  UnsupportedEventError,
 } from "../accounting/index.js";
-import { connectTheDotsAccountant } from "../accounting/pld/index.js";
 import { roundedUp } from "../planner/index.js";
 import type { VerbHelp } from "./help.js";
 import {
@@ -107,7 +103,7 @@ export async function accountCommand(args: readonly string[]): Promise<number> {
   const name = readChoice(values, "accountant", ACCOUNTANT_NAMES, "pld");
   const neighboring = readChoice(values, "neighboring", NEIGHBORINGS, "add-or-remove-one");
   const event = groupOf(one, numbers.group ?? 1, neighboring);
-  const curve = curveOf(event, name, neighboring);
+  const curve = accountant(name, { neighboring }).account(event);
   const delta = numbers.delta ?? curve.deltaAt(numbers.epsilon!);
   const bounds = curve.epsilonIntervalAt(delta);
   const certified = values.certify === true;
@@ -181,21 +177,6 @@ function groupOf(event: PrivacyEvent, size: number, neighboring: Neighboring): P
     return groupEvent(event, size);
   } catch (error) {
     throw new UsageError(`--group: ${(error as Error).message}`);
-  }
-}
-
-function curveOf(event: PrivacyEvent, name: AccountantName, neighboring: Neighboring): PrivacyCurve {
-  try {
-    return accountant(name, { neighboring }).account(event);
-  } catch (error) {
-    if (name !== "pld" || !(error instanceof UnsupportedEventError)) throw error;
-  }
-  // What is no mixture of Gaussians, by connecting the dots; a refusal names the accountant as it was asked for.
-  try {
-    return connectTheDotsAccountant({ neighboring }).account(event);
-  } catch (error) {
-    if (!(error instanceof UnsupportedEventError)) throw error;
-    throw new UnsupportedEventError(name, error.eventKind, error.reason, error.instead);
   }
 }
 

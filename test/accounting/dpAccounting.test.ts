@@ -126,7 +126,7 @@ describe("an event exported from dp_accounting", () => {
       ],
     });
     expect(() => eventFromDpAccounting({ ...json, num_steps: 2 })).toThrow(
-      "event.num_selected must be in [1, num_steps 2], got 3",
+      "bins must be a whole number >= 1, got 0",
     );
   });
 

@@ -301,7 +301,7 @@ export class Direction {
 
   /** Whether losses far larger than ε forbid the tilt at which ε would be well conditioned. */
   private heavy(epsilon: number): boolean {
-    if (this.beyond > 0 || epsilon >= this.most || !this.parts.some(({ pair }) => pair.body)) return false;
+    if (this.beyond > 0 || epsilon >= this.most || !this.parts.some(({ pair }) => pair.bodies)) return false;
     const place = this.place(epsilon);
     return !place || (place.c > 0 && place.period > HEAVY * epsilon);
   }
@@ -324,13 +324,17 @@ export class Direction {
       let beyond = 0;
       let cut = false;
       const parts = this.parts.map(({ pair, count }) => {
-        const { body } = pair;
-        const log = Math.log(4) * power - Math.log(count * this.parts.length);
-        const end = body && log > -700 ? tailStart(body, log) : undefined;
-        if (!body || !end) return { pair, count };
-        cut = true;
-        beyond += count * Math.exp(end.logMass) * (1 + 1e-9);
-        return { pair: { ...pair, body: upTo(body, end.from) }, count };
+        const { bodies } = pair;
+        if (!bodies) return { pair, count };
+        const log = Math.log(4) * power - Math.log(count * this.parts.length * bodies.length);
+        const kept = bodies.map((body) => {
+          const end = log > -700 && body.most > 0 ? tailStart(body, log) : undefined;
+          if (!end) return body;
+          cut = true;
+          beyond += count * Math.exp(end.logMass) * (1 + 1e-9 + (pair.relative ?? 0));
+          return upTo(body, end.from);
+        });
+        return { pair: { ...pair, bodies: kept }, count };
       });
       found = cut ? new Direction(parts, this.effort, beyond) : null;
       if (this.cuts.size >= 6) this.cuts.delete(this.cuts.keys().next().value!);

@@ -38,10 +38,10 @@ export interface Side {
   readonly attained?: boolean;
 }
 
-/** What is to be composed: directions whose worst counts, and one that some mechanism shows at least. */
+/** What is to be composed: directions whose worst counts, and ones that some mechanism shows at least. */
 export interface Composition {
   readonly directions: readonly (readonly Counted[])[];
-  readonly shown?: readonly Counted[];
+  readonly shown?: readonly (readonly Counted[])[];
 }
 
 export type Nothing = "nothing";
@@ -64,7 +64,7 @@ export function compositionOf(
     directions: bound.directions.map((parts) =>
       parts.map(({ pair, count }) => ({ pair: { ...pair, bound: true }, count })),
     ),
-    ...(typeof shown !== "string" && { shown: shown.shown ?? shown.directions[0]! }),
+    ...(typeof shown !== "string" && { shown: shown.shown ?? shown.directions }),
   };
 }
 
@@ -106,7 +106,18 @@ function compositionOfAtoms(
     directions: uneven
       ? [along((side) => once(side.pair)), along((side) => once(side.turned ?? side.pair))]
       : [along((side) => once(side.pair))],
-    ...(shown ? { shown: along((side) => side.shown ?? side.pair) } : {}),
+    ...(shown && {
+      shown: [
+        along((side) => side.shown ?? side.pair),
+        ...(uneven
+          ? [
+              along((side) =>
+                side.shown && side.turned ? swapped(side.shown) : (side.shown ?? side.turned ?? side.pair),
+              ),
+            ]
+          : []),
+      ],
+    }),
   };
 }
 

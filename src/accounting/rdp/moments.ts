@@ -316,7 +316,7 @@ function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): M
   return convex;
 }
 
-/** log(1 + q(eˣ − 1)) for x ≥ 0, from above. */
+/** log(1 + q(eˣ − 1)) for x ≥ 0 and q in (0, 2], from above. */
 function logMix(rate: number, x: number): number {
   const value = x < 30 ? Math.log1p(rate * Math.expm1(x)) : x + Math.log(rate + (1 - rate) * Math.exp(-x));
   return value * (1 + 8 * ULP) + (x < 30 ? 0 : 4 * ULP * x);
@@ -350,16 +350,11 @@ function sampledWithoutReplacement(
       extraDelta: 0,
     };
   // One record more: a Poisson sample at twice the shift. One replaced: its losses above 0, and their mirror image below,
-  // E ≤ E_remove + E_add − 1 (docs/math-rdp.md, theorem 5).
+  // E ≤ E_remove + E_add − 1 ≤ 2 E_remove − 1 (docs/math-rdp.md, theorem 5).
   const pair = { deviation: sigma, shifts: [1], probabilities: [rate] };
   const remove: Moment = (lambda) => {
     const value = mixtureMoment(pair, 0, lambda);
-    if (one) return value;
-    const folded =
-      value > 700
-        ? value + Math.LN2
-        : Math.log1p((Math.expm1(value) + Math.expm1(mixtureMoment(pair, 1, lambda))) * (1 + 8 * ULP));
-    return Math.min(worse(whole)(lambda), folded * (1 + 8 * ULP));
+    return one ? value : Math.min(worse(whole)(lambda), logMix(2, value));
   };
   return { remove, pure, extraDelta: 0 };
 }

@@ -393,7 +393,7 @@ describe("balls in bins", () => {
 
   test("cost no more than no amplification and no less than a lucky guess, from 1 bin to 1e9", () => {
     let last = Infinity;
-    for (const bins of [1, 3, 40, 1000, 1e9]) {
+    for (const bins of [1, 3, 1000, 1e9]) {
       const { lower, upper } = deltaOf(
         { kind: "balls-in-bins", bins, event: gaussian(1) },
         "add-or-remove-one",

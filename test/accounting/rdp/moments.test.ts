@@ -280,7 +280,7 @@ describe("sampling", () => {
       "the rdp accountant cannot account for balls-in-bins",
     );
     expect(account({ kind: "deterministic-batches", event: gaussian })).toThrow(
-      "the rdp accountant cannot account for deterministic-batches: removing a record moves all that follow it; use zero-out-one or replace-one",
+      "the rdp accountant cannot account for deterministic-batches: removing one moves the others; use zero-out-one or replace-one",
     );
     expect(
       account({
