@@ -90,6 +90,7 @@ const CLASSES: Record<string, readonly [fields: string, read: (f: Fields, where:
     }),
   ],
   SingleEpochTreeAggregationDpEvent: ["noise_multiplier step_counts", tree],
+  RandomAllocationDpEvent: ["event num_selected num_steps", randomAllocation],
   RepeatAndSelectDpEvent: ["event mean shape", repeatAndSelect],
   SelfComposedDpEvent: [
     "event count",
@@ -179,25 +180,32 @@ function discreteGaussian(f: Fields, where: string): PrivacyEvent {
   return { kind: "zcdp", rho: up((ratio * ratio) / 2), xi: 0 };
 }
 
-/**
- * Of a binary tree over n steps the nodes of complete subtrees are released: sizes 1, 2, 4 … ≤ n, so that a record is in
- * at most ⌊log₂ n⌋ + 1 of them. As one Gaussian release: noise multiplier σ/√levels, of the deepest tree, since a
- * record is in one tree only [Kairouz2021, appendix D].
- */
+/** A record is in one of the trees only, once: the deepest costs most [Kairouz2021, appendix D]. */
 function tree(f: Fields, where: string): PrivacyEvent {
-  const counts = Array.isArray(f.step_counts) ? f.step_counts : [f.step_counts];
-  let levels = 0;
-  counts.forEach((each, i) => {
-    const steps = finiteOrInfinity(each, `${where}.step_counts[${i}]`);
-    if (!(Number.isSafeInteger(steps) && steps >= 0))
-      throw new RangeError(`${where}.step_counts must be whole numbers >= 0, got ${steps}`);
-    let depth = 0;
-    for (let size = 1; size <= steps; size *= 2) depth++;
-    levels = Math.max(levels, depth);
-  });
-  const sigma = num(f, "noise_multiplier", where);
-  if (levels === 0) return { kind: "none" };
-  return { kind: "gaussian", noiseMultiplier: (sigma / Math.sqrt(levels)) * (1 - 2 ** -51) };
+  const counts = [f.step_counts].flat().map((each) => finiteOrInfinity(each, `${where}.step_counts`));
+  const steps = Math.max(0, ...counts);
+  const noiseMultiplier = num(f, "noise_multiplier", where);
+  return { kind: "tree-aggregation", noiseMultiplier, steps, participations: 1, separation: 1 };
+}
+
+/**
+ * k of t steps, as k times one of t/k: given a uniform division of the steps into k blocks, each holds one of the k
+ * (docs/math-pld.md, theorem 10).
+ */
+function randomAllocation(f: Fields, where: string): PrivacyEvent {
+  const event = read(f.event, `${where}.event`);
+  const selected = num(f, "num_selected", where);
+  const steps = num(f, "num_steps", where);
+  const size = Math.floor(steps / selected);
+  const more = steps % selected;
+  const events = [size, size + 1].map(
+    (bins): PrivacyEvent => ({
+      kind: "repeated",
+      count: bins === size ? selected - more : more,
+      event: { kind: "balls-in-bins", bins, event },
+    }),
+  );
+  return { kind: "composed", events };
 }
 
 /**

@@ -79,7 +79,7 @@ export interface PoissonSampledEvent {
   readonly samplingRate: number;
   readonly event: PrivacyEvent;
 }
-/** Poisson sampling from datasetSize records, cut to a uniform maximumBatchSize when more were drawn, then event. */
+/** Poisson sampling from datasetSize records (the larger of the two data sets), cut to a uniform maximumBatchSize when more were drawn, then event. */
 export interface TruncatedPoissonSampledEvent {
   readonly kind: "truncated-poisson-sampled";
   readonly samplingRate: number;
@@ -87,7 +87,7 @@ export interface TruncatedPoissonSampledEvent {
   readonly maximumBatchSize: number;
   readonly event: PrivacyEvent;
 }
-/** A uniform sampleSize out of sourceSize records, without replacement, then event. */
+/** A uniform sampleSize out of sourceSize records (of the larger of the two data sets), without replacement, then event. */
 export interface SampledWithoutReplacementEvent {
   readonly kind: "sampled-without-replacement";
   readonly sourceSize: number;
@@ -99,6 +99,43 @@ export interface BallsInBinsEvent {
   readonly kind: "balls-in-bins";
   readonly bins: number;
   readonly event: PrivacyEvent;
+}
+/**
+ * One epoch over batches whose order and members are fixed beforehand: every record is in one batch, and event runs once on
+ * each. No amplification by sampling.
+ */
+export interface DeterministicBatchesEvent {
+  readonly kind: "deterministic-batches";
+  readonly event: PrivacyEvent;
+}
+/** The same after a uniform shuffle of the records. Not Poisson sampling: accounted as the fixed order that it happens to be. */
+export interface ShuffledBatchesEvent {
+  readonly kind: "shuffled-batches";
+  readonly event: PrivacyEvent;
+}
+/**
+ * Binary-tree aggregation (DP-FTRL) over `steps` batches: Gaussian noise, σ = standard deviation ÷ clip norm, on the sum of
+ * every complete dyadic stretch [Kairouz2021]. A record takes part at most `participations` times in this tree, two of them
+ * at least `separation` steps apart. A tree restarted for each epoch: `repeated` trees of one participation.
+ */
+export interface TreeAggregationEvent {
+  readonly kind: "tree-aggregation";
+  readonly noiseMultiplier: number;
+  readonly steps: number;
+  readonly participations: number;
+  readonly separation: number;
+}
+/**
+ * Banded matrix factorisation (BandMF): C·x + noise for a lower-triangular C with `bands` diagonals; σ = standard deviation ÷
+ * (clip norm × largest column norm of C). Each record has its turn every `bands` steps, set by the record alone, and enters
+ * then with probability samplingRate (cyclic Poisson sampling; 1 = always) [ChoquetteChoo2023].
+ */
+export interface BandedMatrixEvent {
+  readonly kind: "banded-matrix";
+  readonly noiseMultiplier: number;
+  readonly bands: number;
+  readonly steps: number;
+  readonly samplingRate: number;
 }
 /** How often a search repeats [PapernotSteinke2022]; the number is drawn once and kept secret. */
 export type RepetitionDistribution =
@@ -140,6 +177,10 @@ export type AtomicEvent =
   | TruncatedPoissonSampledEvent
   | SampledWithoutReplacementEvent
   | BallsInBinsEvent
+  | DeterministicBatchesEvent
+  | ShuffledBatchesEvent
+  | TreeAggregationEvent
+  | BandedMatrixEvent
   | RepeatAndSelectEvent;
 
 export type PrivacyEvent = AtomicEvent | RepeatedEvent | ComposedEvent;
@@ -299,6 +340,20 @@ const CHECKS: { [K in PrivacyEvent["kind"]]: (event: Extract<PrivacyEvent, { kin
     whole("bins", e.bins, 1);
     checkEvent(e.event);
   },
+  "deterministic-batches": checkInner,
+  "shuffled-batches": checkInner,
+  "tree-aggregation": (e) => {
+    atLeastZero("noiseMultiplier", e.noiseMultiplier);
+    whole("steps", e.steps);
+    whole("participations", e.participations, 1);
+    whole("separation", e.separation, 1);
+  },
+  "banded-matrix": (e) => {
+    atLeastZero("noiseMultiplier", e.noiseMultiplier);
+    whole("bands", e.bands, 1);
+    whole("steps", e.steps);
+    probability("samplingRate", e.samplingRate);
+  },
   "repeat-and-select": (e) => {
     const r = e.repetitions;
     if (r.kind === "poisson") atLeastZero("mean", r.mean);
@@ -320,6 +375,10 @@ const CHECKS: { [K in PrivacyEvent["kind"]]: (event: Extract<PrivacyEvent, { kin
     for (const each of e.events) checkEvent(each);
   },
 };
+
+function checkInner(e: { event: PrivacyEvent }): void {
+  checkEvent(e.event);
+}
 
 function atLeastZero(name: string, value: number): void {
   if (!(typeof value === "number" && value >= 0)) throw new RangeError(`${name} must be >= 0, got ${value}`);

@@ -53,8 +53,8 @@ export function layeredAccountant(
           reasons.push(error);
         }
       }
-      const { eventKind, reason } = reasons[reasons.length - 1]!;
-      throw new UnsupportedEventError(name, eventKind, reason, "rdp");
+      const { eventKind, reason, instead } = reasons[reasons.length - 1]!;
+      throw new UnsupportedEventError(name, eventKind, reason, instead?.startsWith("pld") ? "rdp" : instead);
     },
   };
 }

@@ -1,18 +1,38 @@
-// dpsgd account: what a run of DP-SGD spends, ε at δ or δ at ε.
-import { ACCOUNTANT_NAMES, accountant, certify, dpSgdEvent, NEIGHBORINGS } from "../accounting/index.js";
+// dpsgd account: what a run of DP-SGD, or any event in a file, spends: ε at δ or δ at ε.
+import { readFileSync } from "node:fs";
+import {
+  ACCOUNTANT_NAMES,
+  accountant,
+  certify,
+  dpSgdEvent,
+  eventFromDpAccounting,
+  eventFromJson,
+  groupEvent,
+  NEIGHBORINGS,
+  type Neighboring,
+  type PrivacyEvent,
+} from "../accounting/index.js";
 import { roundedUp } from "../planner/index.js";
 import type { VerbHelp } from "./help.js";
 import {
   atLeastZero,
+  fileProblem,
   type Option,
   probability,
   readArguments,
   readChoice,
   readNumbers,
+  readText,
   UsageError,
   whole,
 } from "./options.js";
 import { printJson, printRows, say, shownInterval } from "./print.js";
+
+const EVENT: Option = {
+  name: "event",
+  value: "FILE",
+  help: "instead of the options above: any event as JSON (docs/events.md), ours or one exported from dp_accounting",
+};
 
 const OPTIONS: readonly Option[] = [
   { name: "examples", value: "N", help: "training examples", range: whole(1) },
@@ -35,6 +55,14 @@ const OPTIONS: readonly Option[] = [
     range: atLeastZero,
   },
   { name: "steps", value: "T", help: "noisy updates", range: whole(0, 1e15, Math.ceil) },
+  EVENT,
+  {
+    name: "group",
+    value: "K",
+    help: "for one who owns K records, all of them added, removed or blanked",
+    range: whole(1, 1e6),
+    otherwise: "1",
+  },
   { name: "delta", value: "δ", help: "answers with ε (nats) at this δ", range: probability },
   { name: "epsilon", value: "ε", help: "answers with δ at this ε (nats)", range: atLeastZero },
   {
@@ -52,7 +80,7 @@ const OPTIONS: readonly Option[] = [
 
 export const ACCOUNT_HELP: VerbHelp = {
   usage: "dpsgd account",
-  summary: "the privacy that a DP-SGD run spends",
+  summary: "the privacy that a DP-SGD run, or any event in a file, spends",
   options: OPTIONS,
   notes: [
     'Numbers may be expressions over N, B, T, q, sigma, epsilon, delta. A fraction of a step counts as a step: --steps "60*N/B" is rounded up.',
@@ -60,32 +88,29 @@ export const ACCOUNT_HELP: VerbHelp = {
   ],
   examples: [
     "dpsgd account --examples 50000 --batch-size 4096 --noise-multiplier 3 --steps 2500 --delta 1e-5",
+    "dpsgd account --event event.json --delta 1e-5 --neighboring zero-out-one",
   ],
 };
 
 export async function accountCommand(args: readonly string[]): Promise<number> {
   const { values } = readArguments(args, { options: OPTIONS, positionals: 0 });
   const numbers = await readNumbers(values, OPTIONS);
-  const noiseMultiplier = numbers["noise-multiplier"];
-  if (noiseMultiplier === undefined) throw new UsageError("--noise-multiplier is missing: >= 0 and finite");
-  if (numbers.steps === undefined) throw new UsageError("--steps is missing: a whole number >= 0");
   if ((numbers.delta === undefined) === (numbers.epsilon === undefined))
     throw new UsageError(
       "either --delta (answers with epsilon) or --epsilon (answers with delta) must be given, not both",
     );
-  const event = dpSgdEvent({
-    samplingRate: samplingRateOf(numbers),
-    noiseMultiplier,
-    steps: numbers.steps,
-  });
+  const one = values.event === undefined ? runEvent(numbers) : eventIn(readText(values, EVENT), numbers);
   const name = readChoice(values, "accountant", ACCOUNTANT_NAMES, "pld");
   const neighboring = readChoice(values, "neighboring", NEIGHBORINGS, "add-or-remove-one");
+  const event = groupOf(one, numbers.group ?? 1, neighboring);
   const curve = accountant(name, { neighboring }).account(event);
   const delta = numbers.delta ?? curve.deltaAt(numbers.epsilon!);
   const bounds = curve.epsilonIntervalAt(delta);
   const certified = values.certify === true;
   if (certified && !(delta > 0 && delta < 1 && numbers.delta !== undefined))
     throw new UsageError(`--certify needs --delta in (0, 1), got ${numbers.delta ?? "none"}`);
+  if (certified && (values.event !== undefined || numbers.group !== undefined))
+    throw new UsageError("--certify is for the runs of DP-SGD of the options: not beside --event or --group");
   if (certified && neighboring !== "add-or-remove-one")
     throw new UsageError(`--certify needs --neighboring add-or-remove-one, got ${neighboring}`);
   const certificate = certified ? await certify(event, { delta }) : undefined;
@@ -115,6 +140,44 @@ export async function accountCommand(args: readonly string[]): Promise<number> {
     ]);
   }
   return 0;
+}
+
+/** The options that describe a run, which --event stands in for. */
+const RUN = ["examples", "batch-size", "sampling-rate", "noise-multiplier", "steps"];
+
+function runEvent(numbers: Record<string, number>): PrivacyEvent {
+  const { "noise-multiplier": noiseMultiplier, steps } = numbers;
+  if (noiseMultiplier === undefined) throw new UsageError("--noise-multiplier is missing: >= 0 and finite");
+  if (steps === undefined) throw new UsageError("--steps is missing: a whole number >= 0");
+  return dpSgdEvent({ samplingRate: samplingRateOf(numbers), noiseMultiplier, steps });
+}
+
+/** The event in a file: in our envelope, or as dp_accounting exports it. */
+function eventIn(path: string, numbers: Record<string, number>): PrivacyEvent {
+  const surplus = RUN.find((name) => numbers[name] !== undefined);
+  if (surplus !== undefined) throw new UsageError(`--${surplus} must not be given beside --event`);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`--event must be a readable file, got ${path} (${fileProblem(error)})`);
+  }
+  try {
+    return /"format"\s*:/.test(text) ? eventFromJson(text) : eventFromDpAccounting(text);
+  } catch (error) {
+    throw new UsageError(`--event must be an event, got ${path}: ${(error as Error).message}`);
+  }
+}
+
+function groupOf(event: PrivacyEvent, size: number, neighboring: Neighboring): PrivacyEvent {
+  if (size === 1) return event;
+  if (neighboring === "replace-one")
+    throw new UsageError("--group is for add-or-remove-one and zero-out-one, got replace-one");
+  try {
+    return groupEvent(event, size);
+  } catch (error) {
+    throw new UsageError(`--group: ${(error as Error).message}`);
+  }
 }
 
 function samplingRateOf(numbers: Record<string, number>): number {

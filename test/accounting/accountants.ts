@@ -19,6 +19,18 @@ export function accountantsUnder(neighboring: Neighboring): Accountant[] {
   ];
 }
 
+const wide = { kind: "gaussian", noiseMultiplier: 4 } as const;
+/** Events that are accounted as plainer ones, by every accountant. */
+const REDUCED_EVENTS: readonly PrivacyEvent[] = [
+  { kind: "banded-matrix", noiseMultiplier: 2, bands: 8, steps: 100, samplingRate: 0.1 },
+];
+const FIXED_SIZE: PrivacyEvent = {
+  kind: "sampled-without-replacement",
+  sourceSize: 1000,
+  sampleSize: 100,
+  event: wide,
+};
+
 /** What the Rényi accountant takes on beyond Gaussians. */
 const RDP_EVENTS: readonly PrivacyEvent[] = [
   { kind: "laplace", noiseMultiplier: 2 },
@@ -42,6 +54,8 @@ const RDP_EVENTS: readonly PrivacyEvent[] = [
     samplingRate: 0.1,
     event: { kind: "randomized-response", noiseProbability: 0.4, buckets: 2 },
   },
+  ...REDUCED_EVENTS,
+  FIXED_SIZE,
   {
     kind: "repeat-and-select",
     repetitions: { kind: "negative-binomial", eta: 0, gamma: 0.02 },
@@ -62,6 +76,15 @@ const PLD_EVENTS: readonly PrivacyEvent[] = [
       event.kind !== "repeat-and-select" &&
       !(event.kind === "poisson-sampled" && event.event.kind === "zcdp"),
   ),
+  { kind: "balls-in-bins", bins: 20, event: wide },
+  { kind: "balls-in-bins", bins: 3, event: { kind: "laplace", noiseMultiplier: 2 } },
+  {
+    kind: "truncated-poisson-sampled",
+    samplingRate: 0.1,
+    datasetSize: 100,
+    maximumBatchSize: 15,
+    event: wide,
+  },
   { kind: "poisson-sampled", samplingRate: 0.1, event: { kind: "exponential", epsilon: 1 } },
   { kind: "poisson-sampled", samplingRate: 0.1, event: { kind: "epsilon-delta", epsilon: 1, delta: 1e-7 } },
   {
@@ -98,6 +121,7 @@ export function contractTests(options: { thorough?: boolean } = {}): ContractTes
           sensitivities: [0, 1, 2],
           probabilities: [0.9, 0.09, 0.01],
         },
+        ...REDUCED_EVENTS,
       ],
     }),
     ...contract(

@@ -97,14 +97,37 @@ describe("an event exported from dp_accounting", () => {
     expect(rho).toBeLessThan((2 / 9) * (1 + 1e-14));
   });
 
-  test("as a tree reads as a Gaussian of its levels: 1000 steps have 10, and the deepest of several counts", () => {
-    const one = eventFromDpAccounting(tuple("SingleEpochTreeAggregationDpEvent", 5, 1000));
-    const many = eventFromDpAccounting(tuple("SingleEpochTreeAggregationDpEvent", 2, [8, 16, 31]));
-    const sigma = (event: unknown) => (event as { noiseMultiplier: number }).noiseMultiplier;
-    expect(sigma(one)).toBeLessThanOrEqual(5 / Math.sqrt(10));
-    expect(sigma(one)).toBeCloseTo(5 / Math.sqrt(10), 13);
-    expect(sigma(many)).toBeCloseTo(2 / Math.sqrt(5), 13);
-    expect(eventFromDpAccounting(tuple("SingleEpochTreeAggregationDpEvent", 2, 0))).toEqual({ kind: "none" });
+  test("as a tree reads as the deepest tree, each record in it once", () => {
+    expect(eventFromDpAccounting(tuple("SingleEpochTreeAggregationDpEvent", 2, [8, 16, 31]))).toEqual({
+      kind: "tree-aggregation",
+      noiseMultiplier: 2,
+      steps: 31,
+      participations: 1,
+      separation: 1,
+    });
+  });
+
+  test("as a random allocation of k in t steps reads as k allocations of one in t/k", () => {
+    const balls = (bins: number) => ({
+      kind: "balls-in-bins",
+      bins,
+      event: { kind: "gaussian", noiseMultiplier: 2 },
+    });
+    const json = {
+      class_name: "RandomAllocationDpEvent",
+      event: tuple("GaussianDpEvent", 2),
+      num_selected: 3,
+    };
+    expect(eventFromDpAccounting({ ...json, num_steps: 11 })).toEqual({
+      kind: "composed",
+      events: [
+        { kind: "repeated", count: 1, event: balls(3) },
+        { kind: "repeated", count: 2, event: balls(4) },
+      ],
+    });
+    expect(() => eventFromDpAccounting({ ...json, num_steps: 2 })).toThrow(
+      "bins must be a whole number >= 1, got 0",
+    );
   });
 
   test("as repeat-and-select has at least the mean asked for, by summing the distribution itself", () => {

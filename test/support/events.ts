@@ -60,6 +60,20 @@ export const anyEvent: fc.Arbitrary<PrivacyEvent> = fc.letrec<{ event: PrivacyEv
         }),
       ),
       record("balls-in-bins", { bins: whole(1), event }),
+      record("deterministic-batches", { event }),
+      record("shuffled-batches", { event }),
+      record("tree-aggregation", {
+        noiseMultiplier: atLeastZero,
+        steps: whole(0),
+        participations: whole(1),
+        separation: whole(1),
+      }),
+      record("banded-matrix", {
+        noiseMultiplier: atLeastZero,
+        bands: whole(1),
+        steps: whole(0),
+        samplingRate: probability,
+      }),
       record("repeat-and-select", {
         repetitions: fc.oneof(
           fc.record({ kind: fc.constant("poisson"), mean: atLeastZero }),

@@ -9,6 +9,7 @@ import {
 } from "../accountant.js";
 import { type AtomicEvent, flatten, type PrivacyEvent } from "../event.js";
 import type { Neighboring } from "../guarantee.js";
+import { atomsOf } from "../reduction.js";
 import { gaussianProfile } from "./gaussianProfile.js";
 import { epsilonInterval, type Profile, worseProfile } from "./profile.js";
 import { finiteProfile, laplaceProfile } from "./pureProfiles.js";
@@ -39,7 +40,7 @@ export function closedFormAccountant(options: ClosedFormOptions = {}): Accountan
 }
 
 function profileOf(event: PrivacyEvent, neighboring: Neighboring): Profile | "nothing" | "everything" {
-  const parts = flatten(event);
+  const parts = atomsOf(event, { neighboring, accountant: NAME }, "exact");
   // Replacing a record moves a clipped sum by up to twice the clip norm.
   const scale = neighboring === "replace-one" ? 2 : 1;
   const first = parts[0];

@@ -3,6 +3,7 @@
 import { UnsupportedEventError } from "../accountant.js";
 import { type AtomicEvent, flatten, type PrivacyEvent } from "../event.js";
 import type { Neighboring } from "../guarantee.js";
+import { atomsOf } from "../reduction.js";
 import { Mixture } from "./mixture.js";
 
 /** gaussian: Σ count·(shift ÷ σ)², Infinity where something was released without noise. */
@@ -106,6 +107,6 @@ export function partsOf(event: PrivacyEvent, neighboring: Neighboring, accountan
       ),
     );
   };
-  for (const { event: atom, count } of flatten(event)) add(atom, count);
+  for (const { event: atom, count } of atomsOf(event, { neighboring, accountant }, "exact")) add(atom, count);
   return { gaussian, mixtures };
 }

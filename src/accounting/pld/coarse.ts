@@ -5,25 +5,22 @@ const PANEL = 0.25;
 const MOST_PANELS = 4000;
 const UNIT = 2 ** -53;
 
-/** Panels of the body that hold all but what falls like e^{−12|x|} beyond, for tilts between low and high. */
+/** Panels of the bodies that hold all but what falls like e^{−12|x|} beyond, for tilts between low and high. */
 export interface Coarse {
   readonly losses: Float64Array;
   readonly logP: Float64Array;
-  /** Where the panels begin and end. */
-  readonly from: number;
-  readonly to: number;
+  /** Where the panels of each body begin and end. */
+  readonly ranges: readonly (readonly [from: number, to: number])[];
 }
 
 export function coarse(pair: Pair, low: number, high: number): Coarse {
   const losses = Array.from(pair.losses);
   const logP = Array.from(pair.logP);
-  const { body } = pair;
-  let [from, to] = [0, 0];
-  if (body) {
+  const ranges = (pair.bodies ?? []).map((body): [number, number] => {
     const a = body.extent(low);
     const b = body.extent(high);
-    from = Math.max(Math.min(a[0], b[0]), body.from);
-    to = Math.min(Math.max(a[1], b[1]), body.to);
+    const from = Math.max(Math.min(a[0], b[0]), body.from);
+    const to = Math.min(Math.max(a[1], b[1]), body.to);
     const count = Math.min(MOST_PANELS, Math.max(64, Math.ceil((to - from) / PANEL)));
     const mass: Mass = { logP: 0, ratio: 0 };
     let x = from;
@@ -40,8 +37,9 @@ export function coarse(pair: Pair, low: number, high: number): Coarse {
       x = end;
       before = loss;
     }
-  }
-  return { losses: Float64Array.from(losses), logP: Float64Array.from(logP), from, to };
+    return [from, to];
+  });
+  return { losses: Float64Array.from(losses), logP: Float64Array.from(logP), ranges };
 }
 
 export interface Moments {

@@ -57,7 +57,7 @@ export class Direction {
     this.steps = parts.reduce((sum, part) => sum + part.count, 0);
     for (const { pair, count } of parts) {
       log += count * Math.log1p(-Math.min(1, pair.infinite));
-      let highest = pair.body ? pair.body.most : -Infinity;
+      let highest = Math.max(-Infinity, ...(pair.bodies ?? []).map((body) => body.most));
       for (let i = 0; i < pair.losses.length; i++) highest = Math.max(highest, pair.losses[i]!);
       most += count * highest;
     }
@@ -79,7 +79,7 @@ export class Direction {
             : pair.span === Infinity
               ? span
               : commonSpan(span, pair.span, 1e-13 * Math.max(pair.span, span === Infinity ? 0 : span));
-    const exact = span !== undefined && parts.every(({ pair }) => !pair.body);
+    const exact = span !== undefined && parts.every(({ pair }) => !pair.bodies);
     this.exact = exact;
     if (exact) this.base = span === Infinity ? 1 : span!;
     else {
@@ -150,7 +150,7 @@ export class Direction {
     this.parts.forEach(({ count, pair }, i) => {
       const one = momentsOf(points[i]!, c);
       const left = Math.exp((pair.logLeftOut?.(c) ?? -Infinity) - one.log);
-      all.log += count * (one.log + one.error + left);
+      all.log += count * (one.log + one.error + left + (pair.relative ?? 0));
       all.mean += count * one.mean;
       all.variance += count * one.variance;
     });
@@ -161,10 +161,13 @@ export class Direction {
   private momentBound(c: number): number {
     const points = this.roughAt(c);
     let log = this.moments(c).log;
-    this.parts.forEach(({ pair: { body }, count }, i) => {
-      const { from, to } = points[i]!;
-      if (body)
-        log += count * Math.log1p(Math.exp(outside(body, c, from, to) - momentsOf(points[i]!, c).log));
+    this.parts.forEach(({ pair: { bodies = [] }, count }, i) => {
+      const { log: within } = momentsOf(points[i]!, c);
+      let beyond = 0;
+      bodies.forEach((body, k) => {
+        beyond += Math.exp(outside(body, c, ...points[i]!.ranges[k]!) - within);
+      });
+      log += count * Math.log1p(beyond);
     });
     return log;
   }
@@ -298,7 +301,7 @@ export class Direction {
 
   /** Whether losses far larger than ε forbid the tilt at which ε would be well conditioned. */
   private heavy(epsilon: number): boolean {
-    if (this.beyond > 0 || epsilon >= this.most || !this.parts.some(({ pair }) => pair.body)) return false;
+    if (this.beyond > 0 || epsilon >= this.most || !this.parts.some(({ pair }) => pair.bodies)) return false;
     const place = this.place(epsilon);
     return !place || (place.c > 0 && place.period > HEAVY * epsilon);
   }
@@ -321,13 +324,17 @@ export class Direction {
       let beyond = 0;
       let cut = false;
       const parts = this.parts.map(({ pair, count }) => {
-        const { body } = pair;
-        const log = Math.log(4) * power - Math.log(count * this.parts.length);
-        const end = body && log > -700 ? tailStart(body, log) : undefined;
-        if (!body || !end) return { pair, count };
-        cut = true;
-        beyond += count * Math.exp(end.logMass) * (1 + 1e-9);
-        return { pair: { ...pair, body: upTo(body, end.from) }, count };
+        const { bodies } = pair;
+        if (!bodies) return { pair, count };
+        const log = Math.log(4) * power - Math.log(count * this.parts.length * bodies.length);
+        const kept = bodies.map((body) => {
+          const end = log > -700 && body.most > 0 ? tailStart(body, log) : undefined;
+          if (!end) return body;
+          cut = true;
+          beyond += count * Math.exp(end.logMass) * (1 + 1e-9 + (pair.relative ?? 0));
+          return upTo(body, end.from);
+        });
+        return { pair: { ...pair, bodies: kept }, count };
       });
       found = cut ? new Direction(parts, this.effort, beyond) : null;
       if (this.cuts.size >= 6) this.cuts.delete(this.cuts.keys().next().value!);
@@ -339,7 +346,7 @@ export class Direction {
   private whole(epsilon: number, floor: number): Interval {
     if (this.infinite.lower === 1 || epsilon >= this.most)
       return { lower: this.boundOnly ? 0 : this.infinite.lower, upper: this.infinite.upper };
-    if (this.steps === 1 && !this.parts[0]!.pair.body && !this.parts[0]!.pair.logLeftOut)
+    if (this.steps === 1 && !this.parts[0]!.pair.bodies && !this.parts[0]!.pair.logLeftOut)
       return this.once(epsilon);
     const place = this.place(epsilon);
     let answer: Interval = { lower: this.infinite.lower, upper: this.chernoff(epsilon) };
@@ -370,7 +377,7 @@ export class Direction {
 
   /** One use of a pair of points: Σ p(1 − e^{ε−ℓ})₊, positive terms. */
   private once(epsilon: number): Interval {
-    const { losses, logP } = this.parts[0]!.pair;
+    const { losses, logP, relative = 0 } = this.parts[0]!.pair;
     let lower = 0;
     let upper = 0;
     for (let i = 0; i < losses.length; i++) {
@@ -380,7 +387,7 @@ export class Direction {
       if (above > -off) upper -= p * Math.expm1(-above - off);
       if (above > off) lower -= p * Math.expm1(-above + off);
     }
-    const rounding = (losses.length + 800) * 2 ** -51;
+    const rounding = (losses.length + 800) * 2 ** -51 + relative;
     return {
       lower: this.boundOnly ? 0 : this.infinite.lower + lower * (1 - rounding),
       upper: Math.min(1, this.infinite.upper + upper * (1 + rounding)),

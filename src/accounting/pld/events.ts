@@ -1,7 +1,14 @@
 // From events to the directions that have to be composed: which pair stands for which mechanism under which relation.
 import { UnsupportedEventError } from "../accountant.js";
-import { type AtomicEvent, flatten, type PoissonSampledEvent, type PrivacyEvent } from "../event.js";
+import {
+  type AtomicEvent,
+  type CountedEvent,
+  flatten,
+  type PoissonSampledEvent,
+  type PrivacyEvent,
+} from "../event.js";
 import type { Neighboring } from "../guarantee.js";
+import { atomsOf } from "../reduction.js";
 import type { Counted } from "./direction.js";
 import {
   boundedRangePair,
@@ -16,30 +23,53 @@ import {
   replacedGaussianPair,
 } from "./mechanisms.js";
 import { type Pair, sampledPoints, swapped } from "./pair.js";
+import { allocatedSide, fixedSizeSide, gaussianShift, truncatedSide } from "./samplers.js";
 
 /** Points of one mechanism, at most. */
 const MOST_POINTS = 2 ** 18;
 
 /** One mechanism: the pair that dominates it, and the one of the other direction unless it is the same. */
-interface Side {
+export interface Side {
   readonly pair: Pair;
   readonly turned?: Pair;
   /** A pair that some mechanism of this kind shows, where `pair` is only a bound. */
   readonly shown?: Pair;
+  /** Each point of the curve of `pair` is that of some mechanism, so that one use alone attains it. */
+  readonly attained?: boolean;
 }
 
-/** What is to be composed: directions whose worst counts, and one that some mechanism shows at least. */
+/** What is to be composed: directions whose worst counts, and ones that some mechanism shows at least. */
 export interface Composition {
   readonly directions: readonly (readonly Counted[])[];
-  readonly shown?: readonly Counted[];
+  readonly shown?: readonly (readonly Counted[])[];
 }
 
-type Nothing = "nothing";
-type Everything = "everything";
+export type Nothing = "nothing";
+export type Everything = "everything";
 
 /** Throws UnsupportedEventError for what has no dominating pair here. */
 export function compositionOf(
   event: PrivacyEvent,
+  neighboring: Neighboring,
+  accountant: string,
+): Composition | Nothing | Everything {
+  const asked = { neighboring, accountant };
+  const bound = compositionOfAtoms(atomsOf(event, asked), neighboring, accountant);
+  const least = atomsOf(event, asked, "shown");
+  if (typeof bound === "string" || JSON.stringify(least) === JSON.stringify(atomsOf(event, asked)))
+    return bound;
+  // The event is known from above and from below only.
+  const shown = compositionOfAtoms(least, neighboring, accountant);
+  return {
+    directions: bound.directions.map((parts) =>
+      parts.map(({ pair, count }) => ({ pair: { ...pair, bound: true }, count })),
+    ),
+    ...(typeof shown !== "string" && { shown: shown.shown ?? shown.directions }),
+  };
+}
+
+function compositionOfAtoms(
+  parts: readonly CountedEvent[],
   neighboring: Neighboring,
   accountant: string,
 ): Composition | Nothing | Everything {
@@ -48,20 +78,11 @@ export function compositionOf(
   const refuse = (kind: string, reason: string, instead?: string): never => {
     throw new UnsupportedEventError(accountant, kind, reason, instead);
   };
-  const parts = flatten(event);
   for (const { event: atom, count } of parts) {
-    const scale = neighboring === "replace-one" ? 2 : 1;
-    if (atom.kind === "gaussian") gaussian += count * (scale / atom.noiseMultiplier) ** 2;
-    else if (atom.kind === "gaussian-mixture" || atom.kind === "poisson-sampled") {
-      const side = gaussians(atom, neighboring, refuse) ?? other(atom, neighboring, refuse);
-      if (typeof side === "number") gaussian += count * side;
-      else if (side === "everything") gaussian = Infinity;
-      else if (side !== "nothing") sides.push({ side, count });
-    } else {
-      const side = other(atom, neighboring, refuse);
-      if (side === "everything") gaussian = Infinity;
-      else if (side !== "nothing") sides.push({ side, count });
-    }
+    const side = gaussians(atom, neighboring, refuse) ?? other(atom, neighboring, refuse);
+    if (typeof side === "number") gaussian += count * side;
+    else if (side === "everything") gaussian = Infinity;
+    else if (side !== "nothing") sides.push({ side, count });
   }
   if (gaussian === Infinity) return "everything";
   // All Gaussians together are one.
@@ -77,18 +98,30 @@ export function compositionOf(
     );
   const along = (which: (side: Side) => Pair): Counted[] =>
     sides.map(({ side, count }) => ({ pair: which(side), count }));
-  // The curve of one use is that of some mechanism; only compositions of such curves are bounds.
-  const shown = uses > 1 && sides.some(({ side }) => side.shown);
-  const once = (pair: Pair): Pair => (uses === 1 ? { ...pair, bound: false } : pair);
+  // Where the curve of one use is that of some mechanism only compositions of it are bounds.
+  const alone = uses === 1 && sides[0]!.side.attained === true;
+  const shown = !alone && sides.some(({ side }) => side.shown);
+  const once = (pair: Pair): Pair => (alone ? { ...pair, bound: false } : pair);
   return {
     directions: uneven
       ? [along((side) => once(side.pair)), along((side) => once(side.turned ?? side.pair))]
       : [along((side) => once(side.pair))],
-    ...(shown ? { shown: along((side) => side.shown ?? side.pair) } : {}),
+    ...(shown && {
+      shown: [
+        along((side) => side.shown ?? side.pair),
+        ...(uneven
+          ? [
+              along((side) =>
+                side.shown && side.turned ? swapped(side.shown) : (side.shown ?? side.turned ?? side.pair),
+              ),
+            ]
+          : []),
+      ],
+    }),
   };
 }
 
-type Refuse = (kind: string, reason: string, instead?: string) => never;
+export type Refuse = (kind: string, reason: string, instead?: string) => never;
 
 /** Mixtures of Gaussians; a number is the squared shift of a plain Gaussian, undefined: not of Gaussians. */
 function gaussians(
@@ -98,19 +131,13 @@ function gaussians(
 ): Side | number | Nothing | Everything | undefined {
   let rate = 1;
   let inner = atom;
+  if (atom.kind === "gaussian") return ((neighboring === "replace-one" ? 2 : 1) / atom.noiseMultiplier) ** 2;
   if (atom.kind === "poisson-sampled") {
     rate = atom.samplingRate;
     const within = flatten(atom.event);
-    let squared = 0;
-    for (const part of within)
-      if (part.event.kind === "gaussian") squared += part.count / part.event.noiseMultiplier ** 2;
-    if (within.every((part) => part.event.kind === "gaussian")) {
-      if (squared === 0) return "nothing";
-      const only = within[0]!;
-      const shift =
-        within.length === 1 && only.count === 1 && only.event.kind === "gaussian"
-          ? 1 / only.event.noiseMultiplier
-          : Math.sqrt(squared);
+    const shift = gaussianShift(atom.event);
+    if (shift !== undefined) {
+      if (shift === 0) return "nothing";
       if (shift === Infinity) return oneShot(rate, neighboring, refuse);
       if (neighboring === "replace-one") return { pair: replacedGaussianPair(shift, rate) };
       const pair = gaussianPair(shift, rate);
@@ -146,6 +173,13 @@ function oneShot(rate: number, neighboring: Neighboring, refuse: Refuse): Side {
   return { pair, turned: swapped(pair) };
 }
 
+/** The pair of one use of whatever it is. */
+function sideOf(atom: AtomicEvent, neighboring: Neighboring, refuse: Refuse): Side | Nothing | Everything {
+  const side = gaussians(atom, neighboring, refuse) ?? other(atom, neighboring, refuse);
+  if (typeof side !== "number") return side;
+  return side === 0 ? "nothing" : side === Infinity ? "everything" : { pair: gaussianPair(Math.sqrt(side)) };
+}
+
 function other(
   atom: AtomicEvent,
   neighboring: Neighboring,
@@ -153,6 +187,14 @@ function other(
   rate = 1,
 ): Side | Nothing | Everything {
   const scale = neighboring === "replace-one" ? 2 : 1;
+  const onlyOne = (sampler: { kind: string; event: PrivacyEvent }): AtomicEvent => {
+    const within = flatten(sampler.event);
+    if (within.length === 1 && within[0]!.count === 1) return within[0]!.event;
+    const shift = gaussianShift(sampler.event);
+    if (shift !== undefined)
+      return shift === 0 ? { kind: "none" } : { kind: "gaussian", noiseMultiplier: 1 / shift };
+    return refuse(sampler.kind, "what is composed on one batch has no single pair", "rdp");
+  };
   const both = (pair: Pair): Side => ({ pair, turned: swapped(pair) });
   const drawn = (pair: Pair, symmetric = true): Side =>
     rate < 1 ? both(sampledPoints(pair, rate)) : symmetric ? { pair } : both(pair);
@@ -174,7 +216,9 @@ function other(
       if (epsilon === Infinity) return "everything";
       const pair = boundedRangePair(epsilon, rate);
       const shown = epsilonDeltaPair(epsilon / 2, 0);
-      return rate < 1 ? { ...both(pair), shown: sampledPoints(shown, rate) } : { pair, shown };
+      return rate < 1
+        ? { ...both(pair), shown: sampledPoints(shown, rate), attained: true }
+        : { pair, shown, attained: true };
     }
     case "discrete-gaussian": {
       const shift = scale * atom.sensitivity;
@@ -204,12 +248,16 @@ function other(
       return drawn(pmfPair(atom.upper, atom.lower), false);
     case "poisson-sampled":
       return sampled(atom, neighboring, refuse);
-    default:
-      return refuse(
-        atom.kind,
-        "no pair is proven to dominate it",
-        atom.kind === "balls-in-bins" ? undefined : "rdp",
+    case "sampled-without-replacement":
+      return fixedSizeSide(atom, neighboring, refuse, (drawnAt) =>
+        other(onlyOne(atom), "replace-one", refuse, drawnAt),
       );
+    case "truncated-poisson-sampled":
+      return truncatedSide(atom, neighboring, refuse);
+    case "balls-in-bins":
+      return allocatedSide(atom, neighboring, (relation) => sideOf(onlyOne(atom), relation, refuse));
+    default:
+      return refuse(atom.kind, "no pair is proven to dominate it", "rdp");
   }
 }
 

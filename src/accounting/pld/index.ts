@@ -48,7 +48,7 @@ export function connectTheDotsAccountant(options: ConnectTheDotsOptions = {}): A
 class Curve implements PrivacyCurve {
   readonly accountant = NAME;
   private readonly directions: readonly Direction[];
-  private readonly shown: Direction | undefined;
+  private readonly shown: readonly Direction[];
   private readonly trivial: "nothing" | "everything" | undefined;
   private readonly deltas = new Map<number, Interval>();
   private readonly epsilons = new Map<number, Interval>();
@@ -61,7 +61,7 @@ class Curve implements PrivacyCurve {
     const proper = typeof composition === "string" ? { directions: [] } : composition;
     this.trivial = typeof composition === "string" ? composition : undefined;
     this.directions = proper.directions.map((parts) => new Direction(parts, effort));
-    this.shown = proper.shown && new Direction(proper.shown, effort);
+    this.shown = (proper.shown ?? []).map((parts) => new Direction(parts, effort));
   }
 
   epsilonAt(delta: number): number {
@@ -81,7 +81,11 @@ class Curve implements PrivacyCurve {
     return remembered(this.deltas, epsilon, () => {
       // The direction that looks worse first: of the other it is enough to know that it is no worse.
       const order = [...this.directions].sort((a, b) => b.estimate(epsilon) - a.estimate(epsilon));
-      let lower = this.shown ? this.shown.deltaAt(epsilon).lower : 0;
+      let lower = 0;
+      for (const direction of this.shown) {
+        const found = direction.deltaAt(epsilon, lower > 0 ? lower : -1).lower;
+        if (found > lower) lower = found;
+      }
       let upper = 0;
       for (const direction of order) {
         const found = direction.deltaAt(epsilon, lower > 0 ? lower : -1);
@@ -102,7 +106,7 @@ class Curve implements PrivacyCurve {
 
   private solve(delta: number): Interval {
     const infinite = (end: "lower" | "upper") => Math.max(...this.directions.map((d) => d.infinite[end]));
-    const least = [...this.directions, ...(this.shown ? [this.shown] : [])].filter((d) => !d.boundOnly);
+    const least = [...this.directions, ...this.shown].filter((d) => !d.boundOnly);
     if (least.some((d) => d.infinite.lower > delta)) return { lower: Infinity, upper: Infinity };
     const most = infinite("upper") <= delta ? Math.max(0, ...this.directions.map((d) => d.most)) : Infinity;
     if (delta === 0) {

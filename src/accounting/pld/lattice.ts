@@ -34,7 +34,7 @@ export function discretise(
   uses: number,
   mostCells: number,
 ): Lattice | null {
-  const { body } = pair;
+  const { bodies = [], relative: own = 0 } = pair;
   const index = (loss: number): number => (loss - offset) / step;
   let first = Infinity;
   let last = -Infinity;
@@ -49,17 +49,16 @@ export function discretise(
     if (j < first) first = j;
     if (j > last) last = j;
   }
-  let from = 0;
-  let to = 0;
-  if (body) {
+  const ranges = bodies.map((body): [number, number] => {
     const budget = 60 + Math.log(uses);
     const a = trimmed(body, low, budget);
     const b = trimmed(body, high, budget);
-    from = Math.min(a[0], b[0]);
-    to = Math.max(a[1], b[1]);
+    const from = Math.min(a[0], b[0]);
+    const to = Math.max(a[1], b[1]);
     first = Math.min(first, Math.floor(index(body.loss(from))));
     last = Math.max(last, Math.ceil(index(body.loss(to))) - 1);
-  }
+    return [from, to];
+  });
   const cells = last - first + 1;
   if (!(cells <= mostCells)) return null;
   const logP = new Float64Array(cells).fill(-Infinity);
@@ -71,7 +70,7 @@ export function discretise(
     const sum = logAddExp(logP[j]!, log);
     up[j] = up[j]! + (share - up[j]!) * Math.exp(log - sum);
     logP[j] = sum;
-    relative[j] = Math.max(relative[j]!, error + 4 * UNIT);
+    relative[j] = Math.max(relative[j]!, error + own + 4 * UNIT);
     moved[j] = Math.max(moved[j]!, off + (share > 0 ? 4 * UNIT * step : 0));
     if (share > 0) spread = step;
   };
@@ -88,8 +87,9 @@ export function discretise(
     const snapped = Math.abs(index(loss) - at) * step;
     put(j, log, at === j + first ? 0 : share(j, loss), error, error + snapped);
   }
-  if (body) {
-    const mass: Mass = { logP: 0, ratio: 0 };
+  const mass: Mass = { logP: 0, ratio: 0 };
+  bodies.forEach((body, k) => {
+    const [from, to] = ranges[k]!;
     const begin = Math.floor(index(body.loss(from))) - first;
     const end = Math.max(begin + 1, Math.ceil(index(body.loss(to))) - first);
     let a = from;
@@ -112,7 +112,7 @@ export function discretise(
       offBefore = off;
     }
     spread = step;
-  }
+  });
   const { logLeftOut } = pair;
   return {
     step,
@@ -124,7 +124,10 @@ export function discretise(
     moved,
     spread,
     logTail: (c) =>
-      logAddExp(logLeftOut ? logLeftOut(c) : -Infinity, body ? outside(body, c, from, to) : -Infinity),
+      bodies.reduce(
+        (sum, body, k) => logAddExp(sum, outside(body, c, ...ranges[k]!)),
+        logLeftOut ? logLeftOut(c) : -Infinity,
+      ),
   };
 }
 

@@ -1,6 +1,7 @@
 // The pairs of distributions that dominate each mechanism, and their sources.
 import { MixtureBody } from "./mixture.js";
-import { bodyOnly, type Pair, pointsPair, sampledPoints } from "./pair.js";
+import { bodyOnly, type Mass, type Pair, pointsPair, sampledPoints, swapped } from "./pair.js";
+import { folded, foldedWithMirror } from "./part.js";
 import { RampBody } from "./ramp.js";
 
 /** N(shift, 1) sampled at a rate, against N(0, 1) [ZhuDongWang2022]. */
@@ -30,7 +31,7 @@ export function laplacePair(end: number, rate: number): Pair {
   const points = pointsPair([end, -end], [half, half - end]);
   return {
     ...(rate < 1 ? sampledPoints(points, rate) : points),
-    body: new RampBody(end, half, rate, false),
+    bodies: [new RampBody(end, half, rate, false)],
   };
 }
 
@@ -137,4 +138,48 @@ export function discreteGaussianPair(sigma: number, shift: number, most: number)
       return (c * (c + 1) * (shift / sigma) ** 2) / 2 + tail + Math.log(2 + 3 * sigma) - log;
     },
   };
+}
+
+/** log P(a < Z < b) for a standard normal Z. */
+function logNormalMass(a: number, b: number): number {
+  const one = { weights: [1], means: [0] };
+  const into: Mass = { logP: 0, ratio: 0 };
+  new MixtureBody(one, one).mass(a, b, into);
+  return into.logP;
+}
+
+/**
+ * Fixed-size sampling at rate γ in (0, 1) of a Gaussian whose mean one record moves by `shift`: replacing one
+ * (docs/math-pld.md, theorem 8).
+ */
+export function replacedFixedSizeGaussianPair(shift: number, rate: number): Pair {
+  // Another record makes room for this one: twice the shift.
+  const logRest = Math.log1p(-rate) + logNormalMass(-shift, shift);
+  return foldedWithMirror(gaussianPair(2 * shift, rate), logRest, shift);
+}
+
+/** The same for a record exchanged for one that contributes nothing (docs/math-pld.md, theorem 8). */
+export function blankedFixedSizeGaussianPair(shift: number, rate: number): Pair {
+  const weights = [1 - rate, rate];
+  const above = bodyOnly(new MixtureBody({ weights, means: [0, 2 * shift] }, { weights, means: [0, shift] }));
+  const logRest = Math.log1p(-rate) + logNormalMass(-1.5 * shift, 0.5 * shift);
+  return folded(above, swapped(gaussianPair(shift, rate)), logRest, [1.5 * shift, -0.5 * shift]);
+}
+
+/** The same, replacing one, of a mechanism whose symmetric pair is `base`, and `sampled` that pair sampled at the rate. */
+export function replacedFixedSizePair(base: Pair, sampled: Pair, rate: number): Pair {
+  // P(ℓ > 0) − Q(ℓ > 0) of the points, and what lies at 0.
+  let distance = base.infinite;
+  let zero = 0;
+  for (let i = 0; i < base.losses.length; i++) {
+    const loss = base.losses[i]!;
+    if (loss > 0) distance -= Math.exp(base.logP[i]!) * Math.expm1(-loss);
+    else if (loss === 0) zero += Math.exp(base.logP[i]!);
+  }
+  const mass: Mass = { logP: 0, ratio: 0 };
+  for (const body of base.bodies ?? []) {
+    body.mass(0, body.to, mass);
+    distance -= Math.exp(mass.logP) * Math.expm1(-mass.ratio);
+  }
+  return foldedWithMirror(sampled, Math.log((1 - rate) * distance + zero));
 }

@@ -1,5 +1,5 @@
 // A pair (P, Q) that dominates one use of a mechanism in one direction, as the discretisation needs it: points whose
-// loss log(P/Q) is known, and a body whose loss increases with a real coordinate.
+// loss log(P/Q) is known, and bodies whose loss increases with a real coordinate.
 
 /** A half-open stretch of the body. logP: log of its P-mass; ratio: log(P-mass ÷ Q-mass). */
 export interface Mass {
@@ -53,7 +53,7 @@ export interface Pair {
   /** Losses of the points, finite, in any order, and the logarithms of their P-masses. */
   readonly losses: ArrayLike<number>;
   readonly logP: ArrayLike<number>;
-  readonly body?: Body;
+  readonly bodies?: readonly Body[];
   /** P-mass of what Q never shows (loss +∞), and Q-mass of what P never shows. */
   readonly infinite: number;
   readonly unseen: number;
@@ -63,12 +63,14 @@ export interface Pair {
   readonly span?: number | undefined;
   /** True if no mechanism is known to show the pair: then only upper bounds follow from it. */
   readonly bound?: boolean;
+  /** What the masses may be off by, relative to themselves, beyond the rounding of their logarithms. */
+  readonly relative?: number;
 }
 
 const NONE: readonly number[] = [];
 
 export function bodyOnly(body: Body): Pair {
-  return { losses: NONE, logP: NONE, body, infinite: 0, unseen: 0 };
+  return { losses: NONE, logP: NONE, bodies: [body], infinite: 0, unseen: 0 };
 }
 
 /** Finitely many points; span found by Euclid's algorithm on their differences. */
@@ -85,7 +87,7 @@ export function pointsPair(
 
 /** The pair seen from the other side: (Q, P). */
 export function swapped(pair: Pair): Pair {
-  const { body, logLeftOut } = pair;
+  const { bodies, logLeftOut } = pair;
   const losses = Array.from(pair.losses);
   return {
     ...pair,
@@ -93,7 +95,7 @@ export function swapped(pair: Pair): Pair {
     logP: losses.map((loss, i) => pair.logP[i]! - loss),
     infinite: pair.unseen,
     unseen: pair.infinite,
-    ...(body ? { body: body.swapped() } : {}),
+    ...(bodies ? { bodies: bodies.map((body) => body.swapped()) } : {}),
     ...(logLeftOut ? { logLeftOut: (c: number) => logLeftOut(-1 - c) } : {}),
   };
 }

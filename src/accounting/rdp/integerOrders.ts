@@ -12,79 +12,41 @@ const HIGHEST = 1024;
  * E[((1−q) + q·r)^α] − 1 = Σ_{k≥2} C(α,k)(1−q)^{α−k}q^k (E[r^k] − 1). Exact where `moment` is; positive terms.
  */
 export function poissonSampledMoment(rate: number, moment: Moment): Moment {
+  return summed(rate, Math.log1p(-rate), moment, logExpm1);
+}
+
+/**
+ * Sampling without replacement at rate γ = sample/source under replace-one [WangBalleKasiviswanathan2019, Theorem 27]:
+ * E ≤ 1 + Σ_{j≥2} C(α,j) γʲ tⱼ with tⱼ = min{2, (e^{ε(∞)} − 1)ʲ}·e^{(j−1)ε(j)}, t₂ also ≤ 4(e^{ε(2)} − 1). Never above the
+ * un-amplified moment.
+ */
+export function withoutReplacementMoment(rate: number, moment: Moment, pure: number): Moment {
+  const logRange = pure < 700 ? Math.log(Math.expm1(pure)) : Infinity;
+  return summed(rate, 0, moment, (inner, j) =>
+    Math.min(inner + Math.min(Math.LN2, j * logRange), j === 2 ? Math.log(4) + logExpm1(inner) : Infinity),
+  );
+}
+
+/** log(1 + Σ_{k≥2} C(α,k)p^{α−k}q^k·e^{part}) at integer orders, `part` from the moment at order k. */
+function summed(
+  rate: number,
+  logP: number,
+  moment: Moment,
+  part: (inner: number, k: number) => number,
+): Moment {
   return interpolated((alpha) => {
-    const term = logBinomial(alpha, Math.log(rate), Math.log1p(-rate));
+    const term = logBinomial(alpha, Math.log(rate), logP);
     let high = 0;
     const logs: number[] = [];
     for (let k = 2; k <= alpha; k++) {
       const inner = moment(k - 1);
       if (inner === Infinity) return Infinity;
-      const log = term(k) + (inner > 1 ? inner + Math.log(-Math.expm1(-inner)) : Math.log(Math.expm1(inner)));
+      const log = term(k) + part(inner, k);
       logs.push(log);
       high = Math.max(high, log);
     }
     return logOnePlus(logs, high);
   }, moment);
-}
-
-/**
- * Sampling without replacement at rate γ = sample/source under replace-one [WangBalleKasiviswanathan2019, Theorem 27]:
- * E ≤ 1 + Σ_{j≥2} C(α,j) γʲ tⱼ with tⱼ = min{2, (e^{ε(∞)} − 1)ʲ}·e^{(j−1)ε(j)}, t₂ also ≤ 4(e^{ε(2)} − 1), and, for
- * additive Gaussian noise, tⱼ ≤ 4 √(B(2⌊j/2⌋)·B(2⌈j/2⌉)), B(ℓ) = E_Q[(r − 1)^ℓ]. Never above the un-amplified moment.
- * `central` gives log B at even ℓ from above, Infinity where it cannot.
- */
-export function withoutReplacementMoment(
-  rate: number,
-  moment: Moment,
-  pure: number,
-  central: (even: number) => number = () => Infinity,
-): Moment {
-  const logRange = pure < 700 ? Math.log(Math.expm1(pure)) : Infinity;
-  return interpolated((alpha) => {
-    const term = logBinomial(alpha, Math.log(rate), 0);
-    let high = 0;
-    const logs: number[] = [];
-    for (let j = 2; j <= alpha; j++) {
-      const inner = moment(j - 1);
-      if (inner === Infinity) return Infinity;
-      let least = inner + Math.min(Math.LN2, j * logRange);
-      if (j === 2) least = Math.min(least, Math.log(4) + logExpm1(inner));
-      const floor = 2 * Math.floor(j / 2);
-      const ceiling = 2 * Math.ceil(j / 2);
-      least = Math.min(
-        least,
-        Math.log(4) + 0.5 * (central(floor) + (ceiling === floor ? central(floor) : central(ceiling))),
-      );
-      const log = term(j) + least;
-      logs.push(log);
-      high = Math.max(high, log);
-    }
-    return logOnePlus(logs, high);
-  }, moment);
-}
-
-/** log B(ℓ) = log Σ_i (−1)^i C(ℓ,i) e^{i(i−1)/2σ²} for a Gaussian, its rounding added; useful while σ and ℓ are moderate. */
-export function gaussianCentralMoment(sigma: number): (even: number) => number {
-  const cache = new Map<number, number>();
-  return (even) => {
-    const known = cache.get(even);
-    if (known !== undefined) return known;
-    let sum = 0;
-    let rounding = 0;
-    let binomial = 1;
-    for (let i = 0; i <= even && even <= 64; i++) {
-      // The differences of a constant vanish (even ≥ 2): e^x may be replaced by e^x − 1, which cancels less.
-      const x = (i * (i - 1)) / (2 * sigma * sigma);
-      const value = binomial * Math.expm1(x);
-      sum += i % 2 === 0 ? value : -value;
-      rounding += value * (8 + 2 * x) * ULP;
-      binomial = (binomial * (even - i)) / (i + 1);
-    }
-    const log =
-      even <= 64 && sum + rounding < 1e300 ? Math.log(Math.max(sum, 0) + rounding + 1e-300) : Infinity;
-    cache.set(even, log);
-    return log;
-  };
 }
 
 /** The moment at real orders by chords of the convex λ ↦ log E between integer orders (0 at order 1), each asked once. */

@@ -1,14 +1,17 @@
 // The Rényi moments of an event: which theorem bounds which mechanism, under which relation between data sets.
+
 import { UnsupportedEventError } from "../accountant.js";
-import { type AtomicEvent, flatten, type PoissonSampledEvent, type PrivacyEvent } from "../event.js";
-import type { Neighboring } from "../guarantee.js";
-import { type GaussianMixture, mixtureMoment } from "./gaussianMoments.js";
 import {
-  gaussianCentralMoment,
-  type Moment,
-  poissonSampledMoment,
-  withoutReplacementMoment,
-} from "./integerOrders.js";
+  type AtomicEvent,
+  type CountedEvent,
+  flatten,
+  type PoissonSampledEvent,
+  type PrivacyEvent,
+} from "../event.js";
+import type { Neighboring } from "../guarantee.js";
+import { atomsOf } from "../reduction.js";
+import { type GaussianMixture, mixtureMoment } from "./gaussianMoments.js";
+import { type Moment, poissonSampledMoment, withoutReplacementMoment } from "./integerOrders.js";
 import {
   boundedRangeMoment,
   finitePair,
@@ -41,7 +44,7 @@ const ULP = 2 ** -52;
 
 /** The moments of a composition: sums, in each direction, with the counts. Throws UnsupportedEventError. */
 export function momentsOf(event: PrivacyEvent, neighboring: Neighboring): Moments {
-  const parts = flatten(event).map(({ event: atom, count }) => ({
+  const parts = atomsOf(event, { neighboring, accountant: NAME }).map(({ event: atom, count }) => ({
     count,
     of: atomMoments(atom, neighboring),
   }));
@@ -127,14 +130,8 @@ function atomMoments(event: AtomicEvent, neighboring: Neighboring): Moments {
       return sampledWithoutReplacement(event.sampleSize, event.sourceSize, event.event, neighboring);
     case "repeat-and-select":
       return repeatAndSelect(event.repetitions, momentsOf(event.event, neighboring));
-    case "truncated-poisson-sampled":
-    case "balls-in-bins":
-      throw new UnsupportedEventError(
-        NAME,
-        event.kind,
-        "no bound on its Rényi divergence is implemented",
-        "pld",
-      );
+    default:
+      throw new UnsupportedEventError(NAME, event.kind, "no Rényi bound is proven", "pld");
   }
 }
 
@@ -243,6 +240,11 @@ function throughCentre(remove: Moment, add: Moment): Moment {
   };
 }
 
+/** What happens once and alone. */
+function onlyOne(parts: readonly CountedEvent[]): AtomicEvent | undefined {
+  return parts.length === 1 && parts[0]!.count === 1 ? parts[0]!.event : undefined;
+}
+
 function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): Moments {
   const rate = event.samplingRate;
   const inner = flatten(event.event);
@@ -265,24 +267,21 @@ function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): M
       extraDelta: 0,
     };
   };
+  const only = onlyOne(inner);
   // Gaussians run on the same sample are one Gaussian of the summed squared shift.
   if (inner.every((part) => part.event.kind === "gaussian")) {
     let squared = 0;
     for (const part of inner)
       if (part.event.kind === "gaussian") squared += part.count / part.event.noiseMultiplier ** 2;
     if (squared === 0) return NOTHING;
-    if (!(squared < Infinity)) return { ...NOTHING, remove: () => Infinity, pure: Infinity };
+    if (!(squared < Infinity)) return EVERYTHING;
     // A hair less noise covers the rounding of the sum; a single Gaussian keeps its exact σ.
-    const lone = inner.length === 1 && inner[0]!.count === 1 && inner[0]!.event;
     const deviation =
-      lone && lone.kind === "gaussian"
-        ? lone.noiseMultiplier
-        : (1 - (inner.length + 4) * ULP) / Math.sqrt(squared);
+      only?.kind === "gaussian" ? only.noiseMultiplier : (1 - (inner.length + 4) * ULP) / Math.sqrt(squared);
     const pair = { deviation, shifts: [1], probabilities: [rate] };
     // Removing is the worse direction [Mironov2019, Theorem 5].
     return centred((lambda) => mixtureMoment(pair, 0, lambda), Infinity);
   }
-  const only = inner.length === 1 && inner[0]!.count === 1 ? inner[0]!.event : undefined;
   if (only?.kind === "gaussian-mixture")
     return mixture(
       only.standardDeviation,
@@ -302,30 +301,22 @@ function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): M
     else if (only?.kind === "randomized-response")
       pair = randomizedResponse(only.noiseProbability, only.buckets, neighboring);
     else if (only?.kind === "pmf-pair") pair = finitePair(only.upper, only.lower);
-    else if (whole.pure < Infinity && whole.extraDelta === 0)
-      pair = { ...pureRatioPair(whole.pure), extraDelta: 0, pure: whole.pure };
+    else if (whole.pure < Infinity && whole.extraDelta === 0) {
+      const ratio = pureRatio(whole.pure);
+      pair = { remove: ratio, add: ratio, extraDelta: 0, pure: whole.pure };
+    }
     const sampled = pair && Number.isFinite(pair.pure) && sampledPair(pair, rate);
     if (sampled) return fromPair(sampled);
   }
   if (whole.extraDelta > 0) {
     if (only?.kind === "epsilon-delta")
       return epsilonDelta(replace ? only.epsilon : logMix(rate, only.epsilon), convex.extraDelta);
-    throw new UnsupportedEventError(
-      NAME,
-      "poisson-sampled",
-      "a composition with an additive delta has no bound here under sampling",
-      "pld",
-    );
+    throw new UnsupportedEventError(NAME, "poisson-sampled", "its event has an additive delta", "pld");
   }
   return convex;
 }
 
-function pureRatioPair(epsilon: number): { remove: Ratio; add: Ratio } {
-  const ratio = pureRatio(epsilon);
-  return { remove: ratio, add: ratio };
-}
-
-/** log(1 + q(eˣ − 1)) for x ≥ 0, from above. */
+/** log(1 + q(eˣ − 1)) for x ≥ 0 and q in (0, 2], from above. */
 function logMix(rate: number, x: number): number {
   const value = x < 30 ? Math.log1p(rate * Math.expm1(x)) : x + Math.log(rate + (1 - rate) * Math.exp(-x));
   return value * (1 + 8 * ULP) + (x < 30 ? 0 : 4 * ULP * x);
@@ -337,27 +328,33 @@ function sampledWithoutReplacement(
   inner: PrivacyEvent,
   neighboring: Neighboring,
 ): Moments {
-  if (neighboring === "add-or-remove-one")
-    throw new UnsupportedEventError(
-      NAME,
-      "sampled-without-replacement",
-      "a fixed-size sample has no fixed rate when a record is added",
-      'neighboring: "replace-one"',
-    );
   if (sample === 0) return NOTHING;
-  // Zero-out is a replacement, by a record that contributes nothing.
+  // Zero-out is a replacement, by a record that contributes nothing; one more record takes another's place in the sample.
   const whole = momentsOf(inner, "replace-one");
   if (sample === source) return whole;
   const rate = (sample / source) * (1 + ULP);
   if (whole.extraDelta > 0)
     throw new UnsupportedEventError(NAME, "sampled-without-replacement", "its event has an additive delta");
-  const parts = flatten(inner);
-  const only = parts.length === 1 && parts[0]!.count === 1 ? parts[0]!.event : undefined;
-  const central = only?.kind === "gaussian" ? gaussianCentralMoment(only.noiseMultiplier / 2) : undefined;
-  return {
-    remove: withoutReplacementMoment(rate, worse(whole), whole.pure, central),
-    // (1−γ)A + γB against (1−γ)A + γB′, all of whose parts are neighbours: the classical amplification [BalleBartheGaboardi2018].
-    pure: logMix(rate, whole.pure),
-    extraDelta: 0,
+  // (1−γ)A + γB against (1−γ)A + γB′, all of whose parts are neighbours: the classical amplification [BalleBartheGaboardi2018].
+  const pure = logMix(rate, whole.pure);
+  const only = onlyOne(flatten(inner));
+  const sigma = only?.kind === "gaussian" ? only.noiseMultiplier / 2 : 0;
+  const one = neighboring === "add-or-remove-one";
+  if (!(sigma > 0 && sigma < Infinity))
+    return {
+      // Against A itself: joint convexity.
+      remove: one
+        ? (lambda) => logMix(rate, worse(whole)(lambda))
+        : withoutReplacementMoment(rate, worse(whole), whole.pure),
+      pure,
+      extraDelta: 0,
+    };
+  // One record more: a Poisson sample at twice the shift. One replaced: its losses above 0, and their mirror image below,
+  // E ≤ E_remove + E_add − 1 ≤ 2 E_remove − 1 (docs/math-rdp.md, theorem 5).
+  const pair = { deviation: sigma, shifts: [1], probabilities: [rate] };
+  const remove: Moment = (lambda) => {
+    const value = mixtureMoment(pair, 0, lambda);
+    return one ? value : Math.min(worse(whole)(lambda), logMix(2, value));
   };
+  return { remove, pure, extraDelta: 0 };
 }

@@ -203,9 +203,10 @@ test("what has no dominating pair is refused by name, with the accountant that c
     "rdp",
   );
   refused(
-    { kind: "balls-in-bins", bins: 10, event: { kind: "gaussian", noiseMultiplier: 1 } },
+    { kind: "balls-in-bins", bins: 10, event: { kind: "zcdp", rho: 1, xi: 0 } },
     "add-or-remove-one",
-    "balls-in-bins",
+    "zcdp",
+    "rdp",
   );
 });
 

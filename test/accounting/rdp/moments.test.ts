@@ -279,9 +279,9 @@ describe("sampling", () => {
     expect(account({ kind: "balls-in-bins", bins: 10, event: gaussian })).toThrow(
       "the rdp accountant cannot account for balls-in-bins",
     );
-    expect(
-      account({ kind: "sampled-without-replacement", sourceSize: 10, sampleSize: 2, event: gaussian }),
-    ).toThrow("replace-one");
+    expect(account({ kind: "deterministic-batches", event: gaussian })).toThrow(
+      "the rdp accountant cannot account for deterministic-batches: removing one moves the others; use zero-out-one or replace-one",
+    );
     expect(
       account({
         kind: "truncated-poisson-sampled",
