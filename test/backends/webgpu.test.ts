@@ -187,7 +187,7 @@ describe.skipIf(!open)(why ? `WebGPU kernels (${why})` : "WebGPU kernels", () =>
       const target = program.buffer(4 * dy.length);
       program.add(
         "run",
-        gpu.convolutionTiles(forward, "float32", { biasOffset: 0, residual: true }),
+        gpu.convolutionTiles(forward, "float32", { biasOffset: 0, residual: true, output: "float32" }),
         source,
         filled(program, w),
         target,
@@ -206,7 +206,13 @@ describe.skipIf(!open)(why ? `WebGPU kernels (${why})` : "WebGPU kernels", () =>
       const dx = program.buffer(4 * c.examples * gpu.exampleSize(gpu.inputLayout(c)));
       const weights = filled(program, transpose);
       for (const part of gpu.inputGradientConvolutions(c, gradient))
-        program.add("run", gpu.convolutionTiles(part, "float32", { residual: false }), dySource, weights, dx);
+        program.add(
+          "run",
+          gpu.convolutionTiles(part, "float32", { residual: false, output: "float32" }),
+          dySource,
+          weights,
+          dx,
+        );
       const splits = 2;
       const partial = program.buffer(4 * splits * expected.dw.length);
       program.add(

@@ -50,7 +50,7 @@ const relativeError = (a, b) => {
 };
 const worstError = (a, b) => a.reduce((worst, value, i) => Math.max(worst, Math.abs(value / b[i] - 1)), 0);
 
-export async function run({ model = "wrn-16-4", views = "16", "micro-batch": size = "64", json, details }) {
+export async function run({ model = "wrn-16-4", views = "16", "micro-batch": size = "64", precision = "float16x2", json, details }) {
   const network = buildModel(model, [32, 32, 3], 10);
   const [K, N] = [Number(views), Number(size)];
   const train = imagesOf(256, 1);
@@ -60,7 +60,7 @@ export async function run({ model = "wrn-16-4", views = "16", "micro-batch": siz
   console.log(
     `${open.description}; level ${open.level}; ${open.hardware ? "hardware" : "software: its times mean nothing"}`,
   );
-  const start = (storage, microBatch, k, device = open) =>
+  const start = (precision, microBatch, k, device = open) =>
     WebGpuCore.start({
       open: device,
       network,
@@ -68,7 +68,7 @@ export async function run({ model = "wrn-16-4", views = "16", "micro-batch": siz
       test,
       augmentation: { views: k, seed: 7 },
       microBatch,
-      storage,
+      precision,
     });
 
   // The same examples by float32 tiles (which the tests hold against float64) and by what the device does fastest.
@@ -77,7 +77,7 @@ export async function run({ model = "wrn-16-4", views = "16", "micro-batch": siz
   const reference = await (await start("float32", 6, K, tiles)).clippedSum(parameters, batch, { norm: 1 });
   tiles.close();
   const began = performance.now();
-  const core = await start("float16", N, K);
+  const core = await start(precision, N, K);
   const compiled = (performance.now() - began) / 1000;
   const fast = await core.clippedSum(parameters, batch, { norm: 1 });
   const check = {
@@ -86,7 +86,7 @@ export async function run({ model = "wrn-16-4", views = "16", "micro-batch": siz
     norms: [...reference.norms].map((value) => Number(value.toPrecision(4))),
   };
   console.log(
-    `self-check, float16 against float32: norms within ${check.worstNormError.toExponential(1)} (allowed 2e-3), ` +
+    `self-check, ${precision} against float32: norms within ${check.worstNormError.toExponential(1)} (allowed 2e-3), ` +
       `sum within ${check.sumError.toExponential(1)} (allowed 5e-3); gradient norms ${check.norms.join(", ")}`,
   );
   const right = check.worstNormError <= 2e-3 && check.sumError <= 5e-3 && !fast.nonFinite;
@@ -96,7 +96,7 @@ export async function run({ model = "wrn-16-4", views = "16", "micro-batch": siz
   }
 
   // Whole steps, wall clock: upload of parameters, views from the host, micro-batches, the read at the end.
-  const examples = 8 * N;
+  const examples = 32 * N;
   const indices = Uint32Array.from({ length: examples }, (_, i) => i % train.count);
   const seconds = [];
   for (let repeat = 0; repeat < 4; repeat++) {
@@ -108,7 +108,7 @@ export async function run({ model = "wrn-16-4", views = "16", "micro-batch": siz
   const median = timed.sort((a, b) => a - b)[1];
   const rate = (examples * K) / median;
   console.log(
-    `\n${model}, ${N} examples × ${K} views, ${(core.plan.program.allocated / 2 ** 30).toFixed(1)} GiB on the device, ` +
+    `\n${model}, ${precision}, ${N} examples × ${K} views, ${(core.plan.program.allocated / 2 ** 30).toFixed(1)} GiB on the device, ` +
       `kernels ready in ${compiled.toFixed(0)} s`,
   );
   console.log(
@@ -117,6 +117,7 @@ export async function run({ model = "wrn-16-4", views = "16", "micro-batch": siz
   for (const [name, value] of PEERS) console.log(`  ${name}: ${value} views/s`);
 
   let kernels;
+  let overhead;
   if (open.timestamps) {
     kernels = await core.plan.program.profile(MICRO_BATCH_PHASES, N);
     const groups = new Map();
@@ -130,6 +131,14 @@ export async function run({ model = "wrn-16-4", views = "16", "micro-batch": siz
       groups.set(key, group);
     }
     const total = kernels.reduce((sum, each) => sum + each.milliseconds, 0);
+    // What a step needs only because examples are kept apart; the rest is what a step without privacy does.
+    const extra = kernels
+      .filter(({ phase, name }) => phase === "clip" || name.startsWith("kernel gradients"))
+      .reduce((sum, each) => sum + each.milliseconds, 0);
+    overhead = total / (total - extra);
+    console.log(
+      `  device time: ${Math.round((N * K * 1000) / total)} views/s; with over without what only clipping needs: ${overhead.toFixed(3)}`,
+    );
     console.log(`\n  device time of one micro-batch: ${total.toFixed(2)} ms, kernel by kernel`);
     for (const [key, group] of [...groups].sort((a, b) => b[1].milliseconds - a[1].milliseconds))
       if (group.milliseconds > 0.002 * total)
@@ -158,7 +167,10 @@ export async function run({ model = "wrn-16-4", views = "16", "micro-batch": siz
           views: K,
           microBatch: N,
           selfCheck: check,
+          precision,
+          examplesPerStep: examples,
           privateViewsPerSecond: Math.round(rate),
+          privateOverNotPrivate: overhead,
           stepSeconds: seconds,
           deviceBytes: core.plan.program.allocated,
           peersViewsPerSecond: Object.fromEntries(PEERS),

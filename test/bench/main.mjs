@@ -18,10 +18,11 @@ const BENCHES = {
       model: { type: "string" },
       views: { type: "string" },
       "micro-batch": { type: "string" },
+      precision: { type: "string" },
       details: { type: "boolean" },
       json: { type: "string" },
     },
-    usage: "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--details] [--json FILE]",
+    usage: "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--precision NAME] [--details] [--json FILE]",
   },
 };
 

@@ -49,7 +49,7 @@ const AUGMENTATION = { views: 3, seed: 7 };
 export async function bothEngines(
   open: gpu.OpenDevice,
   network: Network,
-  options: { storage: gpu.Storage; microBatch: number; peaks?: readonly number[] },
+  options: { precision: gpu.PrecisionName; microBatch: number; peaks?: readonly number[] },
 ) {
   const data = smallData();
   const parameters = someParameters(network);

@@ -16,21 +16,62 @@ export interface Kernel {
   readonly bytes?: number;
 }
 
+/**
+ * What is kept how. float16 in pairs ("split": a number is the sum of its rounding and of what that left, 22 bits in
+ * all) makes the forward pass nearly as exact as float32, for three products instead of one; ReLU masks then are those of
+ * float32, and only the backward pass rounds to 11 bits.
+ */
+export interface Precision {
+  /** What the products multiply. */
+  readonly operand: Storage;
+  /** Operands of the forward pass in pairs. */
+  readonly split: boolean;
+  /** Outputs of convolutions, inputs of norms. */
+  readonly activation: Storage;
+  readonly gradient: Storage;
+}
+
+export const PRECISIONS = {
+  float16: { operand: "float16", split: false, activation: "float16", gradient: "float16" },
+  float16x2: { operand: "float16", split: true, activation: "float32", gradient: "float16" },
+  float32: { operand: "float32", split: false, activation: "float32", gradient: "float32" },
+} as const satisfies { readonly [name: string]: Precision };
+export type PrecisionName = keyof typeof PRECISIONS;
+
 export const bytesOf = (storage: Storage): number => (storage === "float16" ? 2 : 4);
 
-/** WGSL for buffers of quads (four neighbouring channels): float16 is packed by hand, so that no extension is needed. */
-export function quads(storage: Storage): { readonly type: string; readonly functions: string } {
+/** float16 is packed by hand, so that no extension is needed: functions that the code of `quads` calls. */
+export const PACKING = `fn toFloats(q: vec2u) -> vec4f { return vec4f(unpack2x16float(q.x), unpack2x16float(q.y)); }
+fn toQuad(v: vec4f) -> vec2u { return vec2u(pack2x16float(v.xy), pack2x16float(v.zw)); }`;
+
+/** WGSL for buffers of quads (four neighbouring channels): their type, and code from and to vec4f. */
+export function quads(storage: Storage): {
+  readonly type: string;
+  readonly load: (code: string) => string;
+  readonly store: (code: string) => string;
+} {
   return storage === "float16"
-    ? {
-        type: "vec2u",
-        functions: `fn toFloats(q: vec2u) -> vec4f { return vec4f(unpack2x16float(q.x), unpack2x16float(q.y)); }
-fn toQuad(v: vec4f) -> vec2u { return vec2u(pack2x16float(v.xy), pack2x16float(v.zw)); }`,
-      }
-    : {
-        type: "vec4f",
-        functions: `fn toFloats(q: vec4f) -> vec4f { return q; }
-fn toQuad(v: vec4f) -> vec4f { return v; }`,
-      };
+    ? { type: "vec2u", load: (code) => `toFloats(${code})`, store: (code) => `toQuad(${code})` }
+    : { type: "vec4f", load: (code) => code, store: (code) => code };
+}
+
+/** Statements that write a value (vec4f) as an operand at a place: with `split`, the rest too, `distance` quads further on. */
+export function storeOperand(
+  { operand, split }: Precision,
+  target: string,
+  place: string,
+  value: string,
+  distance: number,
+): string {
+  const { store, load } = quads(operand);
+  if (!split) return `${target}[${place}] = ${store(value)};`;
+  return `{
+      let exact = ${value};
+      let place = ${place};
+      let rounded = ${store("exact")};
+      ${target}[place] = rounded;
+      ${target}[place + ${distance}u] = ${store(`exact - ${load("rounded")}`)};
+    }`;
 }
 
 /** Declares storage buffers in the order in which they are bound: "name: type", "read_write" for those after a star. */

@@ -16,17 +16,28 @@ afterAll(() => open?.close());
 describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
   test("a deeper network in float32, in micro-batches of another size", async () => {
     const { got, expected } = await bothEngines(open!, smallResidual(true), {
-      storage: "float32",
+      precision: "float32",
       microBatch: 3,
     });
     expect(relativeError(got.norms, expected.norms)).toBeLessThan(1e-5);
     expect(relativeError(got.sum, expected.sum)).toBeLessThan(1e-5);
   }, 600_000);
 
+  test("float16 in pairs keeps norms to 2e-3 and the clipped sum to 5e-3", async () => {
+    const { got, expected } = await bothEngines(open!, smallResidual(true), {
+      precision: "float16x2",
+      microBatch: 4,
+    });
+    got.norms.forEach((norm, n) => {
+      expect(Math.abs(norm / expected.norms[n] - 1)).toBeLessThan(2e-3);
+    });
+    expect(relativeError(got.sum, expected.sum)).toBeLessThan(5e-3);
+  }, 600_000);
+
   test("float16 activations keep norms to 2e-3, and an example that overflows is done again with smaller gradients", async () => {
     // 2^22 overflows float16 at once: all of the sum then comes from the second try.
     const { got, expected } = await bothEngines(open!, smallResidual(true), {
-      storage: "float16",
+      precision: "float16",
       microBatch: 3,
       peaks: [2 ** 22, 2 ** 10],
     });
@@ -44,7 +55,7 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
       network,
       data: smallData(),
       augmentation: { views: 2, seed: 1 },
-      storage: "float32",
+      precision: "float32",
       level: "tiles",
       microBatch: 3,
       onWarning: (message) => warnings.push(message),

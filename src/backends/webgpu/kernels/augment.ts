@@ -1,5 +1,5 @@
 // Network input from stored bytes: pad by mirroring, crop, flip, scale, for each view of each example.
-import { bindings, type Kernel, quads, type Storage } from "../kernel.js";
+import { bindings, type Kernel, PACKING, type Precision, quads, storeOperand } from "../kernel.js";
 import { exampleSize, type Layout, offsetCode } from "../layout.js";
 
 export interface StoredImages {
@@ -15,13 +15,13 @@ export interface StoredImages {
  * Bound: images (bytes, four to a word), views (image, top, left, mirrored for each view; top and left count from the
  * mirrored border's edge), input. One thread a view's pixel; the channels beyond the image's stay zero.
  */
-export function augment(images: StoredImages, layout: Layout, storage: Storage): Kernel {
+export function augment(images: StoredImages, layout: Layout, precision: Precision): Kernel {
   const { channels, padding, factor, offset } = images;
-  const quad = quads(storage);
+  const { type } = quads(precision.operand);
   const { height, width, views } = layout;
   if (!(channels <= 4)) throw new RangeError(`images must have at most 4 channels, got ${channels}`);
-  const code = `${bindings("images: array<u32>", "views: array<vec4u>", `*input: array<${quad.type}>`)}
-${quad.functions}
+  const code = `${bindings("images: array<u32>", "views: array<vec4u>", `*input: array<${type}>`)}
+${PACKING}
 fn mirror(position: u32, size: i32) -> u32 {
   let p = i32(position) - ${padding};
   if (p < 0) { return u32(-1 - p); }
@@ -44,7 +44,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   var value = vec4f();
   for (var c = 0u; c < ${channels}u; c++) { value[c] = byte(at + c); }
   value = value * FACTOR + OFFSET;
-  input[id.z * ${exampleSize(layout) / 4}u + ${offsetCode(layout, "y", "x")} + k * ${layout.channels / 4}u] = toQuad(value);
+  ${storeOperand(
+    precision,
+    "input",
+    `id.z * ${((precision.split ? 2 : 1) * exampleSize(layout)) / 4}u + ${offsetCode(layout, "y", "x")} + k * ${layout.channels / 4}u`,
+    "value",
+    exampleSize(layout) / 4,
+  )}
 }`;
   return {
     name: `augment ${height}×${width}×${channels}`,

@@ -142,5 +142,22 @@ export function inputGradientConvolutions(shape: ConvolutionShape, gradient: Lay
   return found;
 }
 
+/**
+ * The same convolution of operands kept in pairs: (x₁ + x₂)·(w₁ + w₂) less x₂·w₂, which is below 2^-22 of it, as three
+ * taps for each. The rests of x lie behind an example's roundings, those of the filters behind all filters.
+ */
+export function splitConvolution(convolution: Convolution): Convolution {
+  const { input, taps } = convolution;
+  return {
+    ...convolution,
+    input: { ...input, exampleSize: 2 * input.exampleSize },
+    taps: taps.flatMap(({ offset, filter }) => [
+      { offset, filter },
+      { offset, filter: filter + taps.length },
+      { offset: offset + input.exampleSize, filter },
+    ]),
+  };
+}
+
 /** The output's gradient as the weight gradient reads it. */
 export const gradientWindow = whole;

@@ -1,5 +1,5 @@
 // Convolution as implicit matrix product on matrix units: float16 operands, float32 sums (subgroup matrices 16 × 16 × 16).
-import { bindings, type Kernel, range, unrolled } from "../kernel.js";
+import { bindings, bytesOf, type Kernel, range, unrolled } from "../kernel.js";
 import type { Convolution } from "./convolution.js";
 import type { Epilogue } from "./convolutionTiles.js";
 
@@ -77,9 +77,14 @@ export function convolutionMatrix(
   const someRight = rightLoads < 1 ? `if (thread < ${(depth * tileColumns) / 8}u) ` : "";
   const steps = (taps.length * ci) / depth;
   const perTap = ci / depth;
-  const buffers = ["source: array<vec4u>", "weights: array<vec4u>", "*target_: array<vec4u>"];
+  const floats = epilogue.output === "float32";
+  const buffers = [
+    "source: array<vec4u>",
+    "weights: array<vec4u>",
+    `*sink: array<${floats ? "vec4f" : "vec4u"}>`,
+  ];
   if (epilogue.biasOffset !== undefined) buffers.push("parameters: array<f32>");
-  if (epilogue.residual) buffers.push("residual: array<vec4u>");
+  if (epilogue.residual) buffers.push(`residual: array<${floats ? "vec4f" : "vec4u"}>`);
   const load = (step: string): string => `{
       let tap = TAPS[${step} / ${perTap}u];
       let k = (${step} % ${perTap}u) * ${depth / 8}u;
@@ -169,12 +174,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       }
       ${
         epilogue.residual
-          ? `let kept = residual[to];
+          ? floats
+            ? `low += residual[2u * to];
+      high += residual[2u * to + 1u];`
+            : `let kept = residual[to];
       low += vec4f(unpack2x16float(kept.x), unpack2x16float(kept.y));
       high += vec4f(unpack2x16float(kept.z), unpack2x16float(kept.w));`
           : ""
       }
-      target_[to] = twoFloats(low, high);
+      ${floats ? "sink[2u * to] = low;\n      sink[2u * to + 1u] = high;" : "sink[to] = twoFloats(low, high);"}
     }
   }
   workgroupBarrier();`,
@@ -186,6 +194,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     code,
     workgroups: (n) => [Math.ceil(total / tileRows), co / tileColumns, n],
     multiplyAdds: total * taps.length * ci * co,
-    bytes: 2 * total * (ci + co),
+    bytes: total * (2 * ci + bytesOf(epilogue.output) * co),
   };
 }

@@ -1,5 +1,5 @@
 // Convolution as implicit matrix product in float32 tiles: for devices without matrix units, and for exact float32.
-import { bindings, bytesOf, type Kernel, quads, range, type Storage, unrolled } from "../kernel.js";
+import { bindings, bytesOf, type Kernel, PACKING, quads, range, type Storage, unrolled } from "../kernel.js";
 import type { Convolution } from "./convolution.js";
 
 export interface Epilogue {
@@ -7,6 +7,8 @@ export interface Epilogue {
   readonly biasOffset?: number;
   /** Adds a buffer of the output's own layout. */
   readonly residual: boolean;
+  /** How the output and what is added to it are kept. */
+  readonly output: Storage;
 }
 
 const TILE = 64;
@@ -25,16 +27,16 @@ export function convolutionTiles(convolution: Convolution, storage: Storage, epi
   const [ci, co] = [input.channels, output.channels];
   if (!(ci % 4 === 0 && co % 4 === 0))
     throw new RangeError(`channels must be multiples of 4, got ${ci} and ${co}`);
-  const quad = quads(storage);
+  const [quad, sink] = [quads(storage), quads(epilogue.output)];
   const run = columns * views;
   const total = rows * run;
   const biased = epilogue.biasOffset !== undefined;
   const buffers = [
     `source: array<${quad.type}>`,
     `weights: array<${quad.type}>`,
-    `*sink: array<${quad.type}>`,
+    `*sink: array<${sink.type}>`,
     ...(biased ? ["parameters: array<f32>"] : []),
-    ...(epilogue.residual ? [`residual: array<${quad.type}>`] : []),
+    ...(epilogue.residual ? [`residual: array<${sink.type}>`] : []),
     "sizes: Sizes",
   ];
   const code = `struct Sizes {
@@ -42,7 +44,7 @@ export function convolutionTiles(convolution: Convolution, storage: Storage, epi
   sinkPitch: u32, bias: u32, taps: u32, tap: array<vec2u>
 }
 ${bindings(...buffers)}
-${quad.functions}
+${PACKING}
 var<workgroup> left: array<f32, ${DEPTH * TILE}>;
 var<workgroup> right: array<vec4f, ${(DEPTH * TILE) / 4}>;
 @compute @workgroup_size(256)
@@ -65,9 +67,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let tap = sizes.tap[t];
     for (var k = 0u; k < ci; k += ${DEPTH}u) {
       var a = vec4f();
-      if (k + loadDepth * 4u < ci) { a = toFloats(source[first + tap.x + k / 4u + loadDepth]); }
+      if (k + loadDepth * 4u < ci) { a = ${quad.load("source[first + tap.x + k / 4u + loadDepth]")}; }
       var b = vec4f();
-      if (k + weightDepth < ci && column < co) { b = toFloats(weights[(tap.y * ci + k + weightDepth) * co + column]); }
+      if (k + weightDepth < ci && column < co) { b = ${quad.load("weights[(tap.y * ci + k + weightDepth) * co + column]")}; }
       workgroupBarrier();
       ${unrolled(4, (i) => `left[(loadDepth * 4u + ${i}u) * ${TILE}u + thread / 4u] = a[${i}];`)}
       right[thread] = b;
@@ -85,8 +87,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let to = example * sizes.sinkExample + sizes.sinkBase + row / run * sizes.sinkPitch + row % run * co + column;
     var value = sums[i];
     ${biased ? `value += vec4f(${range(4).map((j) => `parameters[sizes.bias + column * 4u + ${j}u]`)});` : ""}
-    ${epilogue.residual ? "value += toFloats(residual[to]);" : ""}
-    sink[to] = toQuad(value);
+    ${epilogue.residual ? `value += ${sink.load("residual[to]")};` : ""}
+    sink[to] = ${sink.store("value")};
   }
 }`;
   return {

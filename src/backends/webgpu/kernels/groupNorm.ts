@@ -1,5 +1,14 @@
 // ReLU, then group normalisation, forward and backward, with the per-example gradients of scale, offset and the bias below.
-import { bindings, bytesOf, type Kernel, quads, type Storage } from "../kernel.js";
+import {
+  bindings,
+  bytesOf,
+  type Kernel,
+  PACKING,
+  type Precision,
+  quads,
+  type Storage,
+  storeOperand,
+} from "../kernel.js";
 import { exampleSize, type Layout, offsetCode, plainLayout } from "../layout.js";
 
 export interface GroupNorm {
@@ -26,8 +35,7 @@ export const partsOf = ({ height, width }: { height: number; width: number }): n
  */
 function overColumns(
   shape: { height: number; width: number; views: number; channels: number },
-  storage: Storage,
-  text: { buffers: readonly string[]; before?: string; pixel: string; after?: string; functions?: string },
+  text: { buffers: readonly string[]; before?: string; pixel: string; after?: string },
 ): Pick<Kernel, "code" | "workgroups"> {
   const { height, width, views, channels } = shape;
   const columns = (views * channels) / 4;
@@ -36,8 +44,7 @@ function overColumns(
   const threads = Math.min(256, Math.ceil(columns / 32) * 32);
   return {
     code: `${bindings(...text.buffers)}
-${quads(storage).functions}
-${text.functions ?? ""}
+${PACKING}
 const COLUMNS = ${columns}u;
 const PARTS = ${parts}u;
 const CHANNEL_QUADS = ${channels / 4}u;
@@ -63,8 +70,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 }
 
 /** Where column and pixel lie in a buffer of this layout. */
-const at = (layout: Layout): string =>
-  `example * ${exampleSize(layout) / 4}u + ${offsetCode(layout, "py", "px")} + column`;
+const at = (layout: Layout, copies = 1): string =>
+  `example * ${(copies * exampleSize(layout)) / 4}u + ${offsetCode(layout, "py", "px")} + column`;
 
 const plain = (norm: GroupNorm): Layout => plainLayout(norm.height, norm.width, norm.views, norm.channels);
 
@@ -88,15 +95,15 @@ const parameterQuad = (offset: number): string =>
 
 /** Σ d and Σ d² of each column and part, d = relu(x) less its value at the first pixel; bound: x, sums. */
 export function columnMoments(norm: GroupNorm, storage: Storage): Kernel {
-  const type = quads(storage).type;
+  const { type, load } = quads(storage);
   return {
     name: `moments ${norm.channels}×${norm.height}×${norm.width}`,
-    ...overColumns(norm, storage, {
+    ...overColumns(norm, {
       buffers: [`x: array<${type}>`, "*sums: array<vec4f>"],
-      before: `let first = ${activated(norm, `toFloats(x[example * ${exampleSize(plain(norm)) / 4}u + column])`)};
+      before: `let first = ${activated(norm, load(`x[example * ${exampleSize(plain(norm)) / 4}u + column]`))};
   var sum = vec4f();
   var squares = vec4f();`,
-      pixel: `let d = ${activated(norm, `toFloats(x[${at(plain(norm))}])`)} - first;
+      pixel: `let d = ${activated(norm, load(`x[${at(plain(norm))}]`))} - first;
     sum += d;
     squares += d * d;`,
       after: `let to = (example * PARTS + part) * 2u * COLUMNS + column;
@@ -120,7 +127,7 @@ export function groupStatistics(norm: GroupNorm, storage: Storage): Kernel {
   return {
     name: `statistics ${channels}×${height}×${width}`,
     code: `${bindings(`x: array<${quads(storage).type}>`, "sums: array<f32>", "*statistics: array<vec2f>")}
-${quads(storage).functions}
+${PACKING}
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= ${views * groups}u) { return; }
@@ -131,7 +138,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   var squares = 0.0;
   for (var c = 0u; c < ${perGroup}u; c++) {
     let column = first + c;
-    let start = ${activated(norm, `toFloats(x[example * ${exampleSize(plain(norm)) / 4}u + column / 4u])`)}[column % 4u];
+    let start = ${activated(norm, quads(storage).load(`x[example * ${exampleSize(plain(norm)) / 4}u + column / 4u]`))}[column % 4u];
     var sum = 0.0;
     var square = 0.0;
     for (var part = 0u; part < ${parts}u; part++) {
@@ -152,45 +159,67 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   };
 }
 
-/** out = (relu(x) − mean)·deviation⁻¹·scale + offset, in the layout of what reads it; bound: x, statistics, parameters, out. */
-export function normalise(norm: GroupNorm, target: Layout, storage: Storage): Kernel {
-  const type = quads(storage).type;
+/**
+ * out = (relu(x) − mean)·deviation⁻¹·scale + offset, as an operand in the layout of the convolution that reads it, or as
+ * an activation; bound: x, statistics, parameters, out.
+ */
+export function normalise(
+  norm: GroupNorm,
+  target: Layout,
+  precision: Precision,
+  kind: "operand" | "activation",
+): Kernel {
+  const { type, load, store } = quads(precision.activation);
+  const split = kind === "operand" && precision.split;
+  const value = `(${activated(norm, load(`x[${at(plain(norm))}]`))} - sX) * scale + shift`;
+  const place = at(target, split ? 2 : 1);
   return {
     name: `normalise ${norm.channels}×${norm.height}×${norm.width}`,
-    ...overColumns(norm, storage, {
+    ...overColumns(norm, {
       buffers: [
         `x: array<${type}>`,
         "statistics: array<vec2f>",
         "parameters: array<f32>",
-        `*out: array<${type}>`,
+        `*out: array<${kind === "operand" ? quads(precision.operand).type : type}>`,
       ],
       before: `${groupOf(norm, "s", "statistics")}
   let scale = sY * ${parameterQuad(norm.scaleOffset)};
   let shift = ${parameterQuad(norm.offsetOffset)};`,
-      pixel: `out[${at(target)}] = toQuad((${activated(norm, `toFloats(x[${at(plain(norm))}])`)} - sX) * scale + shift);`,
+      pixel:
+        kind === "operand"
+          ? storeOperand(precision, "out", place, value, exampleSize(target) / 4)
+          : `out[${place}] = ${store(value)};`,
     }),
-    bytes: bytesOf(storage) * 2 * exampleSize(plain(norm)),
+    bytes:
+      (bytesOf(precision.activation) +
+        (kind === "operand" ? bytesOf(precision.operand) * (split ? 2 : 1) : bytesOf(precision.activation))) *
+      exampleSize(plain(norm)),
   };
 }
 
 /** Σ dy and Σ dy·normal of each column and part; bound: x, dy (layout `source`), statistics, sums. */
-export function gradientMoments(norm: GroupNorm, source: Layout, storage: Storage): Kernel {
-  const type = quads(storage).type;
+export function gradientMoments(norm: GroupNorm, source: Layout, precision: Precision): Kernel {
+  const [x, dy] = [quads(precision.activation), quads(precision.gradient)];
   return {
     name: `gradient moments ${norm.channels}×${norm.height}×${norm.width}`,
-    ...overColumns(norm, storage, {
-      buffers: [`x: array<${type}>`, `dy: array<${type}>`, "statistics: array<vec2f>", "*sums: array<vec4f>"],
+    ...overColumns(norm, {
+      buffers: [
+        `x: array<${x.type}>`,
+        `dy: array<${dy.type}>`,
+        "statistics: array<vec2f>",
+        "*sums: array<vec4f>",
+      ],
       before: `${groupOf(norm, "s", "statistics")}
   var sum = vec4f();
   var products = vec4f();`,
-      pixel: `let g = toFloats(dy[${at(source)}]);
+      pixel: `let g = ${dy.load(`dy[${at(source)}]`)};
     sum += g;
-    products += g * ((${activated(norm, `toFloats(x[${at(plain(norm))}])`)} - sX) * sY);`,
+    products += g * ((${activated(norm, x.load(`x[${at(plain(norm))}]`))} - sX) * sY);`,
       after: `let to = (example * PARTS + part) * 2u * COLUMNS + column;
   sums[to] = sum;
   sums[to + COLUMNS] = products;`,
     }),
-    bytes: bytesOf(storage) * 2 * exampleSize(plain(norm)),
+    bytes: (bytesOf(precision.activation) + bytesOf(precision.gradient)) * exampleSize(plain(norm)),
   };
 }
 
@@ -263,11 +292,12 @@ export function normaliseGradient(
   source: Layout,
   target: Layout,
   skip: boolean,
-  storage: Storage,
+  precision: Precision,
 ): Kernel {
-  const type = quads(storage).type;
+  const raw = quads(precision.activation);
+  const { type, load, store } = quads(precision.gradient);
   const buffers = [
-    `x: array<${type}>`,
+    `x: array<${raw.type}>`,
     `dy: array<${type}>`,
     "statistics: array<vec2f>",
     "means: array<vec2f>",
@@ -278,22 +308,24 @@ export function normaliseGradient(
   if (skip) buffers.push(`skip: array<${type}>`);
   return {
     name: `norm backward ${norm.channels}×${norm.height}×${norm.width}${skip ? " with skip" : ""}`,
-    ...overColumns(norm, storage, {
+    ...overColumns(norm, {
       buffers,
       before: `${groupOf(norm, "s", "statistics")}
   ${groupOf(norm, "m", "means")}
   let scale = ${parameterQuad(norm.scaleOffset)};
   var sum = vec4f();`,
-      pixel: `let raw = toFloats(x[${at(plain(norm))}]);
+      pixel: `let raw = ${raw.load(`x[${at(plain(norm))}]`)};
     let normal = (${activated(norm, "raw")} - sX) * sY;
-    var value = sY * (toFloats(dy[${at(source)}]) * scale - mX - normal * mY);
+    var value = sY * (${load(`dy[${at(source)}]`)} * scale - mX - normal * mY);
     ${norm.relu ? "value = select(vec4f(), value, raw > vec4f());" : ""}
-    ${skip ? `value += toFloats(skip[${at(target)}]);` : ""}
+    ${skip ? `value += ${load(`skip[${at(target)}]`)};` : ""}
     sum += value;
-    dx[${at(target)}] = toQuad(value);`,
+    dx[${at(target)}] = ${store("value")};`,
       after: "sums[(example * PARTS + part) * COLUMNS + column] = sum;",
     }),
-    bytes: bytesOf(storage) * (skip ? 4 : 3) * exampleSize(plain(norm)),
+    bytes:
+      (bytesOf(precision.activation) + bytesOf(precision.gradient) * (skip ? 3 : 2)) *
+      exampleSize(plain(norm)),
   };
 }
 

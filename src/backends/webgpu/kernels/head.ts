@@ -1,5 +1,5 @@
 // The classifier: mean over the pixels, dense layer, softmax cross-entropy averaged over the views, and their gradients.
-import { bindings, type Kernel, quads, type Storage } from "../kernel.js";
+import { bindings, type Kernel, PACKING, quads, type Storage } from "../kernel.js";
 import { exampleSize, plainLayout } from "../layout.js";
 
 export interface Head {
@@ -22,12 +22,12 @@ export function pool(head: Head, storage: Storage): Kernel {
   return {
     name: `pool ${channels}×${height}×${width}`,
     code: `${bindings(`h: array<${quads(storage).type}>`, "*pooled: array<vec4f>")}
-${quads(storage).functions}
+${PACKING}
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= ${columns}u) { return; }
   var sum = vec4f();
-  for (var pixel = 0u; pixel < ${pixels}u; pixel++) { sum += toFloats(h[(id.z * ${pixels}u + pixel) * ${columns}u + id.x]); }
+  for (var pixel = 0u; pixel < ${pixels}u; pixel++) { sum += ${quads(storage).load(`h[(id.z * ${pixels}u + pixel) * ${columns}u + id.x]`)}; }
   pooled[id.z * ${columns}u + id.x] = sum / ${pixels}.0;
 }`,
     workgroups: (n) => [Math.ceil(columns / 64), 1, n],
@@ -136,7 +136,7 @@ export function poolGradient(head: Head, storage: Storage): Kernel {
   return {
     name: `pool backward ${channels}×${height}×${width}`,
     code: `${bindings("dlogits: array<f32>", "parameters: array<f32>", `*dh: array<${quads(storage).type}>`)}
-${quads(storage).functions}
+${PACKING}
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= ${columns}u) { return; }
@@ -147,7 +147,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let d = dlogits[(id.z * ${views}u + k) * ${classes}u + c];
     sum += d * vec4f(parameters[${kernelOffset}u + channel * ${classes}u + c], parameters[${kernelOffset}u + (channel + 1u) * ${classes}u + c], parameters[${kernelOffset}u + (channel + 2u) * ${classes}u + c], parameters[${kernelOffset}u + (channel + 3u) * ${classes}u + c]);
   }
-  let value = toQuad(sum / ${pixels}.0);
+  let value = ${quads(storage).store(`sum / ${pixels}.0`)};
   for (var pixel = 0u; pixel < ${pixels}u; pixel++) { dh[id.z * ${exampleSize(layout) / 4}u + pixel * ${columns}u + id.x] = value; }
 }`,
     workgroups: (n) => [Math.ceil(columns / 64), 1, n],

@@ -1,5 +1,5 @@
 // Weight standardisation: filters for the products from the trained weights, and back from filter gradients to theirs.
-import { bindings, type Kernel, quads, type Storage } from "../kernel.js";
+import { bindings, type Kernel, PACKING, type Precision, quads, storeOperand } from "../kernel.js";
 
 export interface StandardisedFilter {
   readonly taps: number;
@@ -55,24 +55,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
 }
 
 /**
- * The filter [tap][ci][co] and its transpose [tap][co][ci] as the products read them; bound: parameters, filter,
- * transpose, statistics if standardised. One thread four numbers of either.
+ * The filter [tap][ci][co], in pairs all rests after all roundings, and its transpose [tap][co][ci] as the products read
+ * them; bound: parameters, filter, transpose, statistics if standardised. One thread four numbers of either.
  */
-export function buildFilters(filter: StandardisedFilter, storage: Storage): Kernel {
+export function buildFilters(filter: StandardisedFilter, precision: Precision): Kernel {
   const { taps, inputChannels, paddedChannels, outputChannels: co } = filter;
-  const quad = quads(storage);
+  const { type, store } = quads(precision.operand);
   const standardised = filter.gainOffset !== undefined;
   const count = (taps * paddedChannels * co) / 4;
-  const buffers = [
-    "parameters: array<f32>",
-    `*filters: array<${quad.type}>`,
-    `*transpose: array<${quad.type}>`,
-  ];
+  const buffers = ["parameters: array<f32>", `*filters: array<${type}>`, `*transpose: array<${type}>`];
   if (standardised) buffers.push("statistics: array<vec4f>");
   return {
     name: `filters ${taps}×${inputChannels}→${co}`,
     code: `${bindings(...buffers)}
-${quad.functions}
+${PACKING}
 fn weight(tap: u32, ci: u32, co: u32) -> f32 {
   if (ci >= ${inputChannels}u) { return 0.0; }
   let raw = parameters[${filter.kernelOffset}u + (tap * ${inputChannels}u + ci) * ${co}u + co];
@@ -85,10 +81,10 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let inside = id.x % ${(paddedChannels * co) / 4}u;
   let ci = inside / ${co / 4}u;
   let first = inside % ${co / 4}u * 4u;
-  filters[id.x] = toQuad(vec4f(weight(tap, ci, first), weight(tap, ci, first + 1u), weight(tap, ci, first + 2u), weight(tap, ci, first + 3u)));
+  ${storeOperand(precision, "filters", "id.x", "vec4f(weight(tap, ci, first), weight(tap, ci, first + 1u), weight(tap, ci, first + 2u), weight(tap, ci, first + 3u))", count)}
   let channel = inside / ${paddedChannels / 4}u;
   let origin = inside % ${paddedChannels / 4}u * 4u;
-  transpose[id.x] = toQuad(vec4f(weight(tap, origin, channel), weight(tap, origin + 1u, channel), weight(tap, origin + 2u, channel), weight(tap, origin + 3u, channel)));
+  transpose[id.x] = ${store("vec4f(weight(tap, origin, channel), weight(tap, origin + 1u, channel), weight(tap, origin + 2u, channel), weight(tap, origin + 3u, channel))")};
 }`,
     workgroups: () => [Math.ceil(count / 256), 1, 1],
   };

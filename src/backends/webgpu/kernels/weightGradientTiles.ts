@@ -1,5 +1,5 @@
 // Per-example weight gradient in float32 tiles: x transposed times the output's gradient, summed inside the example.
-import { bindings, type Kernel, quads, type Storage, unrolled } from "../kernel.js";
+import { bindings, type Kernel, PACKING, quads, type Storage, unrolled } from "../kernel.js";
 import type { Convolution, Window } from "./convolution.js";
 
 export interface WeightGradient {
@@ -36,7 +36,7 @@ export function weightGradientTiles(work: WeightGradient, storage: Storage): Ker
   dyExample: u32, dyBase: u32, dyPitch: u32, tap: array<u32>
 }
 ${bindings(`x: array<${quad.type}>`, `dy: array<${quad.type}>`, "*partial: array<vec4f>", "sizes: Sizes")}
-${quad.functions}
+${PACKING}
 var<workgroup> left: array<vec4f, ${(DEPTH * TILE) / 4}>;
 var<workgroup> right: array<vec4f, ${(DEPTH * TILE) / 4}>;
 @compute @workgroup_size(256)
@@ -59,8 +59,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var a = vec4f();
     var b = vec4f();
     if (row < end) {
-      a = toFloats(x[xFrom + row / sizes.run * sizes.xPitch + row % sizes.run * ci]);
-      b = toFloats(dy[dyFrom + row / sizes.run * sizes.dyPitch + row % sizes.run * co]);
+      a = ${quad.load("x[xFrom + row / sizes.run * sizes.xPitch + row % sizes.run * ci]")};
+      b = ${quad.load("dy[dyFrom + row / sizes.run * sizes.dyPitch + row % sizes.run * co]")};
     }
     workgroupBarrier();
     left[thread] = a;

@@ -16,8 +16,8 @@ export interface CoreOptions {
   readonly test: LabelledImages;
   readonly augmentation: Augmentation;
   readonly microBatch: number;
-  readonly storage: gpu.Storage;
-  /** For tests of the second try; default: PEAKS of the storage. */
+  readonly precision: gpu.PrecisionName;
+  /** For tests of the second try; default: PEAKS of the precision. */
   readonly peaks?: readonly number[];
 }
 
@@ -36,7 +36,7 @@ export class WebGpuCore {
   ) {}
 
   static async start(options: CoreOptions): Promise<WebGpuCore> {
-    const { open, network, train, test, augmentation, microBatch, storage } = options;
+    const { open, network, train, test, augmentation, microBatch, precision } = options;
     const padding = augmentation.padding ?? DEFAULT_PADDING;
     const plan = await planStep(
       {
@@ -44,7 +44,7 @@ export class WebGpuCore {
         network,
         views: viewsPerExample(augmentation),
         microBatch,
-        storage,
+        precision,
         padding,
         scaling: scalingOf(train),
       },
@@ -72,7 +72,7 @@ export class WebGpuCore {
     // An example whose gradient overflowed added nothing: it is tried again with smaller gradients, alone with its like.
     let left = indices;
     let places = Uint32Array.from(indices.keys());
-    for (const peak of this.options.peaks ?? PEAKS[this.options.storage]) {
+    for (const peak of this.options.peaks ?? PEAKS[this.options.precision]) {
       if (left.length === 0) break;
       for (let from = 0; from < left.length; from += this.options.microBatch)
         this.submit(left, from, batch.step, clip, peak);

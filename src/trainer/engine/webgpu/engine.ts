@@ -20,7 +20,7 @@ export type Request =
       readonly test: ImagesHead;
       readonly augmentation: Augmentation;
       readonly microBatch: number;
-      readonly storage: gpu.Storage;
+      readonly precision: gpu.PrecisionName;
       readonly level: gpu.Level | undefined;
       readonly hardwareOnly: boolean;
     }
@@ -28,7 +28,7 @@ export type Request =
   | { readonly kind: "evaluate"; readonly set: "train" | "test" };
 
 export type Reply =
-  | { readonly kind: "started"; readonly description: string; readonly level: gpu.Level }
+  | { readonly kind: "started"; readonly description: string; readonly precision: gpu.PrecisionName }
   | { readonly kind: "summed"; readonly nonFinite: boolean }
   | { readonly kind: "evaluated"; readonly evaluation: Evaluation }
   | { readonly kind: "no-device"; readonly message: string }
@@ -40,8 +40,8 @@ export interface WebGpuOptions {
   readonly augmentation: Augmentation;
   /** Examples in flight, ≥ 1; default 64. A matter of memory and speed only. */
   readonly microBatch?: number;
-  /** float16 (default) on matrix units, or float32 throughout. */
-  readonly storage?: gpu.Storage;
+  /** Default float16x2; without matrix units always float32. */
+  readonly precision?: gpu.PrecisionName;
   /** Refuse software adapters. */
   readonly hardwareOnly?: boolean;
   /** For tests. */
@@ -87,7 +87,14 @@ class WebGpuEngine implements GradientEngine {
   }
 
   async start(): Promise<void> {
-    const { network, data, augmentation, storage = "float16", hardwareOnly = false, level } = this.options;
+    const {
+      network,
+      data,
+      augmentation,
+      precision = "float16x2",
+      hardwareOnly = false,
+      level,
+    } = this.options;
     this.worker = new DeviceProcess();
     const { train, test } = data;
     for (const { pixels } of [train, test])
@@ -100,7 +107,7 @@ class WebGpuEngine implements GradientEngine {
       test: withoutArrays(test),
       augmentation,
       microBatch: this.microBatch,
-      storage,
+      precision,
       level,
       hardwareOnly,
     };
@@ -113,7 +120,7 @@ class WebGpuEngine implements GradientEngine {
     });
     if (reply.kind === "no-device") throw new BackendUnavailableError("webgpu", reply.message);
     if (reply.kind !== "started") throw failure(reply);
-    this.backend = { name: "webgpu", reason: `${reply.description}, ${reply.level}` };
+    this.backend = { name: "webgpu", reason: `${reply.description}, ${reply.precision}` };
   }
 
   async clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum> {

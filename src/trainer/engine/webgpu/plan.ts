@@ -10,7 +10,7 @@ export interface PlanOptions {
   readonly views: number;
   /** Examples in flight. */
   readonly microBatch: number;
-  readonly storage: gpu.Storage;
+  readonly precision: gpu.PrecisionName;
   /** Rows and columns mirrored around the images. */
   readonly padding: number;
   /** Of the images' bytes. */
@@ -43,7 +43,7 @@ export const OUTCOMES = gpu.MOST_CONTRIBUTIONS;
  * Largest gradient entry at the logits, and what examples are tried with again whose gradient is not finite. float16 begins
  * at 2^10: 2^6 below the largest number, 2^24 above the smallest normal one.
  */
-export const PEAKS = { float16: [2 ** 10, 1], float32: [1] } as const;
+export const PEAKS = { float16: [2 ** 10, 1], float16x2: [2 ** 10, 1], float32: [1] } as const;
 
 /** An activation with its size: [example][row][column][view][channel]. */
 interface Activation {
@@ -98,6 +98,7 @@ class Planner {
   private readonly program: gpu.Program;
   private readonly units;
   private readonly rows: number;
+  private readonly precision: gpu.Precision;
   private readonly n: number;
   private readonly count: number;
   private readonly parameters: GPUBuffer;
@@ -110,7 +111,13 @@ class Planner {
     const all = [this.units.stem, ...this.units.blocks.flatMap(({ body }) => body.map((u) => u.convolution))];
     const strides = all.reduce((total, { stride }) => total * stride, 1);
     this.program = new gpu.Program(open);
-    this.rows = rowsFor(views, network.spec, strides, options.storage === "float16" ? open.level : "tiles");
+    this.precision = gpu.PRECISIONS[options.precision];
+    this.rows = rowsFor(
+      views,
+      network.spec,
+      strides,
+      this.precision.operand === "float16" ? open.level : "tiles",
+    );
     this.n = microBatch;
     this.count = network.parameterCount;
     this.parameters = this.program.buffer(4 * this.count);
@@ -119,7 +126,8 @@ class Planner {
 
   async plan(images: { readonly train: GPUBuffer; readonly test: GPUBuffer }): Promise<StepPlan> {
     const { program, n, rows, count } = this;
-    const { network, storage, padding, scaling } = this.options;
+    const { network, padding, scaling } = this.options;
+    const { precision } = this;
     const [height, width, channels] = network.spec.inputShape;
     const views = program.buffer(16 * n * rows);
     const labels = program.buffer(4 * n);
@@ -134,7 +142,7 @@ class Planner {
     for (const set of ["train", "test"] as const)
       program.add(
         `augment ${set}`,
-        gpu.augment({ channels, padding, ...scaling }, input.layout, storage),
+        gpu.augment({ channels, padding, ...scaling }, input.layout, precision),
         images[set],
         views,
         input.buffer,
@@ -160,7 +168,7 @@ class Planner {
     const features = this.activation(plain);
     program.add(
       "forward",
-      gpu.normalise(last, plain, storage),
+      gpu.normalise(last, plain, precision, "activation"),
       x.buffer,
       lastStatistics,
       this.parameters,
@@ -178,7 +186,7 @@ class Planner {
     };
     const pooled = program.buffer(4 * n * rows * x.channels);
     const logits = program.buffer(4 * n * rows * head.classes);
-    program.add("forward", gpu.pool(head, storage), features, pooled);
+    program.add("forward", gpu.pool(head, precision.activation), features, pooled);
     program.add("forward", gpu.logits(head), pooled, this.parameters, logits);
 
     // Backward.
@@ -186,7 +194,7 @@ class Planner {
     const scales = program.buffer(4 * n);
     program.add("backward", gpu.lossGradient(head), logits, labels, micro, dlogits, scales);
     program.add("backward", gpu.denseGradients(head, count), pooled, dlogits, this.gradients);
-    program.add("backward", gpu.poolGradient(head, storage), dlogits, this.parameters, features);
+    program.add("backward", gpu.poolGradient(head, precision.gradient), dlogits, this.parameters, features);
     const writers = blocks.map(({ units, side }) => [
       units.at(-1)!.convolution,
       ...(side ? [side.convolution] : []),
@@ -238,7 +246,11 @@ class Planner {
   }
 
   private activation(layout: gpu.Layout): GPUBuffer {
-    return this.program.buffer(gpu.bytesOf(this.options.storage) * this.n * gpu.exampleSize(layout));
+    return this.program.buffer(gpu.bytesOf(this.precision.activation) * this.n * gpu.exampleSize(layout));
+  }
+
+  private gradient(layout: gpu.Layout): GPUBuffer {
+    return this.program.buffer(gpu.bytesOf(this.precision.gradient) * this.n * gpu.exampleSize(layout));
   }
 
   /** Filters for a convolution of inputs of this size, built once a step from the parameters. */
@@ -270,13 +282,14 @@ class Planner {
       gainOffset: unit.gainOffset,
     };
     const { program } = this;
-    const bytes = gpu.bytesOf(this.options.storage) * filter.taps * input.channels * filters;
-    const [weights, transpose] = [program.buffer(bytes), program.buffer(bytes)];
+    const { operand, split } = this.precision;
+    const bytes = gpu.bytesOf(operand) * filter.taps * input.channels * filters;
+    const [weights, transpose] = [program.buffer(split ? 2 * bytes : bytes), program.buffer(bytes)];
     const statistics = unit.gainOffset === undefined ? undefined : program.buffer(16 * filters);
     if (statistics) program.add("parameters", gpu.filterStatistics(filter), this.parameters, statistics);
     program.add(
       "parameters",
-      gpu.buildFilters(filter, this.options.storage),
+      gpu.buildFilters(filter, this.precision),
       this.parameters,
       weights,
       transpose,
@@ -295,15 +308,17 @@ class Planner {
 
   private inputOf(convolution: PreparedConvolution): Gradient {
     const layout = gpu.inputLayout(convolution.shape);
-    return { buffer: this.activation(layout), layout };
+    const { operand, split } = this.precision;
+    const bytes = gpu.bytesOf(operand) * (split ? 2 : 1) * this.n * gpu.exampleSize(layout);
+    return { buffer: this.program.buffer(bytes), layout };
   }
 
   /** The product on matrix units where they fit. */
   private product(convolution: gpu.Convolution, epilogue: gpu.Epilogue): gpu.Kernel {
-    const { open, storage } = this.options;
-    return open.level === "matrices" && storage === "float16" && gpu.fitsMatrices(convolution)
+    const { operand } = this.precision;
+    return this.options.open.level === "matrices" && operand === "float16" && gpu.fitsMatrices(convolution)
       ? gpu.convolutionMatrix(convolution, epilogue)
-      : gpu.convolutionTiles(convolution, storage, epilogue);
+      : gpu.convolutionTiles(convolution, operand, epilogue);
   }
 
   private convolve(
@@ -320,7 +335,8 @@ class Planner {
     };
     this.program.add(
       "forward",
-      this.product(forward, {
+      this.product(this.precision.split ? gpu.splitConvolution(forward) : forward, {
+        output: this.precision.activation,
         residual: residual !== undefined,
         ...(unit.biasOffset === undefined ? {} : { biasOffset: unit.biasOffset }),
       }),
@@ -344,8 +360,14 @@ class Planner {
     const { program, n } = this;
     const statistics = program.buffer(8 * n * norm.views * norm.groups);
     const sums = this.columnSums(norm, 2);
-    program.add("forward", gpu.columnMoments(norm, this.options.storage), input.buffer, sums);
-    program.add("forward", gpu.groupStatistics(norm, this.options.storage), input.buffer, sums, statistics);
+    program.add("forward", gpu.columnMoments(norm, this.precision.activation), input.buffer, sums);
+    program.add(
+      "forward",
+      gpu.groupStatistics(norm, this.precision.activation),
+      input.buffer,
+      sums,
+      statistics,
+    );
     return statistics;
   }
 
@@ -367,7 +389,7 @@ class Planner {
     const normal = this.inputOf(convolution);
     this.program.add(
       "forward",
-      gpu.normalise(norm, normal.layout, this.options.storage),
+      gpu.normalise(norm, normal.layout, this.precision, "operand"),
       input.buffer,
       statistics,
       this.parameters,
@@ -383,12 +405,12 @@ class Planner {
     this.weightGradient(convolution, unit.normal, dy);
     // One buffer for all convolutions of the same shape: what a shape never writes stays zero.
     const key = `${side} ${JSON.stringify(convolution.shape)}`;
-    const target = this.inputGradients.get(key) ?? this.activation(unit.normal.layout);
+    const target = this.inputGradients.get(key) ?? this.gradient(unit.normal.layout);
     this.inputGradients.set(key, target);
     for (const part of gpu.inputGradientConvolutions(convolution.shape, dy.layout))
       this.program.add(
         "backward",
-        this.product(part, { residual: false }),
+        this.product(part, { residual: false, output: this.precision.gradient }),
         dy.buffer,
         convolution.transpose,
         target,
@@ -399,15 +421,20 @@ class Planner {
   private weightGradient(convolution: PreparedConvolution, input: Gradient, dy: Gradient): void {
     const { program, n, options } = this;
     const { forward, filter, statistics } = convolution;
-    const work = { forward, gradient: gpu.gradientWindow(dy.layout), splits: 1 };
+    const { operand, split } = this.precision;
+    // Of operands in pairs, the roundings alone: what the backward pass loses by that averages out.
+    const { input: window } = forward;
+    const work = {
+      forward: split ? { ...forward, input: { ...window, exampleSize: 2 * window.exampleSize } } : forward,
+      gradient: gpu.gradientWindow(dy.layout),
+      splits: 1,
+    };
     const matrices =
-      options.open.level === "matrices" &&
-      options.storage === "float16" &&
-      gpu.weightGradientFitsMatrices(work);
+      options.open.level === "matrices" && operand === "float16" && gpu.weightGradientFitsMatrices(work);
     const build = (splits: number): gpu.Kernel =>
       matrices
         ? gpu.weightGradientMatrix({ ...work, splits })
-        : gpu.weightGradientTiles({ ...work, splits }, options.storage);
+        : gpu.weightGradientTiles({ ...work, splits }, operand);
     // Enough workgroups to fill a large device, each with 512 rows or more.
     const [x, y] = build(1).workgroups(n);
     const rows = forward.rows * forward.columns * this.rows;
@@ -439,13 +466,13 @@ class Planner {
     last = true,
   ): Gradient {
     const { program, n, count } = this;
-    const { storage } = this.options;
+    const { precision } = this;
     const sums = this.columnSums(norm, 2);
     const totals = program.scratch("totals", 8 * n * norm.views * norm.channels);
     const means = program.scratch("means", 8 * n * norm.views * norm.groups);
     program.add(
       "backward",
-      gpu.gradientMoments(norm, normal.layout, storage),
+      gpu.gradientMoments(norm, normal.layout, precision),
       input.buffer,
       dy,
       statistics,
@@ -459,10 +486,10 @@ class Planner {
       before: Math.max(...borders.map(({ before }) => before)),
       after: Math.max(...borders.map(({ after }) => after)),
     };
-    const buffer = this.activation(layout);
+    const buffer = this.gradient(layout);
     program.add(
       "backward",
-      gpu.normaliseGradient(norm, normal.layout, layout, skip !== undefined, storage),
+      gpu.normaliseGradient(norm, normal.layout, layout, skip !== undefined, precision),
       input.buffer,
       dy,
       statistics,

@@ -35,6 +35,8 @@ async function answer(request: Request, body: Uint8Array<ArrayBuffer>): Promise<
     const { maxStorageBufferBindingSize } = open.device.limits;
     const most = Math.floor(maxStorageBufferBindingSize / (4 * parameterCount));
     const train = images(request.train);
+    // Without matrix units float16 saves little.
+    const precision = open.level === "matrices" ? request.precision : "float32";
     core = await WebGpuCore.start({
       open,
       network,
@@ -42,9 +44,9 @@ async function answer(request: Request, body: Uint8Array<ArrayBuffer>): Promise<
       test: images(request.test),
       augmentation: request.augmentation,
       microBatch: Math.max(1, Math.min(request.microBatch, most)),
-      storage: open.level === "matrices" || request.storage === "float32" ? request.storage : "float32",
+      precision,
     });
-    reply({ kind: "started", description: open.description, level: open.level });
+    reply({ kind: "started", description: open.description, precision });
     return;
   }
   const parameters = new Float32Array(body.buffer, 0, parameterCount);
