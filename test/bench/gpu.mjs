@@ -50,7 +50,14 @@ const relativeError = (a, b) => {
 };
 const worstError = (a, b) => a.reduce((worst, value, i) => Math.max(worst, Math.abs(value / b[i] - 1)), 0);
 
-export async function run({ model = "wrn-16-4", views = "16", "micro-batch": size = "64", precision = "float16x2", json, details }) {
+export async function run({
+  model = "wrn-16-4",
+  views = "16",
+  "micro-batch": size = "64",
+  precision = "float16x2",
+  json,
+  details,
+}) {
   const network = buildModel(model, [32, 32, 3], 10);
   const [K, N] = [Number(views), Number(size)];
   const train = imagesOf(256, 1);
