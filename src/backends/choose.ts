@@ -4,7 +4,9 @@ import { type Kernels, stockKernels } from "./kernels.js";
 import { wasmKernels } from "./wasm/kernels.js";
 
 export const BACKEND_NAMES = ["tfjs-node-gpu", "tfjs-node", "wasm", "cpu"] as const;
-export type BackendName = (typeof BACKEND_NAMES)[number];
+type TensorFlowName = (typeof BACKEND_NAMES)[number];
+/** "webgpu" is no TensorFlow.js backend: the engine of that name has kernels of its own (docs/gpu.md). */
+export type BackendName = TensorFlowName | "webgpu";
 
 export interface BackendChoice {
   readonly name: BackendName;
@@ -23,7 +25,7 @@ export class BackendUnavailableError extends Error {
   }
 }
 
-const STARTERS: { readonly [K in BackendName]: () => Promise<void> } = {
+const STARTERS: { readonly [K in TensorFlowName]: () => Promise<void> } = {
   "tfjs-node-gpu": () => startNative("tfjs-node-gpu"),
   "tfjs-node": () => startNative("tfjs-node"),
   wasm: async () => {
@@ -52,8 +54,11 @@ async function startNative(name: "tfjs-node-gpu" | "tfjs-node"): Promise<void> {
   await use("tensorflow");
 }
 
+const isTensorFlow = (name: string): name is TensorFlowName =>
+  (BACKEND_NAMES as readonly string[]).includes(name);
+
 /** What is missing, in words that tell what to do. */
-function explain(name: BackendName, error: unknown): string {
+function explain(name: TensorFlowName, error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   const code = (error as { code?: string } | null)?.code;
   if (
@@ -72,7 +77,7 @@ function explain(name: BackendName, error: unknown): string {
  */
 export async function startBackend(request: BackendName | "auto" = "auto"): Promise<BackendChoice> {
   if (request !== "auto") {
-    if (!BACKEND_NAMES.includes(request))
+    if (!isTensorFlow(request))
       throw new RangeError(
         `backend must be one of auto, ${BACKEND_NAMES.join(", ")}, got ${String(request)}`,
       );

@@ -12,6 +12,18 @@ const BENCHES = {
     options: { backend: { type: "string" }, "micro-batch": { type: "string" }, json: { type: "string" } },
     usage: "trainer [--backend NAME] [--micro-batch N] [--json FILE]",
   },
+  gpu: {
+    load: () => import("./gpu.mjs"),
+    options: {
+      model: { type: "string" },
+      views: { type: "string" },
+      "micro-batch": { type: "string" },
+      precision: { type: "string" },
+      details: { type: "boolean" },
+      json: { type: "string" },
+    },
+    usage: "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--precision NAME] [--details] [--json FILE]",
+  },
 };
 
 function usage(line) {

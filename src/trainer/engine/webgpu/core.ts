@@ -1,0 +1,178 @@
+// The WebGPU engine in its own process: images on the device, micro-batches through the step plan, one read a step.
+import { webgpu as gpu } from "../../../backends/index.js";
+import type { LabelledImages } from "../../data/index.js";
+import type { Network } from "../../layers/network.js";
+import { DEFAULT_PADDING, drawViews, UNCHANGED, type View } from "../drawViews.js";
+import type { ClipRule, Evaluation } from "../gradientEngine.js";
+import { type Augmentation, viewsPerExample } from "../views.js";
+import { bytesOf } from "./messages.js";
+import { MICRO_BATCH_PHASES, PEAKS, planStep, type StepPlan } from "./plan.js";
+import { scalingOf } from "./scaling.js";
+
+export interface CoreOptions {
+  readonly open: gpu.OpenDevice;
+  readonly network: Network;
+  readonly train: LabelledImages;
+  readonly test: LabelledImages;
+  readonly augmentation: Augmentation;
+  readonly microBatch: number;
+  readonly precision: gpu.PrecisionName;
+  /** For tests of the second try; default: PEAKS of the precision. */
+  readonly peaks?: readonly number[];
+}
+
+/** A step's clipped sum, and each example's gradient norm: both private. */
+export interface CoreSum {
+  readonly sum: Float64Array;
+  readonly norms: Float64Array;
+  readonly nonFinite: boolean;
+}
+
+export class WebGpuCore {
+  private constructor(
+    private readonly options: CoreOptions,
+    readonly plan: StepPlan,
+    private readonly padding: number,
+  ) {}
+
+  static async start(options: CoreOptions): Promise<WebGpuCore> {
+    const { open, network, train, test, augmentation, microBatch, precision } = options;
+    const padding = augmentation.padding ?? DEFAULT_PADDING;
+    const plan = await planStep(
+      {
+        open,
+        network,
+        views: viewsPerExample(augmentation),
+        microBatch,
+        precision,
+        padding,
+        scaling: scalingOf(train),
+      },
+      { train: upload(open.device, bytesOf(train.pixels)), test: upload(open.device, bytesOf(test.pixels)) },
+    );
+    return new WebGpuCore(options, plan, padding);
+  }
+
+  /** Flat parameters, in the network's order. */
+  async clippedSum(
+    parameters: Float32Array,
+    batch: { readonly indices: Uint32Array; readonly step: number },
+    clip: ClipRule,
+  ): Promise<CoreSum> {
+    const { program } = this.plan;
+    const { indices } = batch;
+    if (!(indices.length <= gpu.MOST_CONTRIBUTIONS))
+      throw new RangeError(
+        `the exact sum has room for ${gpu.MOST_CONTRIBUTIONS} examples, got ${indices.length}`,
+      );
+    const count = parameters.length;
+    this.setParameters(parameters);
+    program.clear(this.plan.sums);
+    const norms = new Float64Array(indices.length);
+    // An example whose gradient overflowed added nothing: it is tried again with smaller gradients, alone with its like.
+    let left = indices;
+    let places = Uint32Array.from(indices.keys());
+    for (const peak of this.options.peaks ?? PEAKS[this.options.precision]) {
+      if (left.length === 0) break;
+      for (let from = 0; from < left.length; from += this.options.microBatch)
+        this.submit(left, from, batch.step, clip, peak);
+      const outcomes = new Float32Array(await program.read(this.plan.outcomes, 8 * left.length));
+      const broken: number[] = [];
+      places.forEach((place, n) => {
+        const added = outcomes[2 * n] > 0;
+        norms[place] = added ? outcomes[2 * n + 1] : Infinity;
+        if (!added) broken.push(n);
+      });
+      left = Uint32Array.from(broken, (n) => left[n]);
+      places = Uint32Array.from(broken, (n) => places[n]);
+    }
+    const parts = new Int32Array(await program.read(this.plan.sums, 8 * count));
+    return { sum: gpu.fromFixedPoint(parts), norms, nonFinite: left.length > 0 };
+  }
+
+  async evaluate(parameters: Float32Array, set: "train" | "test"): Promise<Evaluation> {
+    const { program, rows, logits } = this.plan;
+    const { microBatch, network } = this.options;
+    const images = this.options[set];
+    const { classes } = network.spec;
+    this.setParameters(parameters);
+    let [correct, loss] = [0, 0];
+    const atOnce = microBatch * rows;
+    for (let from = 0; from < images.count; from += atOnce) {
+      const count = Math.min(atOnce, images.count - from);
+      const examples = Math.ceil(count / rows);
+      // Every row is an image of its own; the last example's filling repeats the last image.
+      const table = new Uint32Array(4 * examples * rows);
+      for (let row = 0; row < examples * rows; row++)
+        this.writeView(table, row, from + Math.min(row, count - 1), UNCHANGED);
+      program.device.queue.writeBuffer(this.plan.views, 0, table);
+      program.run([`augment ${set}`, "forward"], examples);
+      const values = new Float32Array(await program.read(logits, 4 * examples * rows * classes));
+      for (let n = 0; n < count; n++) {
+        const own = values.subarray(n * classes, (n + 1) * classes);
+        const label = images.labels[from + n];
+        const top = own.reduce((a, b) => Math.max(a, b), -Infinity);
+        if (own.indexOf(top) === label) correct++;
+        loss += Math.log(own.reduce((total, value) => total + Math.exp(value - top), 0)) + top - own[label];
+      }
+    }
+    return { correct, count: images.count, loss: loss / Math.max(1, images.count) };
+  }
+
+  /** Writes a micro-batch's views and labels and submits its kernels; nothing waits. */
+  submit(indices: Uint32Array, from: number, step: number, clip: ClipRule, peak: number): void {
+    const { program, rows } = this.plan;
+    const { microBatch, train, augmentation } = this.options;
+    const count = Math.min(microBatch, indices.length - from);
+    const table = new Uint32Array(4 * count * rows);
+    const labels = new Uint32Array(count);
+    for (let n = 0; n < count; n++) {
+      const index = indices[from + n];
+      labels[n] = train.labels[index];
+      const views = drawViews(train.shape, augmentation, step, index);
+      for (let k = 0; k < rows; k++) this.writeView(table, n * rows + k, index, views[k] ?? UNCHANGED);
+    }
+    const { queue } = program.device;
+    queue.writeBuffer(this.plan.views, 0, table);
+    queue.writeBuffer(this.plan.labels, 0, labels);
+    const micro = new ArrayBuffer(16);
+    new Uint32Array(micro).set([0, from, count, 0]);
+    const numbers = new Float32Array(micro);
+    numbers[0] = clip.norm;
+    numbers[3] = peak;
+    queue.writeBuffer(this.plan.micro, 0, micro);
+    program.run(MICRO_BATCH_PHASES, count);
+  }
+
+  private setParameters(parameters: Float32Array): void {
+    const { program } = this.plan;
+    program.device.queue.writeBuffer(
+      this.plan.parameters,
+      0,
+      parameters.buffer as ArrayBuffer,
+      parameters.byteOffset,
+      parameters.byteLength,
+    );
+    program.run(["parameters"], 1);
+  }
+
+  private writeView(table: Uint32Array, row: number, image: number, view: View): void {
+    table[4 * row] = image;
+    table[4 * row + 1] = view.top + this.padding;
+    table[4 * row + 2] = view.left + this.padding;
+    table[4 * row + 3] = view.mirrored ? 1 : 0;
+  }
+}
+
+/** Bytes to a buffer, in pieces: one write may not be as large as a data set. */
+function upload(device: GPUDevice, bytes: Uint8Array): GPUBuffer {
+  const size = Math.ceil(bytes.length / 16) * 16;
+  const buffer = device.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
+  const piece = 2 ** 24;
+  for (let from = 0; from < bytes.length; from += piece) {
+    const part = new Uint8Array(Math.ceil(Math.min(piece, bytes.length - from) / 4) * 4);
+    part.set(bytes.subarray(from, from + piece));
+    device.queue.writeBuffer(buffer, from, part);
+  }
+  return buffer;
+}

@@ -1,0 +1,80 @@
+// The WebGPU engine with float16 activations, on a deeper network, and when its process dies.
+import { afterAll, describe, expect, test } from "vitest";
+import { startWebGpu } from "../../../src/trainer/engine/webgpu/engine.js";
+import { openTestDevice } from "../../support/softwareVulkan.js";
+import {
+  bothEngines,
+  relativeError,
+  smallData,
+  smallResidual,
+  someParameters,
+} from "../../support/webgpuEngine.js";
+
+const { open, why } = await openTestDevice();
+afterAll(() => open?.close());
+
+describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
+  test("a deeper network in float32, in micro-batches of another size", async () => {
+    const { got, expected } = await bothEngines(open!, smallResidual(true), {
+      precision: "float32",
+      microBatch: 3,
+    });
+    expect(relativeError(got.norms, expected.norms)).toBeLessThan(1e-5);
+    expect(relativeError(got.sum, expected.sum)).toBeLessThan(1e-5);
+  }, 600_000);
+
+  test("float16 in pairs keeps norms to 2e-3 and the clipped sum to 5e-3", async () => {
+    const { got, expected } = await bothEngines(open!, smallResidual(true), {
+      precision: "float16x2",
+      microBatch: 4,
+    });
+    got.norms.forEach((norm, n) => {
+      expect(Math.abs(norm / expected.norms[n] - 1)).toBeLessThan(2e-3);
+    });
+    expect(relativeError(got.sum, expected.sum)).toBeLessThan(5e-3);
+  }, 600_000);
+
+  test("float16 activations keep norms to 2e-3, and an example that overflows is done again with smaller gradients", async () => {
+    // 2^22 overflows float16 at once: all of the sum then comes from the second try.
+    const { got, expected } = await bothEngines(open!, smallResidual(true), {
+      precision: "float16",
+      microBatch: 3,
+      peaks: [2 ** 22, 2 ** 10],
+    });
+    expect(got.nonFinite).toBe(false);
+    got.norms.forEach((norm, n) => {
+      expect(Math.abs(norm / expected.norms[n] - 1)).toBeLessThan(2e-3);
+    });
+    expect(relativeError(got.sum, expected.sum)).toBeLessThan(2e-2);
+  }, 600_000);
+
+  test("a device process that is killed is replaced, and the step's sum is the same to the last bit", async () => {
+    const warnings: string[] = [];
+    const network = smallResidual(false);
+    const engine = await startWebGpu({
+      network,
+      data: smallData(),
+      augmentation: { views: 2, seed: 1 },
+      precision: "float32",
+      level: "tiles",
+      microBatch: 3,
+      onWarning: (message) => warnings.push(message),
+    });
+    try {
+      const parameters = someParameters(network);
+      const batch = { indices: Uint32Array.of(1, 5, 6, 8), step: 1 };
+      const first = await engine.clippedSum(parameters, batch, { norm: 1 });
+      const again = engine.clippedSum(parameters, batch, { norm: 1 });
+      (engine as unknown as { worker: { child: { kill(signal: string): void } } }).worker.child.kill(
+        "SIGABRT",
+      );
+      expect((await again).sum).toEqual(first.sum);
+      expect(warnings).toEqual(["the device process ended (SIGABRT); a new one does the step again"]);
+      expect(
+        (await engine.clippedSum(parameters, { indices: new Uint32Array(), step: 2 }, { norm: 1 })).sum,
+      ).toEqual(first.sum.map((part) => part.map(() => 0)));
+    } finally {
+      await engine.close();
+    }
+  }, 600_000);
+});

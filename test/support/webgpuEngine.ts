@@ -1,0 +1,94 @@
+// The WebGPU engine beside the WASM engine, whose gradients are tested against float64 differences, on a small residual network.
+import { currentKernels, type webgpu as gpu, startBackend } from "../../src/backends/index.js";
+import { MicroBatchRunner, PartialSum } from "../../src/trainer/engine/microBatch.js";
+import { WebGpuCore } from "../../src/trainer/engine/webgpu/core.js";
+import { type LayerSpec, Network } from "../../src/trainer/layers/network.js";
+import { SeededRandom } from "../../src/trainer/random/index.js";
+import { dataOf } from "../trainer/support.js";
+
+const unit = (filters: number, kernelSize: number, stride: number, groups: number): LayerSpec[] => [
+  { kind: "relu" },
+  { kind: "group-norm", groups },
+  { kind: "conv2d", filters, kernelSize, stride, padding: "same", weightStandardised: true },
+];
+
+/** One block with a strided shortcut; `deep`: also a second convolution in it, and a block with an identity shortcut. */
+export function smallResidual(deep: boolean): Network {
+  return new Network({
+    name: "small-residual",
+    inputShape: [6, 6, 3],
+    classes: 4,
+    layers: [
+      { kind: "conv2d", filters: 8, kernelSize: 3, padding: "same", weightStandardised: true },
+      {
+        kind: "residual",
+        body: [...unit(12, 3, 2, 4), ...(deep ? unit(12, 3, 1, 6) : [])],
+        shortcut: unit(12, 1, 2, 2),
+      },
+      ...(deep ? [{ kind: "residual" as const, body: unit(12, 3, 1, 3) }] : []),
+      { kind: "relu" },
+      { kind: "group-norm", groups: 4 },
+      { kind: "global-average-pool" },
+      { kind: "dense", units: 4 },
+    ],
+  });
+}
+
+export const smallData = () => dataOf(12, [6, 6, 3], 4);
+
+/** Initial values away from 0 and 1, so that no offset or gain can be forgotten. */
+export function someParameters(network: Network): Float32Array[] {
+  const random = new SeededRandom(9);
+  return network.initialise(3).map((values) => values.map((value) => value + 0.1 * random.normal()));
+}
+
+const BATCH = { indices: Uint32Array.of(0, 3, 4, 7, 9, 11, 2), step: 2 };
+const AUGMENTATION = { views: 3, seed: 7 };
+
+/** Clipped sums and norms by both; clip norm 1. */
+export async function bothEngines(
+  open: gpu.OpenDevice,
+  network: Network,
+  options: { precision: gpu.PrecisionName; microBatch: number; peaks?: readonly number[] },
+) {
+  const data = smallData();
+  const parameters = someParameters(network);
+  const core = await WebGpuCore.start({
+    open,
+    network,
+    ...data,
+    augmentation: AUGMENTATION,
+    ...options,
+  });
+  const flat = Float32Array.from(parameters.flatMap((values) => [...values]));
+  const got = await core.clippedSum(flat, BATCH, { norm: 1 });
+  const evaluation = await core.evaluate(flat, "test");
+
+  await startBackend("wasm");
+  const runner = new MicroBatchRunner(network, currentKernels(), data.train, data.test, AUGMENTATION);
+  const tensors = network.upload(parameters);
+  const norms = [...BATCH.indices].map((index) => {
+    // Clipped at a norm that none reaches, an example adds its gradient over that norm.
+    const alone = new PartialSum(network);
+    runner.addClipped(alone, tensors, { indices: Uint32Array.of(index), step: BATCH.step }, 0, 1, {
+      norm: 1e6,
+    });
+    return 1e6 * Math.hypot(...alone.sum.flatMap((part) => [...part]));
+  });
+  const partial = new PartialSum(network);
+  runner.addClipped(partial, tensors, BATCH, 0, BATCH.indices.length, { norm: 1 });
+  return {
+    got,
+    evaluation,
+    expected: {
+      norms,
+      sum: partial.sum.flatMap((part) => [...part]),
+      evaluation: runner.evaluate(tensors, "test", 0, data.test.count),
+    },
+  };
+}
+
+/** ‖a − b‖ / ‖b‖. */
+export function relativeError(a: ArrayLike<number>, b: readonly number[]): number {
+  return Math.hypot(...b.map((value, i) => a[i] - value)) / Math.hypot(...b);
+}
