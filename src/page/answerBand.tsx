@@ -68,11 +68,13 @@ export function AnswerBand({ answer, state, problem, onCopied }: Props) {
           {problem ? (
             <span class="error">Last good answer: {problem}</span>
           ) : (
-            plan.warnings.map((warning) => (
-              <span key={warning} class="warning">
-                {warning}
-              </span>
-            ))
+            [...(answer.refining ? ["a tighter answer is being computed"] : []), ...plan.warnings].map(
+              (warning) => (
+                <span key={warning} class="warning">
+                  {warning}
+                </span>
+              ),
+            )
           )}
         </p>
         <div class="command">

@@ -47,8 +47,9 @@ function send(message: ChartsMessage): void {
 async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Promise<void> {
   const part = (made: Partial<Charts>): void => send({ kind: "part", id, part: made });
   const stale = (): boolean => newest !== undefined || audits.length > 0;
-  const request = { ...plan, ...plan.request, epsilon: plan.achieved.epsilon, delta: plan.achieved.delta };
-  const curve = accountant(plan.request.accountant, plan.request).account(plan.event);
+  const { accountant: name, neighboring } = plan.request;
+  // What `dpsgd plan --risk` asks too.
+  const curve = accountant(name, { neighboring, effort: "quick" }).account(plan.event);
 
   const rough = surfaceAxes(plan, ROUGH);
   part({ surface: (await run(noiseSurface(surfaceRequest(plan), rough.batchSizes, rough.steps)))! });
@@ -57,7 +58,7 @@ async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Pro
   part({ proxy: (await run(proxyPoints(plan, proxy)))! });
   if (stale()) return;
 
-  const fine = surfaceAxes(request, FINE);
+  const fine = surfaceAxes(plan, FINE);
   const start = performance.now();
   let told = start;
   const of = fine.batchSizes.length * fine.steps.length;

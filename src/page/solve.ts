@@ -1,4 +1,5 @@
 // From what the fields hold to an answer: reads each field, plans, and says at which field something is wrong.
+import { accountant } from "../accounting/index.js";
 import {
   ExpressionError,
   Expressions,
@@ -26,12 +27,17 @@ export interface Answer {
   readonly json?: string;
   /** Why there is no plan although every field can be read; it is shown where the answer would be. */
   readonly problem?: string;
+  /** By what is quick to prove; where that is loose, a tighter answer follows. */
+  readonly refining?: true;
   /** What the planner alone took. */
   readonly milliseconds: number;
 }
 
-/** Never throws for anything that a field may hold. */
-export async function solve(state: State): Promise<Answer> {
+/**
+ * Never throws for anything that a field may hold. The answer is the command line's, unless only what is "quick" to
+ * prove is asked for: milliseconds instead of up to seconds for a few steps at low rates, and a looser bound there.
+ */
+export async function solve(state: State, effort: "quick" | "thorough" = "thorough"): Promise<Answer> {
   const readings = await readFields(state);
   if (Object.values(readings).some(({ error }) => error !== undefined)) return { readings, milliseconds: 0 };
   const request: Record<string, unknown> = {
@@ -41,9 +47,19 @@ export async function solve(state: State): Promise<Answer> {
   for (const [name, { value }] of Object.entries(readings)) request[name] = value;
   const start = performance.now();
   try {
-    const made = plan(request as unknown as PlanRequest);
+    const { neighboring } = state;
+    const made = plan(
+      request as unknown as PlanRequest,
+      effort === "quick" ? { accountant: accountant(state.accountant, { neighboring, effort }) } : {},
+    );
     const milliseconds = performance.now() - start;
-    return { readings, plan: made, json: planToJson(made), milliseconds };
+    return {
+      readings,
+      plan: made,
+      json: planToJson(made),
+      ...(effort === "quick" && { refining: true }),
+      milliseconds,
+    };
   } catch (error) {
     const milliseconds = performance.now() - start;
     if (error instanceof NoSolutionError) return { readings, problem: error.message, milliseconds };

@@ -42,7 +42,7 @@ export function* noiseSurface(
   const { examples, epsilon, delta, neighboring } = request;
   const columns = batchSizes.length;
   const noise = new Float64Array(columns * steps.length).fill(Number.NaN);
-  const pld = accountantFor(request.accountant, { neighboring });
+  const accountant = accountantFor(request.accountant, { neighboring, effort: "quick" });
   let asked = 0;
   // d log ε / d log σ, as last measured.
   let slope = -1.3;
@@ -56,7 +56,7 @@ export function* noiseSurface(
         noiseMultiplier: Math.exp(log),
         steps: count,
       });
-      const error = Math.log(pld.account(event).epsilonAt(delta) / epsilon);
+      const error = Math.log(accountant.account(event).epsilonAt(delta) / epsilon);
       asked++;
       if (!Number.isFinite(error)) return Number.NaN;
       if (before && Math.abs(log - before.log) > 1e-6) {
@@ -71,7 +71,7 @@ export function* noiseSurface(
   };
   const first = (batchSize: number, count: number): number => {
     try {
-      return Math.log(plan({ ...request, batchSize, steps: count }).noiseMultiplier);
+      return Math.log(plan({ ...request, batchSize, steps: count }, { accountant }).noiseMultiplier);
     } catch {
       return Number.NaN;
     }

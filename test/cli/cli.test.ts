@@ -187,7 +187,9 @@ describe("train and audit", () => {
     const report = JSON.parse(audited.stdout);
     expect(report.verdict).toBe("holds");
     expect(report.recomputed.map((each: { accountant: string }) => each.accountant)).toEqual(["pld", "rdp"]);
-    expect(report.recomputed[0].epsilon).toBeCloseTo(report.claimed.epsilon, 9);
+    // An audit asks every layer; a plan for so few steps may have been content with a bound 1e-3 above that.
+    expect(report.recomputed[0].epsilon).toBeLessThanOrEqual(report.claimed.epsilon * (1 + 1e-9));
+    expect(report.recomputed[0].epsilon).toBeGreaterThan(report.claimed.epsilon * (1 - 1e-3));
 
     // A ledger whose last step is cut off in the middle still audits; one with a changed step does not.
     const ledger = readFileSync(join(run, "ledger.jsonl"), "utf8");

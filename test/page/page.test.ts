@@ -147,7 +147,7 @@ describe.skipIf(!executable)(
         "--examples",
         "60000",
         "--batch-size",
-        "600",
+        "6000",
         "--steps",
         "4",
         "--epsilon",
@@ -321,6 +321,18 @@ describe.skipIf(!executable)(
         await page.locator(".main:not(.stale)").waitFor();
         expect(await exact(page)).toBe(good);
       }
+      await page.context().close();
+    });
+
+    test("where plans take long a quick answer comes first, and then the command line's", async () => {
+      // A hundred steps at a rate of 1e-3: connecting the dots takes tens of times as long as the contour.
+      const { page } = await open("#N=60000&B=64&T=100&epsilon=3&delta=1e-5&solve=sigma");
+      const first = Number(await exact(page));
+      await page.getByText("a tighter answer is being computed").waitFor({ state: "detached" });
+      const args = "plan --examples 60000 --batch-size 64 --steps 100 --epsilon 3 --delta 1e-5 --json";
+      const { noiseMultiplier } = JSON.parse((await dpsgdHere(...args.split(" "))).stdout);
+      expect(Math.abs(Number(await exact(page)) - noiseMultiplier)).toBeLessThan(1e-9);
+      expect(first).toBeGreaterThanOrEqual(noiseMultiplier);
       await page.context().close();
     });
 
