@@ -79,6 +79,8 @@ const USAGE_ERRORS = new Set([
   "DatasetError",
   "RunFolderError",
   "BackendUnavailableError",
+  "LedgerResumeError",
+  "RunBusyError",
 ]);
 
 /** The columns of a help page that goes to a file or a pipe. */

@@ -1,15 +1,23 @@
-// dpsgd train: runs a plan and leaves a run folder with weights and ledger.
+// dpsgd train: runs a plan and leaves a run folder with weights and ledger; goes on with one that stopped.
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { AuditReport } from "../audit/index.js";
 import { type Plan, PlanFormatError, planFromJson, roundedDown } from "../planner/index.js";
 import {
   BACKEND_NAMES,
   checkModelName,
   MODEL_NAMES,
   MOST_WORKERS,
+  type ProcessOptions,
+  type ResumedFrom,
+  RUN_FILES,
+  resumeTraining,
+  storedSettings,
   type TrainOptions,
   type TrainResult,
   train,
 } from "../trainer/index.js";
+import { auditFolder } from "./auditRuns.js";
 import { BUDGET, withinBudget } from "./budgetRun.js";
 import type { VerbHelp } from "./help.js";
 import { DATA, FEATURE_CACHE, openData } from "./openData.js";
@@ -25,8 +33,9 @@ import {
   UsageError,
   whole,
 } from "./options.js";
-import { printJson, printRows, say, tell } from "./print.js";
+import { printJson, printRows, say, shellWord, tell } from "./print.js";
 import { showProgress } from "./progress.js";
+import { writeRunReport } from "./runReport.js";
 
 export const BACKEND: Option = {
   name: "backend",
@@ -51,6 +60,29 @@ const OUT: Option = {
   value: "DIR",
   help: "a new or empty folder for the run: plan.json, ledger.jsonl, weights, metrics",
 };
+const RESUME: Option = {
+  name: "resume",
+  value: "DIR",
+  help: "instead of PLAN and --out: go on with the run that stopped in this folder, as it began",
+};
+const CHECKPOINT_EVERY: Option = {
+  name: "checkpoint-every",
+  value: "n",
+  help: "steps between checkpoints, the most that a crash can lose",
+  range: whole(1),
+  otherwise: "a hundredth of the run",
+};
+const REDO: Option = {
+  name: "redo-lost-steps",
+  help: "with --resume: do steps again that are in the ledger but not in the weights; epsilon is then higher than planned",
+};
+const MICRO_BATCH: Option = {
+  name: "micro-batch",
+  value: "n|auto",
+  help: "examples whose gradients are held at once; auto tries sizes. Memory and speed only",
+  range: whole(1),
+  otherwise: "64 images, all their views counted",
+};
 const OPTIONS: readonly Option[] = [
   DATA,
   FEATURE_CACHE,
@@ -58,13 +90,7 @@ const OPTIONS: readonly Option[] = [
   OUT,
   BACKEND,
   WORKERS,
-  {
-    name: "micro-batch",
-    value: "n|auto",
-    help: "examples whose gradients are held at once; auto tries sizes. Memory and speed only",
-    range: whole(1),
-    otherwise: "64 images, all their views counted",
-  },
+  MICRO_BATCH,
   {
     name: "learning-rate",
     value: "x",
@@ -100,27 +126,49 @@ const OPTIONS: readonly Option[] = [
     range: whole(0),
     otherwise: "random",
   },
+  {
+    name: "evaluations",
+    value: "n",
+    help: "looks at the public test set before the last, evenly spread",
+    range: whole(0),
+    otherwise: "4",
+  },
   BUDGET,
+  CHECKPOINT_EVERY,
+  RESUME,
+  REDO,
   {
     name: "log-private-metrics",
     help: "also store accuracy, loss and times of the private training: outside the guarantee, and the audit says so",
   },
 ];
 
+/** What may be said about a run that is resumed: the rest stays as it began. */
+const WITH_RESUME = new Set(
+  [DATA, FEATURE_CACHE, BACKEND, WORKERS, MICRO_BATCH, BUDGET, CHECKPOINT_EVERY, RESUME, REDO].map(
+    ({ name }) => name,
+  ),
+);
+
 export const TRAIN_HELP: VerbHelp = {
-  usage: "dpsgd train PLAN",
+  usage: "dpsgd train PLAN | --resume DIR",
   summary: "DP-SGD as the plan says, on real data",
   positional: { name: "PLAN", help: "file written by dpsgd plan --out" },
   options: OPTIONS,
   notes: [
-    "Ctrl-C stops after the step in hand, a second one at once; either way the ledger stays true, and dpsgd audit reads the folder.",
+    "Ctrl-C (or SIGTERM) stops after the step in hand and saves a checkpoint, a second one stops at once; either way, and after a crash, the ledger is true and --resume goes on.",
     "Exit status: 0 trained, 1 stopped before the end or refused by the budget, 2 wrong usage, 3 a fault such as a full disk.",
   ],
-  examples: ["dpsgd train plan.json --data mnist --model cnn --out runs/first"],
+  examples: [
+    "dpsgd train plan.json --data mnist --model cnn --out runs/first",
+    "dpsgd train --resume runs/first",
+  ],
 };
 
 export async function trainCommand(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(args, { options: OPTIONS, positionals: 1 });
+  if (values.resume !== undefined) return resumeCommand(values, positionals);
+  if (values[REDO.name]) throw new UsageError(`--${REDO.name} must be given with --resume only`);
   const path = positionals[0];
   if (path === undefined) throw new UsageError("PLAN is missing: the file that dpsgd plan --out wrote");
   const dataName = readText(values, DATA);
@@ -129,26 +177,87 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const out = readText(values, OUT);
   const options = await trainingOptions(values);
   const plan = readPlan(path);
-  const data = await openData(
-    dataName,
-    values[FEATURE_CACHE.name] === undefined ? {} : { cache: readText(values, FEATURE_CACHE) },
-  );
+  const data = await openData(dataName, featureCache(values));
   const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
   const result = await withinBudget(budget, { plan, out }, () =>
-    runTraining(plan, { data, model, out, ...options }),
+    runTraining(plan, { data, dataSource: dataName, model, out, ...options }),
   );
+  return showResult(result, plan, values);
+}
+
+/** --resume DIR: the plan, the settings and the name of the data are those in the folder. */
+async function resumeCommand(values: Arguments["values"], positionals: readonly string[]): Promise<number> {
+  if (positionals.length > 0)
+    throw new UsageError(`PLAN must not be given with --resume: the run has its own, got ${positionals[0]}`);
+  for (const { name } of OPTIONS)
+    if (values[name] !== undefined && !WITH_RESUME.has(name))
+      throw new UsageError(`--${name} must not be given with --resume: the run goes on as it began`);
+  const out = readText(values, RESUME);
+  const { dataSource } = storedSettings(out);
+  const options = await trainingOptions(values);
+  const plan = readPlan(join(out, RUN_FILES.plan));
+  const name = values.data === undefined ? dataSource : readText(values, DATA);
+  const data = await openData(name, featureCache(values));
+  const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
+  const result = await withinBudget(budget, { plan, out }, () =>
+    supervised(plan, out, (process, begin) =>
+      resumeTraining(out, {
+        ...process,
+        data,
+        ...options,
+        redoLostSteps: values[REDO.name] === true,
+        onBackend: tellBackend,
+        onResume(found) {
+          tellResumed(found);
+          begin();
+        },
+      }),
+    ),
+  );
+  return showResult(result, plan, values);
+}
+
+function featureCache(values: Arguments["values"]): { readonly cache?: string } {
+  return values[FEATURE_CACHE.name] === undefined ? {} : { cache: readText(values, FEATURE_CACHE) };
+}
+
+function tellResumed({ steps, lost, left }: ResumedFrom): void {
+  const missing =
+    lost === 0
+      ? ""
+      : `; ${lost} of them ${lost === 1 ? "is" : "are"} not in the weights, which a crash lost: spent all the same`;
+  tell(`resumed after step ${steps}${missing}; ${left} to go`);
+}
+
+function showResult(result: TrainResult, plan: Plan, values: Arguments["values"]): number {
+  reportOn(result.out, plan);
   if (values.json) printJson(result);
   else {
     say("trained");
     printRows([
-      ["steps", String(result.steps)],
+      [
+        "steps",
+        `${result.steps}${result.lostSteps > 0 ? `, ${result.lostSteps} of them lost in crashes` : ""}`,
+      ],
       ["test accuracy", `${roundedDown(100 * result.testAccuracy, 4)} %`],
       ["time", `${Math.ceil(result.seconds)} s`],
       ["run folder", result.out],
+      ["report", join(result.out, RUN_FILES.report)],
     ]);
-    say(`\naudit it: dpsgd audit ${result.out}`);
+    say(`\naudit it: dpsgd audit ${shellWord(result.out)}`);
   }
   return 0;
+}
+
+/** Audits a finished run and writes its report; one that cannot be written spoils nothing. */
+export function reportOn(out: string, plan: Plan): AuditReport {
+  const report = auditFolder(out);
+  try {
+    writeRunReport(out, plan, report, `dpsgd audit ${shellWord(out)}`);
+  } catch (error) {
+    tell(`warning: no report: ${(error as Error).message}`);
+  }
+  return report;
 }
 
 export function tellBackend({ name, reason }: TrainResult["backend"]): void {
@@ -156,36 +265,70 @@ export function tellBackend({ name, reason }: TrainResult["backend"]): void {
 }
 
 /** Trains with progress, the backend's choice and warnings on standard error; Ctrl-C stops after the step in hand. */
-export async function runTraining(plan: Plan, options: TrainOptions): Promise<TrainResult> {
+export function runTraining(
+  plan: Plan,
+  options: TrainOptions & { readonly out: string },
+): Promise<TrainResult> {
+  return supervised(plan, options.out, (process, begin) =>
+    train(plan, {
+      ...process,
+      ...options,
+      onBackend(backend) {
+        (options.onBackend ?? tellBackend)(backend);
+        begin();
+      },
+    }),
+  );
+}
+
+/**
+ * Runs `training` with progress and warnings on standard error; signals stop it after the step in hand. `begin` is called
+ * when all is ready for the first step: whatever stops it from then on leaves a run to go on with.
+ */
+async function supervised(
+  plan: Plan,
+  out: string,
+  training: (options: Omit<ProcessOptions, "data">, begin: () => void) => Promise<TrainResult>,
+): Promise<TrainResult> {
   const progress = showProgress(plan);
   const stopping = new AbortController();
+  let began = false;
   const stop = () => {
     progress.stop();
     tell("stopping after the step in hand; Ctrl-C again stops at once");
     stopping.abort();
   };
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  for (const signal of STOPPING) process.once(signal, stop);
   try {
-    return await train(plan, {
-      onBackend: tellBackend,
-      onProgress: (each) => {
-        if (!stopping.signal.aborted) progress.update(each);
+    return await training(
+      {
+        onProgress: (each) => {
+          if (!stopping.signal.aborted) progress.update(each);
+        },
+        onWarning: (message) => {
+          // The bar ends on a line of its own and starts again below.
+          progress.stop();
+          tell(`warning: ${message}`);
+        },
+        signal: stopping.signal,
       },
-      onWarning: (message) => {
-        // The bar ends on a line of its own and starts again below.
-        progress.stop();
-        tell(`warning: ${message}`);
+      () => {
+        began = true;
+        progress.begin();
       },
-      signal: stopping.signal,
-      ...options,
-    });
+    );
+  } catch (error) {
+    progress.stop();
+    if (began) tell(`go on with: dpsgd train --resume ${shellWord(out)}`);
+    throw error;
   } finally {
     progress.stop();
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    for (const signal of STOPPING) process.off(signal, stop);
   }
 }
+
+/** Ctrl-C; the end of a batch job; the terminal that was closed. */
+const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 async function trainingOptions(values: Arguments["values"]): Promise<Partial<TrainOptions>> {
   const auto = values["micro-batch"] === "auto";
@@ -199,6 +342,8 @@ async function trainingOptions(values: Arguments["values"]): Promise<Partial<Tra
     learningRate: numbers["learning-rate"],
     clipNorm: numbers["clip-norm"],
     momentum: numbers.momentum,
+    evaluations: numbers.evaluations,
+    checkpointEvery: numbers["checkpoint-every"],
     logPrivateMetrics: values["log-private-metrics"] === true,
   };
   return Object.fromEntries(

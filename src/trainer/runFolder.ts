@@ -1,24 +1,10 @@
 // The folder of one run: its names, its creation, and reading it back for an audit. Nothing half-written looks finished.
 import { isAscii } from "node:buffer";
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  type Stats,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type { LedgerRun } from "../accounting/ledger.js";
+import { CheckpointStore } from "./checkpoint.js";
 import { newFingerprintSalt } from "./data/dataset.js";
-import { LedgerWriter, syncFolder } from "./ledgerFile.js";
+import { LedgerWriter, syncFolder, writeSynced, writeWhole } from "./ledgerFile.js";
 
 /** What a run folder holds. Weights appear only when whole, under their final name. */
 export const RUN_FILES = {
@@ -32,6 +18,12 @@ export const RUN_FILES = {
   weights: "weights.safetensors",
   /** Names and shapes of the parameters, and how to rebuild the model. */
   model: "model.json",
+  /** All of it for people, on one page, and its charts. */
+  report: "report.html",
+  epsilonChart: "epsilon.svg",
+  accuracyChart: "accuracy.svg",
+  /** The state of a run that is not finished, to go on from: a folder. */
+  checkpoints: "checkpoints",
   /** SECRET: with it, guesses about the data can be tested against the ledger's fingerprint. Keep it with the data. */
   salt: "dataset.salt",
 } as const;
@@ -41,7 +33,7 @@ export class RunFolderError extends Error {
   override readonly name = "RunFolderError";
 }
 
-/** A new run's folder. Made by `createRunFolder`. */
+/** The folder of a run in hand. Made by `createRunFolder`, found again by `openRunFolder`. */
 export class RunFolder {
   readonly path: string;
   /** 32 bytes for datasetFingerprint, also in dataset.salt (readable by its owner only). */
@@ -56,23 +48,24 @@ export class RunFolder {
     return join(this.path, RUN_FILES[name]);
   }
 
-  /** Starts the ledger. */
-  openLedger(run: Omit<LedgerRun, "kind" | "version">): LedgerWriter {
-    return new LedgerWriter(this.file("ledger"), run);
+  /** Starts the ledger, or goes on with that of a stopped run (see LedgerWriter). */
+  openLedger(begin: ConstructorParameters<typeof LedgerWriter>[1]): LedgerWriter {
+    return new LedgerWriter(this.file("ledger"), begin);
   }
 
-  /** Writes a whole file: under another name first, on disk, then renamed; so it is there whole or not at all. */
+  /** keep: how many checkpoints to have at any time. */
+  checkpoints(keep?: number): CheckpointStore {
+    return new CheckpointStore(this.file("checkpoints"), keep);
+  }
+
+  /** Writes a file of the run, see `writeWhole`. */
   writeWhole(name: "weights" | "model", content: string | Uint8Array): void {
     const path = this.file(name);
-    const partial = `${path}.partial`;
     try {
-      writeSynced(partial, content, "w");
-      renameSync(partial, path);
+      writeWhole(path, content);
     } catch (error) {
-      rmSync(partial, { force: true });
       throw new RunFolderError(`${path} cannot be written (${(error as Error).message})`);
     }
-    syncFolder(this.path);
   }
 }
 
@@ -85,7 +78,9 @@ export function createRunFolder(path: string, plan: unknown): RunFolder {
   if (found && !found.isDirectory()) throw new RunFolderError(`out must be a folder, got the file ${path}`);
   const held = Object.values(RUN_FILES).find((name) => existsSync(join(path, name)));
   if (held !== undefined)
-    throw new RunFolderError(`out must be a new or empty folder: ${path} already holds a run (${held})`);
+    throw new RunFolderError(
+      `out must be a new or empty folder: ${path} already holds a run (${held}); dpsgd train --resume goes on with one that stopped`,
+    );
   const salt = newFingerprintSalt();
   try {
     makeFolder(resolve(path));
@@ -100,6 +95,12 @@ export function createRunFolder(path: string, plan: unknown): RunFolder {
   return new RunFolder(path, salt);
 }
 
+/** The folder of a run that stopped. Throws RunFolderError with one line if it is none. */
+export function openRunFolder(path: string): RunFolder {
+  readPlanFile(path);
+  return new RunFolder(path, readFingerprintSalt(path));
+}
+
 /**
  * What an audit needs of a run folder, unread: the JSON in plan.json (where it is none, the beginning of its text, which
  * the audit finds unreadable) and the ledger.
@@ -111,17 +112,24 @@ export interface StoredRun {
 
 /** Reads a run folder. Throws RunFolderError with one line if a file is missing. */
 export function readRunFolder(path: string): StoredRun {
+  return { ...readStoredPlan(path), ledgerText: readText(join(path, RUN_FILES.ledger)) };
+}
+
+/** The plan alone. */
+export function readStoredPlan(path: string): Pick<StoredRun, "plan"> {
+  const text = readPlanFile(path);
+  try {
+    return { plan: JSON.parse(text) };
+  } catch {
+    return { plan: text.slice(0, 40) };
+  }
+}
+
+function readPlanFile(path: string): string {
   const found = statOf(path);
   if (!found) throw new RunFolderError(`run folder ${path} does not exist`);
   if (!found.isDirectory()) throw new RunFolderError(`run folder must be a folder, got the file ${path}`);
-  const planText = readText(join(path, RUN_FILES.plan));
-  let plan: unknown;
-  try {
-    plan = JSON.parse(planText);
-  } catch {
-    plan = planText.slice(0, 40);
-  }
-  return { plan, ledgerText: readText(join(path, RUN_FILES.ledger)) };
+  return readText(join(path, RUN_FILES.plan));
 }
 
 /** The salt of the run's fingerprint. Throws RunFolderError if it is missing or not 64 hexadecimal digits. */
@@ -158,15 +166,5 @@ function readText(path: string): string {
     throw new RunFolderError(
       code === "ENOENT" ? `${path} is missing` : `${path} cannot be read (${message})`,
     );
-  }
-}
-
-function writeSynced(path: string, content: string | Uint8Array, flag: "w" | "wx", mode = 0o644): void {
-  const file = openSync(path, flag, mode);
-  try {
-    writeFileSync(file, content);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
   }
 }
