@@ -65,6 +65,7 @@ const USAGE_ERRORS = new Set([
   "DatasetError",
   "RunFolderError",
   "BackendUnavailableError",
+  "UnsupportedNetworkError",
 ]);
 
 /** The columns of a help page that goes to a file or a pipe. */

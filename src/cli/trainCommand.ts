@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { type Plan, PlanFormatError, planFromJson, roundedDown } from "../planner/index.js";
 import {
-  BACKEND_NAMES,
   checkModelName,
+  ENGINE_NAMES,
   MODEL_NAMES,
   MOST_WORKERS,
   type TrainOptions,
@@ -31,8 +31,15 @@ import { showProgress } from "./progress.js";
 export const BACKEND: Option = {
   name: "backend",
   value: "NAME",
-  help: `auto (the first that starts), ${BACKEND_NAMES.join(", ")}`,
+  help: `auto (the first that starts), ${ENGINE_NAMES.join(", ")}`,
   otherwise: "auto",
+};
+const PRECISIONS = ["float16x2", "float16", "float32"] as const;
+const PRECISION: Option = {
+  name: "precision",
+  value: "NAME",
+  help: `of webgpu: ${PRECISIONS.join(", ")}; the other backends compute in float32`,
+  otherwise: "float16x2",
 };
 export const WORKERS: Option = {
   name: "workers",
@@ -57,6 +64,7 @@ const OPTIONS: readonly Option[] = [
   MODEL,
   OUT,
   BACKEND,
+  PRECISION,
   WORKERS,
   {
     name: "micro-batch",
@@ -190,7 +198,8 @@ export async function runTraining(plan: Plan, options: TrainOptions): Promise<Tr
 async function trainingOptions(values: Arguments["values"]): Promise<Partial<TrainOptions>> {
   const numbers = await readNumbers(values, OPTIONS);
   const given: Partial<Record<keyof TrainOptions, unknown>> = {
-    backend: readChoice(values, "backend", ["auto", ...BACKEND_NAMES], "auto"),
+    backend: readChoice(values, "backend", ["auto", ...ENGINE_NAMES], "auto"),
+    precision: readChoice(values, "precision", PRECISIONS, "float16x2"),
     workers: numbers.workers,
     microBatch: numbers["micro-batch"],
     augmentation: numbers.augmentation,

@@ -2,11 +2,11 @@
 import { randomInt } from "node:crypto";
 import { appendFileSync, readFileSync } from "node:fs";
 import { dpSgdEvent } from "../accounting/index.js";
-import { type BackendChoice, type BackendName, startBackend } from "../backends/index.js";
+import type { BackendChoice, BackendName, webgpu } from "../backends/index.js";
 import type { Plan } from "../planner/index.js";
 import { type Dataset, datasetFingerprint } from "./data/index.js";
 import type { GradientEngine } from "./engine/gradientEngine.js";
-import { startThreads } from "./engine/threads.js";
+import { startEngine } from "./engine/startEngine.js";
 import { Network, type NetworkSpec } from "./layers/network.js";
 import { buildModel } from "./models/index.js";
 import { Optimizer } from "./optimizer.js";
@@ -21,8 +21,10 @@ export interface TrainOptions {
   readonly model: string | NetworkSpec;
   /** Run folder: new or empty. */
   readonly out: string;
-  /** Default "auto": tfjs-node-gpu, tfjs-node, wasm, cpu, the first that starts. */
+  /** Default "auto": tfjs-node-gpu, webgpu (hardware, residual networks), tfjs-node, wasm, cpu, the first that starts. */
   readonly backend?: BackendName | "auto";
+  /** Of the WebGPU engine, default "float16x2" (docs/gpu.md); the other backends compute in float32. */
+  readonly precision?: webgpu.PrecisionName;
   /** Worker threads, 1 to MOST_WORKERS; default: one a core on wasm and cpu, one on the native backends (which use all cores themselves). */
   readonly workers?: number;
   /** Examples in one forward pass: memory and speed only. */
@@ -121,19 +123,19 @@ export async function train(plan: Plan, options: TrainOptions): Promise<TrainRes
   whole("seedAugmentation", seeds.augmentation);
   whole("seedInitialisation", seeds.initialisation);
   const network = networkFor(options.model, data);
-  const backend = await startBackend(options.backend ?? "auto");
-  const native = backend.name === "tfjs-node" || backend.name === "tfjs-node-gpu";
-  const engine = await startThreads({
-    backend,
+  const engine = await startEngine({
+    backend: options.backend ?? "auto",
     network,
     data,
     augmentation: { views: augmentation, seed: seeds.augmentation },
-    ...(options.workers !== undefined ? { workers: options.workers } : native ? { workers: 1 } : {}),
-    ...(options.microBatch !== undefined ? { microBatch: options.microBatch } : {}),
+    ...(options.precision === undefined ? {} : { precision: options.precision }),
+    ...(options.workers === undefined ? {} : { workers: options.workers }),
+    ...(options.microBatch === undefined ? {} : { microBatch: options.microBatch }),
+    ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
   });
   try {
     const folder = createRunFolder(options.out, plan);
-    options.onBackend?.(backend);
+    options.onBackend?.(engine.backend);
     const parameters = network.initialise(seeds.initialisation);
     const optimizer = new Optimizer(parameters, {
       learningRate,
