@@ -79,6 +79,7 @@ const USAGE_ERRORS = new Set([
   "DatasetError",
   "RunFolderError",
   "BackendUnavailableError",
+  "UnsupportedNetworkError",
   "LedgerResumeError",
   "RunBusyError",
 ]);

@@ -1,7 +1,7 @@
 // dpsgd demo: the whole line on MNIST — plan, train, audit — with the recipe that was measured.
 import { join } from "node:path";
 import { plan, roundedDown, roundedUp } from "../planner/index.js";
-import { BACKEND_NAMES, loadDataset, mnistDemo, RUN_FILES } from "../trainer/index.js";
+import { ENGINE_NAMES, loadDataset, mnistDemo, RUN_FILES } from "../trainer/index.js";
 import type { VerbHelp } from "./help.js";
 import { type Option, readArguments, readChoice, readNumbers, readText } from "./options.js";
 import { printJson, printRows, say, tell } from "./print.js";
@@ -28,7 +28,7 @@ export const DEMO_HELP: VerbHelp = {
 export async function demoCommand(args: readonly string[]): Promise<number> {
   const { values } = readArguments(args, { options: DEMO_HELP.options, positionals: 0 });
   const { workers } = await readNumbers(values, DEMO_HELP.options);
-  const backend = readChoice(values, "backend", ["auto", ...BACKEND_NAMES], "auto");
+  const backend = readChoice(values, "backend", ["auto", ...ENGINE_NAMES], "auto");
   const out =
     values.out === undefined
       ? `runs/mnist-${new Date().toISOString().replaceAll(/[:.]/g, "-")}`

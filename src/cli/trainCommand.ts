@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { AuditReport } from "../audit/index.js";
 import { type Plan, PlanFormatError, planFromJson, roundedDown } from "../planner/index.js";
 import {
-  BACKEND_NAMES,
   checkModelName,
+  ENGINE_NAMES,
   MODEL_NAMES,
   MOST_WORKERS,
   type ProcessOptions,
@@ -40,8 +40,15 @@ import { writeRunReport } from "./runReport.js";
 export const BACKEND: Option = {
   name: "backend",
   value: "NAME",
-  help: `auto (the first that starts), ${BACKEND_NAMES.join(", ")}`,
+  help: `auto (the first that starts), ${ENGINE_NAMES.join(", ")}`,
   otherwise: "auto",
+};
+const PRECISIONS = ["float16x2", "float16", "float32"] as const;
+const PRECISION: Option = {
+  name: "precision",
+  value: "NAME",
+  help: `of webgpu: ${PRECISIONS.join(", ")}; the other backends compute in float32`,
+  otherwise: "float16x2",
 };
 export const WORKERS: Option = {
   name: "workers",
@@ -89,6 +96,7 @@ const OPTIONS: readonly Option[] = [
   MODEL,
   OUT,
   BACKEND,
+  PRECISION,
   WORKERS,
   MICRO_BATCH,
   {
@@ -334,7 +342,8 @@ async function trainingOptions(values: Arguments["values"]): Promise<Partial<Tra
   const auto = values["micro-batch"] === "auto";
   const numbers = await readNumbers(auto ? { ...values, "micro-batch": undefined } : values, OPTIONS);
   const given: Partial<Record<keyof TrainOptions, unknown>> = {
-    backend: readChoice(values, "backend", ["auto", ...BACKEND_NAMES], "auto"),
+    backend: readChoice(values, "backend", ["auto", ...ENGINE_NAMES], "auto"),
+    precision: readChoice(values, "precision", PRECISIONS, "float16x2"),
     workers: numbers.workers,
     microBatch: auto ? "auto" : numbers["micro-batch"],
     augmentation: numbers.augmentation,

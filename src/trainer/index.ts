@@ -5,6 +5,7 @@ export {
   type BackendChoice,
   type BackendName,
   BackendUnavailableError,
+  ENGINE_NAMES,
 } from "../backends/index.js";
 export * from "./canaries.js";
 export { type Checkpoint, CheckpointError, CheckpointStore, decodeCheckpoint } from "./checkpoint.js";

@@ -1,11 +1,11 @@
 // DP-SGD from a plan to weights and a ledger: begins a run in a new folder, or goes on with one that stopped.
 import { existsSync, readFileSync, rmSync } from "node:fs";
-import { type BackendChoice, type BackendName, startBackend } from "../backends/index.js";
+import type { BackendChoice, BackendName, webgpu } from "../backends/index.js";
 import type { Plan } from "../planner/index.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { type Dataset, datasetFingerprint } from "./data/index.js";
 import type { GradientEngine } from "./engine/gradientEngine.js";
-import { startThreads } from "./engine/threads.js";
+import { startEngine } from "./engine/startEngine.js";
 import { Network } from "./layers/network.js";
 import { readStoppedLedger } from "./ledgerFile.js";
 import { Optimizer } from "./optimizer.js";
@@ -25,8 +25,10 @@ import type { StepTimes } from "./stepTimes.js";
 export interface ProcessOptions {
   /** Its training images are the private data, and as many as the plan says; its test images count as public. */
   readonly data: Dataset;
-  /** Default "auto": tfjs-node-gpu, tfjs-node, wasm, cpu, the first that starts. */
+  /** Default "auto": tfjs-node-gpu, webgpu (hardware, residual networks), tfjs-node, wasm, cpu, the first that starts. */
   readonly backend?: BackendName | "auto";
+  /** Of the WebGPU engine, default "float16x2" (docs/gpu.md); the other backends compute in float32. */
+  readonly precision?: webgpu.PrecisionName;
   /** Worker threads, 1 to MOST_WORKERS; default: one a core on wasm and cpu, one on the native backends (which use all cores themselves). */
   readonly workers?: number;
   /** Examples whose gradients are held at once, or "auto": the fastest found by trying. Memory and speed only. */
@@ -240,16 +242,15 @@ async function withEngine<T>(
   use: (parts: Pick<RunParts, "plan" | "settings" | "options" | "engine" | "network">) => Promise<T>,
 ): Promise<T> {
   if (options.checkpointEvery !== undefined) whole("checkpointEvery", options.checkpointEvery, 1);
-  const backend = await startBackend(options.backend ?? "auto");
-  const native = backend.name === "tfjs-node" || backend.name === "tfjs-node-gpu";
-  const engine: GradientEngine = await startThreads({
-    backend,
+  const engine: GradientEngine = await startEngine({
+    backend: options.backend ?? "auto",
     network,
     data: options.data,
     augmentation: { views: settings.augmentation, seed: settings.seeds.augmentation },
     onWarning: options.onWarning ?? ((message) => process.emitWarning(message)),
-    ...(options.workers !== undefined ? { workers: options.workers } : native ? { workers: 1 } : {}),
-    ...(options.microBatch !== undefined ? { microBatch: options.microBatch } : {}),
+    ...(options.precision === undefined ? {} : { precision: options.precision }),
+    ...(options.workers === undefined ? {} : { workers: options.workers }),
+    ...(options.microBatch === undefined ? {} : { microBatch: options.microBatch }),
   });
   try {
     return await use({ plan, settings, options, engine, network });

@@ -59,11 +59,14 @@ export async function run({
   details,
 }) {
   const network = buildModel(model, [32, 32, 3], 10);
-  const [K, N] = [Number(views), Number(size)];
+  const K = Number(views);
   const train = imagesOf(256, 1);
   const test = imagesOf(256, 2);
   const parameters = parametersOf(network, 3);
   const open = await gpu.openDevice({ robust: false });
+  // The gradients of all examples in flight are one buffer.
+  const most = Math.floor(open.device.limits.maxStorageBufferBindingSize / (4 * network.parameterCount));
+  const N = Math.min(Number(size), most);
   console.log(
     `${open.description}; level ${open.level}; ${open.hardware ? "hardware" : "software: its times mean nothing"}`,
   );

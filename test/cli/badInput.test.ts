@@ -133,7 +133,10 @@ test.each([
     ["account", ...joined({ ...ACCOUNT, neighboring: "replace-one" }), "--certify", "--accountant", "rdp"],
     "--certify needs --neighboring add-or-remove-one, got replace-one",
   ],
-  [["demo", "--backend", "x"], "--backend must be one of auto, tfjs-node-gpu, tfjs-node, wasm, cpu, got x"],
+  [
+    ["demo", "--backend", "x"],
+    "--backend must be one of auto, tfjs-node-gpu, webgpu, tfjs-node, wasm, cpu, got x",
+  ],
   [["demo", "--workers", "a\u001b[2Jb"], "--workers must be arithmetic"],
   [["help", "plam"], "the verb must be one of plan, account, train, audit, models, demo, page, got plam"],
   [[""], "the verb must be one of plan, account, train, audit, models, demo, page, got nothing"],

@@ -29,12 +29,39 @@ export interface Precision {
   /** Outputs of convolutions, inputs of norms. */
   readonly activation: Storage;
   readonly gradient: Storage;
+  /**
+   * Powers of two by which inputs and filters of the forward products are larger than they are, and the products are
+   * divided by again. Devices may take float16 below 2^-14 for zero: the second halves of pairs must stay above that.
+   */
+  readonly inputScale: number;
+  readonly filterScale: number;
 }
 
 export const PRECISIONS = {
-  float16: { operand: "float16", split: false, activation: "float16", gradient: "float16" },
-  float16x2: { operand: "float16", split: true, activation: "float32", gradient: "float16" },
-  float32: { operand: "float32", split: false, activation: "float32", gradient: "float32" },
+  float16: {
+    operand: "float16",
+    split: false,
+    activation: "float16",
+    gradient: "float16",
+    inputScale: 1,
+    filterScale: 1,
+  },
+  float16x2: {
+    operand: "float16",
+    split: true,
+    activation: "float32",
+    gradient: "float16",
+    inputScale: 2 ** 5,
+    filterScale: 2 ** 11,
+  },
+  float32: {
+    operand: "float32",
+    split: false,
+    activation: "float32",
+    gradient: "float32",
+    inputScale: 1,
+    filterScale: 1,
+  },
 } as const satisfies { readonly [name: string]: Precision };
 export type PrecisionName = keyof typeof PRECISIONS;
 
@@ -54,6 +81,14 @@ export function quads(storage: Storage): {
     ? { type: "vec2u", load: (code) => `toFloats(${code})`, store: (code) => `toQuad(${code})` }
     : { type: "vec4f", load: (code) => code, store: (code) => code };
 }
+
+/** WGSL: a value times a power of two. */
+export const scaled = (code: string, scale: number): string =>
+  scale === 1 ? code : `(${code}) * ${scale}.0`;
+
+/** WGSL: a value divided by a power of two, exactly. */
+export const scaledBack = (code: string, scale: number): string =>
+  scale === 1 ? code : `(${code}) * ${1 / scale}`;
 
 /** Statements that write a value (vec4f) as an operand at a place: with `split`, the rest too, `distance` quads further on. */
 export function storeOperand(

@@ -38,6 +38,34 @@ function scaleOf(images: LabelledImages): Scale {
 /** Rows of network input for each example: at least one. */
 export const viewsPerExample = (augmentation: Augmentation): number => Math.max(1, augmentation.views);
 
+/** One view: by how much the image is shifted down and to the right, and whether it is mirrored first. */
+export interface View {
+  readonly top: number;
+  readonly left: number;
+  readonly mirrored: boolean;
+}
+
+export const DEFAULT_PADDING = 4;
+export const UNCHANGED: View = { top: 0, left: 0, mirrored: false };
+
+/** The views of one example at one step; the image as it is if there are to be none. */
+export function drawViews(
+  shape: LabelledImages["shape"],
+  augmentation: Augmentation,
+  step: number,
+  index: number,
+): View[] {
+  if (augmentation.views === 0) return [UNCHANGED];
+  const { padding = DEFAULT_PADDING, flip = shape[2] === 3 } = augmentation;
+  // By the example's own number: its views do not depend on who else is in the batch, nor on the micro-batch.
+  const random = new SeededRandom(augmentation.seed).child(step).child(index);
+  return Array.from({ length: augmentation.views }, () => ({
+    top: random.below(2 * padding + 1) - padding,
+    left: random.below(2 * padding + 1) - padding,
+    mirrored: flip && random.below(2) === 1,
+  }));
+}
+
 /** Inputs of examples indices[from … to), the views of each in a row: float32 [(to − from)·K, h, w, c]. */
 export function fillViews(
   images: LabelledImages,
@@ -51,9 +79,7 @@ export function fillViews(
   const size = height * width * channels;
   const views = viewsPerExample(augmentation);
   const out = new Float32Array((to - from) * views * size);
-  const { padding = 4, flip = channels === 3 } = augmentation;
   const scale = scaleOf(images);
-  const seeds = new SeededRandom(augmentation.seed).child(step);
   for (let n = from; n < to; n++) {
     const source = indices[n] * size;
     let target = (n - from) * views * size;
@@ -62,12 +88,7 @@ export function fillViews(
         for (let c = 0; c < channels; c++) out[target + i + c] = scale(images.pixels[source + i + c], c);
       continue;
     }
-    // By the example's own number: its views do not depend on who else is in the batch, nor on the micro-batch.
-    const random = seeds.child(indices[n]);
-    for (let view = 0; view < views; view++) {
-      const top = random.below(2 * padding + 1) - padding;
-      const left = random.below(2 * padding + 1) - padding;
-      const mirrored = flip && random.below(2) === 1;
+    for (const { top, left, mirrored } of drawViews(images.shape, augmentation, step, indices[n])) {
       for (let y = 0; y < height; y++) {
         const row = source + mirror(y + top, height) * width * channels;
         for (let x = 0; x < width; x++) {

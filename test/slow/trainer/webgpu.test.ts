@@ -34,6 +34,30 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
     expect(relativeError(got.sum, expected.sum)).toBeLessThan(5e-3);
   }, 600_000);
 
+  test("float16 in pairs keeps that where the device takes float16 below 2^-14 for zero", async () => {
+    const { open: flushing } = await openTestDevice();
+    const { device } = flushing!;
+    const compile = device.createShaderModule.bind(device);
+    const kept = "fn toQuad(v: vec4f) -> vec2u { return";
+    device.createShaderModule = (descriptor) =>
+      compile({
+        ...descriptor,
+        code: descriptor.code.replace(
+          kept,
+          "fn toQuad(w: vec4f) -> vec2u { let v = select(w, vec4f(), abs(w) < vec4f(6.1035e-5)); return",
+        ),
+      });
+    try {
+      const { got, expected } = await bothEngines(flushing!, smallResidual(true), {
+        precision: "float16x2",
+        microBatch: 4,
+      });
+      expect(relativeError(got.sum, expected.sum)).toBeLessThan(5e-3);
+    } finally {
+      flushing!.close();
+    }
+  }, 600_000);
+
   test("float16 activations keep norms to 2e-3, and an example that overflows is done again with smaller gradients", async () => {
     // 2^22 overflows float16 at once: all of the sum then comes from the second try.
     const { got, expected } = await bothEngines(open!, smallResidual(true), {

@@ -1,5 +1,5 @@
 // Network input from stored bytes: pad by mirroring, crop, flip, scale, for each view of each example.
-import { bindings, type Kernel, PACKING, type Precision, quads, storeOperand } from "../kernel.js";
+import { bindings, type Kernel, PACKING, type Precision, quads, scaled, storeOperand } from "../kernel.js";
 import { exampleSize, type Layout, offsetCode } from "../layout.js";
 
 export interface StoredImages {
@@ -7,8 +7,8 @@ export interface StoredImages {
   /** Rows and columns mirrored around the image, edge included. */
   readonly padding: number;
   /** A byte v of channel c is input v·factor[c] + offset[c]. */
-  readonly factor: readonly number[];
-  readonly offset: readonly number[];
+  readonly factor: ArrayLike<number>;
+  readonly offset: ArrayLike<number>;
 }
 
 /**
@@ -48,7 +48,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     precision,
     "input",
     `id.z * ${((precision.split ? 2 : 1) * exampleSize(layout)) / 4}u + ${offsetCode(layout, "y", "x")} + k * ${layout.channels / 4}u`,
-    "value",
+    scaled("value", precision.inputScale),
     exampleSize(layout) / 4,
   )}
 }`;
@@ -59,8 +59,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   };
 }
 
-const four = (values: readonly number[]): string =>
-  [...values, 0, 0, 0]
+const four = (values: ArrayLike<number>): string =>
+  [...Array.from(values), 0, 0, 0]
     .slice(0, 4)
     .map((value) => `f32(${value})`)
     .join(", ");

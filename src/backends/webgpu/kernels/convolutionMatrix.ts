@@ -1,5 +1,5 @@
 // Convolution as implicit matrix product on matrix units: float16 operands, float32 sums (subgroup matrices 16 × 16 × 16).
-import { bindings, bytesOf, type Kernel, range, unrolled } from "../kernel.js";
+import { bindings, bytesOf, type Kernel, range, scaledBack, unrolled } from "../kernel.js";
 import type { Convolution } from "./convolution.js";
 import type { Epilogue } from "./convolutionTiles.js";
 
@@ -162,8 +162,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let eight = piece % ${tiling.columns * 2}u;
     let row = row0 + (down * ${tiling.rows}u + ${i}u) * 16u + line;
     let column = co0 + across * ${tiling.columns * 2}u + eight;
-    var low = bitcast<vec4f>(shared_[strip + line * ${stripPitch}u + eight * 2u]);
-    var high = bitcast<vec4f>(shared_[strip + line * ${stripPitch}u + eight * 2u + 1u]);
+    var low = ${scaledBack(`bitcast<vec4f>(shared_[strip + line * ${stripPitch}u + eight * 2u])`, epilogue.scale ?? 1)};
+    var high = ${scaledBack(`bitcast<vec4f>(shared_[strip + line * ${stripPitch}u + eight * 2u + 1u])`, epilogue.scale ?? 1)};
     if (row < ${total}u) {
       let to = group.z * ${output.exampleSize / 8}u + ${output.base / 8}u + row / ${run}u * ${output.rowPitch / 8}u + row % ${run}u * ${co / 8}u + column;
       ${

@@ -1,5 +1,15 @@
 // Convolution as implicit matrix product in float32 tiles: for devices without matrix units, and for exact float32.
-import { bindings, bytesOf, type Kernel, PACKING, quads, range, type Storage, unrolled } from "../kernel.js";
+import {
+  bindings,
+  bytesOf,
+  type Kernel,
+  PACKING,
+  quads,
+  range,
+  type Storage,
+  scaledBack,
+  unrolled,
+} from "../kernel.js";
 import type { Convolution } from "./convolution.js";
 
 export interface Epilogue {
@@ -7,6 +17,8 @@ export interface Epilogue {
   readonly biasOffset?: number;
   /** Adds a buffer of the output's own layout. */
   readonly residual: boolean;
+  /** The product is divided by this power of two before anything is added; default 1. */
+  readonly scale?: number;
   /** How the output and what is added to it are kept. */
   readonly output: Storage;
 }
@@ -85,7 +97,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let row = row0 + r + i;
     if (row >= total) { return; }
     let to = example * sizes.sinkExample + sizes.sinkBase + row / run * sizes.sinkPitch + row % run * co + column;
-    var value = sums[i];
+    var value = ${scaledBack("sums[i]", epilogue.scale ?? 1)};
     ${biased ? `value += vec4f(${range(4).map((j) => `parameters[sizes.bias + column * 4u + ${j}u]`)});` : ""}
     ${epilogue.residual ? `value += ${sink.load("residual[to]")};` : ""}
     sink[to] = ${sink.store("value")};

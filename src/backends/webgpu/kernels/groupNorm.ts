@@ -7,6 +7,7 @@ import {
   type Precision,
   quads,
   type Storage,
+  scaled,
   storeOperand,
 } from "../kernel.js";
 import { exampleSize, type Layout, offsetCode, plainLayout } from "../layout.js";
@@ -187,7 +188,13 @@ export function normalise(
   let shift = ${parameterQuad(norm.offsetOffset)};`,
       pixel:
         kind === "operand"
-          ? storeOperand(precision, "out", place, value, exampleSize(target) / 4)
+          ? storeOperand(
+              precision,
+              "out",
+              place,
+              scaled(value, precision.inputScale),
+              exampleSize(target) / 4,
+            )
           : `out[${place}] = ${store(value)};`,
     }),
     bytes:

@@ -1,5 +1,14 @@
 // Weight standardisation: filters for the products from the trained weights, and back from filter gradients to theirs.
-import { bindings, type Kernel, PACKING, type Precision, quads, storeOperand } from "../kernel.js";
+import {
+  bindings,
+  type Kernel,
+  PACKING,
+  type Precision,
+  quads,
+  scaled,
+  scaledBack,
+  storeOperand,
+} from "../kernel.js";
 
 export interface StandardisedFilter {
   readonly taps: number;
@@ -81,7 +90,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let inside = id.x % ${(paddedChannels * co) / 4}u;
   let ci = inside / ${co / 4}u;
   let first = inside % ${co / 4}u * 4u;
-  ${storeOperand(precision, "filters", "id.x", "vec4f(weight(tap, ci, first), weight(tap, ci, first + 1u), weight(tap, ci, first + 2u), weight(tap, ci, first + 3u))", count)}
+  ${storeOperand(precision, "filters", "id.x", scaled("vec4f(weight(tap, ci, first), weight(tap, ci, first + 1u), weight(tap, ci, first + 2u), weight(tap, ci, first + 3u))", precision.filterScale), count)}
   let channel = inside / ${paddedChannels / 4}u;
   let origin = inside % ${paddedChannels / 4}u * 4u;
   transpose[id.x] = ${store("vec4f(weight(tap, origin, channel), weight(tap, origin + 1u, channel), weight(tap, origin + 2u, channel), weight(tap, origin + 3u, channel))")};
@@ -98,7 +107,12 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
  * One workgroup of 256 threads for 32 channels of an example, 8 threads a channel; every part is read twice, the second
  * time out of the cache: 8 bytes a weight from memory, 4 written.
  */
-export function kernelGradients(filter: StandardisedFilter, splits: number, parameterCount: number): Kernel {
+export function kernelGradients(
+  filter: StandardisedFilter,
+  splits: number,
+  parameterCount: number,
+  precision: Precision,
+): Kernel {
   const { taps, inputChannels, paddedChannels, outputChannels: co, kernelOffset, gainOffset } = filter;
   const rows = taps * inputChannels;
   const buffers = ["partial: array<f32>", "parameters: array<f32>", "*gradients: array<f32>"];
@@ -112,7 +126,7 @@ fn gradient(example: u32, row: u32, channel: u32) -> f32 {
   let at = (row / ${inputChannels}u * ${paddedChannels}u + row % ${inputChannels}u) * ${co}u + channel;
   var sum = 0.0;
   for (var split = 0u; split < ${splits}u; split++) { sum += partial[(example * ${splits}u + split) * ${taps * paddedChannels * co}u + at]; }
-  return sum;
+  return ${scaledBack("sum", precision.inputScale)};
 }
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {

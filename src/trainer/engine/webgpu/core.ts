@@ -1,13 +1,19 @@
 // The WebGPU engine in its own process: images on the device, micro-batches through the step plan, one read a step.
 import { webgpu as gpu } from "../../../backends/index.js";
 import type { LabelledImages } from "../../data/index.js";
+import { linearScaling } from "../../data/normalisation.js";
 import type { Network } from "../../layers/network.js";
-import { DEFAULT_PADDING, drawViews, UNCHANGED, type View } from "../drawViews.js";
 import type { ClipRule, Evaluation } from "../gradientEngine.js";
-import { type Augmentation, viewsPerExample } from "../views.js";
+import {
+  type Augmentation,
+  DEFAULT_PADDING,
+  drawViews,
+  UNCHANGED,
+  type View,
+  viewsPerExample,
+} from "../views.js";
 import { bytesOf } from "./messages.js";
 import { MICRO_BATCH_PHASES, PEAKS, planStep, type StepPlan } from "./plan.js";
-import { scalingOf } from "./scaling.js";
 
 export interface CoreOptions {
   readonly open: gpu.OpenDevice;
@@ -46,7 +52,7 @@ export class WebGpuCore {
         microBatch,
         precision,
         padding,
-        scaling: scalingOf(train),
+        scaling: linearScaling(train),
       },
       { train: upload(open.device, bytesOf(train.pixels)), test: upload(open.device, bytesOf(test.pixels)) },
     );

@@ -14,7 +14,7 @@ export interface PlanOptions {
   /** Rows and columns mirrored around the images. */
   readonly padding: number;
   /** Of the images' bytes. */
-  readonly scaling: { readonly factor: readonly number[]; readonly offset: readonly number[] };
+  readonly scaling: { readonly factor: ArrayLike<number>; readonly offset: ArrayLike<number> };
 }
 
 /** Buffers that the engine fills and reads. */
@@ -337,6 +337,7 @@ class Planner {
       "forward",
       this.product(this.precision.split ? gpu.splitConvolution(forward) : forward, {
         output: this.precision.activation,
+        scale: this.precision.inputScale * this.precision.filterScale,
         residual: residual !== undefined,
         ...(unit.biasOffset === undefined ? {} : { biasOffset: unit.biasOffset }),
       }),
@@ -446,7 +447,7 @@ class Planner {
     program.add("backward", build(splits), input.buffer, dy.buffer, partial);
     program.add(
       "backward",
-      gpu.kernelGradients(filter, splits, this.count),
+      gpu.kernelGradients(filter, splits, this.count, this.precision),
       partial,
       this.parameters,
       this.gradients,
