@@ -48,6 +48,13 @@ const VERBS: Readonly<Record<string, Verb>> = {
       return { help: verb.DEMO_HELP, run: verb.demoCommand };
     },
   },
+  page: {
+    summary: "the planner as a page in the browser",
+    load: async () => {
+      const verb = await import("./pageCommand.js");
+      return { help: verb.PAGE_HELP, run: verb.pageCommand };
+    },
+  },
 };
 
 const HELP = `dpsgd: differentially private training, planned, run and proved

@@ -163,12 +163,58 @@ export class Expressions {
 
 let loading: Promise<(text: string) => MathNode> | undefined;
 
+/** Each part of mathjs by its name, so that a bundler leaves out the rest, which is half of it. */
 async function loadParser(): Promise<(text: string) => MathNode> {
-  const mathjs = await import("mathjs/number");
-  const factories = mathjs as unknown as Record<string, Record<string, unknown>>;
-  const needed = ["parse", ...Object.keys(OPERATORS), ...EXPRESSION_FUNCTIONS];
-  const instance = mathjs.create(
-    Object.assign({}, ...needed.map((name) => factories[`${name}Dependencies`])),
+  const {
+    create,
+    parseDependencies,
+    addDependencies,
+    subtractDependencies,
+    multiplyDependencies,
+    divideDependencies,
+    powDependencies,
+    unaryMinusDependencies,
+    unaryPlusDependencies,
+    absDependencies,
+    cbrtDependencies,
+    ceilDependencies,
+    expDependencies,
+    expm1Dependencies,
+    floorDependencies,
+    logDependencies,
+    log10Dependencies,
+    log1pDependencies,
+    log2Dependencies,
+    maxDependencies,
+    minDependencies,
+    roundDependencies,
+    sqrtDependencies,
+  } = await import("mathjs/number");
+  const instance = create(
+    {
+      ...parseDependencies,
+      ...addDependencies,
+      ...subtractDependencies,
+      ...multiplyDependencies,
+      ...divideDependencies,
+      ...powDependencies,
+      ...unaryMinusDependencies,
+      ...unaryPlusDependencies,
+      ...absDependencies,
+      ...cbrtDependencies,
+      ...ceilDependencies,
+      ...expDependencies,
+      ...expm1Dependencies,
+      ...floorDependencies,
+      ...logDependencies,
+      ...log10Dependencies,
+      ...log1pDependencies,
+      ...log2Dependencies,
+      ...maxDependencies,
+      ...minDependencies,
+      ...roundDependencies,
+      ...sqrtDependencies,
+    },
     {},
   );
   const parse = instance.parse as (text: string) => MathNode;

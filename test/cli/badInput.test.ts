@@ -60,6 +60,7 @@ describe.each([
   ["train", TRAIN, "augmentation", ["NaN", "-1", "0.5"], "a whole number >= 0"],
   ["train", TRAIN, "seed-augmentation", ["NaN", "-1"], "a whole number >= 0"],
   ["train", TRAIN, "workers", ["NaN", "0", "1.5", "100000"], "a whole number in [1, "],
+  ["page", {}, "port", ["NaN", "-1", "65536", "1.5"], "a whole number in [0, 65535]"],
   ["demo", { out }, "workers", ["NaN", "0", "100000"], "a whole number in [1, "],
 ] as const)("%s %j", (verb, good, option, values, allowed) => {
   test(`--${option} is refused outside its range`, async () => {
@@ -137,8 +138,8 @@ test.each([
     "--backend must be one of auto, tfjs-node-gpu, webgpu, tfjs-node, wasm, cpu, got x",
   ],
   [["demo", "--workers", "a\u001b[2Jb"], "--workers must be arithmetic"],
-  [["help", "plam"], "the verb must be one of plan, account, train, audit, demo, got plam"],
-  [[""], "the verb must be one of plan, account, train, audit, demo, got nothing"],
+  [["help", "plam"], "the verb must be one of plan, account, train, audit, demo, page, got plam"],
+  [[""], "the verb must be one of plan, account, train, audit, demo, page, got nothing"],
 ])("%j is refused in one line", async (args, message) => {
   const line = await refusal(...args);
   expect(line).toContain(message);

@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const PLAN = ["plan", "--examples", "60000", "--batch-size", "2048", "--epsilon", "3", "--delta", "1e-5"];
 
 describe("help", () => {
-  test.each(["plan", "account", "train", "audit", "demo"])(
+  test.each(["plan", "account", "train", "audit", "demo", "page"])(
     "%s --help has an example and exits 0",
     async (verb) => {
       const { status, stdout } = await dpsgdHere(verb, "--help");
@@ -24,7 +24,7 @@ describe("help", () => {
     expect((await dpsgdHere()).status).toBe(2);
     const { status, stderr } = await dpsgdHere("pln");
     expect(status).toBe(2);
-    expect(stderr).toBe("dpsgd: the verb must be one of plan, account, train, audit, demo, got pln\n");
+    expect(stderr).toBe("dpsgd: the verb must be one of plan, account, train, audit, demo, page, got pln\n");
   });
 });
 
@@ -187,7 +187,9 @@ describe("train and audit", () => {
     const report = JSON.parse(audited.stdout);
     expect(report.verdict).toBe("holds");
     expect(report.recomputed.map((each: { accountant: string }) => each.accountant)).toEqual(["pld", "rdp"]);
-    expect(report.recomputed[0].epsilon).toBeCloseTo(report.claimed.epsilon, 9);
+    // An audit asks every layer; a plan for so few steps may have been content with a bound 1e-3 above that.
+    expect(report.recomputed[0].epsilon).toBeLessThanOrEqual(report.claimed.epsilon * (1 + 1e-9));
+    expect(report.recomputed[0].epsilon).toBeGreaterThan(report.claimed.epsilon * (1 - 1e-3));
 
     // A ledger whose last step is cut off in the middle still audits; one with a changed step does not.
     const ledger = readFileSync(join(run, "ledger.jsonl"), "utf8");

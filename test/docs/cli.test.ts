@@ -8,6 +8,7 @@ import { ACCOUNT_HELP } from "../../src/cli/accountCommand.js";
 import { AUDIT_HELP } from "../../src/cli/auditCommand.js";
 import { DEMO_HELP } from "../../src/cli/demoCommand.js";
 import { COMMON_OPTIONS } from "../../src/cli/options.js";
+import { PAGE_HELP } from "../../src/cli/pageCommand.js";
 import { PLAN_HELP } from "../../src/cli/planCommand.js";
 import { TRAIN_HELP } from "../../src/cli/trainCommand.js";
 import { dpsgdHere } from "../support/commandLine.js";
@@ -29,6 +30,7 @@ test.each([
   ["train", TRAIN_HELP],
   ["audit", AUDIT_HELP],
   ["demo", DEMO_HELP],
+  ["page", PAGE_HELP],
 ] as const)(
   "the table of %s has the options that --help prints, with range and default",
   async (verb, help) => {

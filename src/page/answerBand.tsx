@@ -1,0 +1,104 @@
+// The answer, large, with what else describes the run, and the ways to take it away.
+import { roundedUp } from "../planner/format.js";
+import { grouped, short } from "./charts/axes.js";
+import { download } from "./charts/exportChart.js";
+import { copied } from "./copied.js";
+import { fieldText, quantity } from "./quantities.js";
+import type { Answer } from "./solve.js";
+import { commandLineOf, type State, valueIn } from "./state.js";
+
+interface Props {
+  /** With a plan. */
+  readonly answer: Answer;
+  readonly state: State;
+  /** Why this is only the last good answer. */
+  readonly problem: string | undefined;
+  readonly onCopied: (told: string) => void;
+}
+
+export function AnswerBand({ answer, state, problem, onCopied }: Props) {
+  const plan = answer.plan!;
+  const { label, symbol } = quantity(state.solveFor);
+  const exact = valueIn(plan, state.solveFor);
+  const command = commandLineOf(state);
+  const epochs = valueIn(plan, "epochs");
+  const figures = [
+    ["σ", roundedUp(plan.noiseMultiplier, 6), "noise ÷ clip"],
+    ["ε", roundedUp(plan.achieved.epsilon, 6), "at this δ"],
+    [
+      "δ",
+      fieldText(Number(roundedUp(plan.achieved.delta))),
+      `${short(plan.achieved.delta * plan.examples)}/N`,
+    ],
+    ["T", grouped(plan.steps), `${grouped(Number(roundedUp(epochs, 3)))} epochs`],
+    [
+      "B",
+      grouped(Number(plan.batchSize.toPrecision(6))),
+      `q ${roundedUp(100 * plan.samplingRate, 3)}\u00a0%`,
+    ],
+  ].filter(([name]) => name !== symbol);
+  return (
+    <section class="answer" aria-label="answer">
+      <div class="lead">
+        <div class="big">
+          <h2>
+            {label} {symbol}
+          </h2>
+          <output class="number" id="answer" aria-live="off">
+            {grouped(Number(roundedUp(exact, 6)))}
+          </output>
+          <p class="exact" title="all digits, as in plan.json">
+            {fieldText(exact)}
+          </p>
+        </div>
+        <dl class="figures">
+          {figures.map(([name, value, about]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>
+                {value}
+                <small>{about}</small>
+              </dd>
+            </div>
+          ))}
+        </dl>
+      </div>
+      <div class="take">
+        <p class="status" role="status">
+          {problem ? (
+            <span class="error">Last good answer: {problem}</span>
+          ) : (
+            [...(answer.refining ? ["a tighter answer is being computed"] : []), ...plan.warnings].map(
+              (warning) => (
+                <span key={warning} class="warning">
+                  {warning}
+                </span>
+              ),
+            )
+          )}
+        </p>
+        <div class="command">
+          <input
+            id="command"
+            type="text"
+            readOnly
+            spellcheck={false}
+            aria-label="the command line that makes this plan"
+            value={command}
+            onFocus={(event) => event.currentTarget.select()}
+          />
+          <button type="button" onClick={() => void copied(command, onCopied, "the command is copied")}>
+            Copy
+          </button>
+          <button
+            type="button"
+            class="primary"
+            onClick={() => download("plan.json", answer.json!, "application/json")}
+          >
+            plan.json
+          </button>
+        </div>
+      </div>
+    </section>
+  );
+}

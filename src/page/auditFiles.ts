@@ -1,0 +1,102 @@
+// Audits what was dropped on the page, as `dpsgd audit` does: a run's ledger with or without its plan, or a plan alone.
+
+import { ACCOUNTANT_NAMES, everyAccountant, type Guarantee } from "../accounting/index.js";
+import {
+  type AuditReport,
+  audit,
+  certifyReport,
+  ENGINE_TOLERANCE,
+  type Finding,
+  remaining,
+} from "../audit/index.js";
+import { finder, recompute, smallestEpsilon } from "../audit/recompute.js";
+import { type Plan, PlanFormatError, planFromJson, statement } from "../planner/index.js";
+import type { Audited, DroppedFiles } from "./messages.js";
+
+/** The report, and once more with the certificate, which takes longer. */
+export async function* auditFiles(files: DroppedFiles): AsyncGenerator<Audited> {
+  const { name, planText, ledgerText } = files;
+  const plan = planText === undefined ? undefined : readPlan(planText);
+  if (ledgerText === undefined) {
+    const of = "plan" as const;
+    yield { name, of, report: checkPlan(plan!), ...(plan!.plan && { plan: plan!.plan }), unfinished: false };
+    return;
+  }
+  const report = audit(plan && (plan.plan ?? plan.raw), ledgerText);
+  const whole = plan ? plan.plan : planIn(ledgerText);
+  const left = remaining(report);
+  const audited: Audited = {
+    name,
+    of: "run",
+    report,
+    ...(left && { remaining: left }),
+    ...(whole && { plan: whole }),
+    unfinished: report.claimed !== null,
+  };
+  yield audited;
+  if (report.claimed === null) return;
+  const certified = await certifyReport(report);
+  const words = whole && stated(whole, certified);
+  yield { ...audited, report: certified, ...(words && { statement: words }), unfinished: false };
+}
+
+/** The plan, or why it is none and what the audit is to see instead. */
+function readPlan(text: string): { plan?: Plan; raw: unknown; error?: string } {
+  try {
+    return { plan: planFromJson(text), raw: undefined };
+  } catch (error) {
+    if (!(error instanceof PlanFormatError)) throw error;
+    let raw: unknown = text.slice(0, 40);
+    try {
+      raw = JSON.parse(text);
+    } catch {
+      // Its beginning is what an audit finds unreadable.
+    }
+    return { raw, error: error.message };
+  }
+}
+
+/** The plan that a ledger's first line holds, where it is whole. */
+function planIn(ledgerText: string): Plan | undefined {
+  try {
+    const line: unknown = JSON.parse(ledgerText.slice(0, ledgerText.indexOf("\n")));
+    return readPlan(JSON.stringify((line as { plan?: unknown }).plan ?? null)).plan;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether accountants prove what the plan says it achieves. Nothing was run: the verdict is on the arithmetic only. */
+function checkPlan({ plan, error }: ReturnType<typeof readPlan>): AuditReport {
+  const findings: Finding[] = [];
+  const find = finder(findings);
+  if (!plan) find("unreadable-plan", "a plan of version 1", error!);
+  const claimed = plan?.achieved ?? null;
+  const recomputed = plan
+    ? recompute(plan.event, plan.achieved, everyAccountant(plan.achieved.neighboring), find)
+    : [];
+  const best = smallestEpsilon(recomputed);
+  const proven = claimed !== null && best <= claimed.epsilon * (1 + ENGINE_TOLERANCE);
+  if (claimed && !proven) find("epsilon-exceeded", `epsilon at most ${claimed.epsilon}`, `epsilon ${best}`);
+  const sound = !findings.some(({ severity }) => severity === "error");
+  return {
+    verdict: claimed && !proven ? "exceeded" : sound ? "holds" : "unreadable",
+    claimed,
+    recomputed,
+    findings,
+    stepsDone: 0,
+    stepsPlanned: plan?.steps ?? null,
+    stepPlanned: plan ? { samplingRate: plan.samplingRate, noiseMultiplier: plan.noiseMultiplier } : null,
+    finished: false,
+    run: null,
+    event: plan?.event ?? { kind: "composed", events: [] },
+  };
+}
+
+/** The statement of the finished run, by the accountant that proves the least. */
+function stated(plan: Plan, { verdict, event, stepsDone, recomputed }: AuditReport): string | undefined {
+  const best = recomputed.find(({ epsilon }) => epsilon !== null && epsilon === smallestEpsilon(recomputed));
+  if (!best || !ACCOUNTANT_NAMES.some((name) => name === best.accountant)) return undefined;
+  const guarantee: Guarantee = { ...best, epsilon: best.epsilon! };
+  return statement(plan, { audited: { holds: verdict === "holds", event, steps: stepsDone, guarantee } });
+}

@@ -1,0 +1,118 @@
+// The worker that draws and audits. Of a plan it makes rough charts first, so that they follow a slider, then fine ones.
+import { accountant } from "../accounting/index.js";
+import { type Plan, statement } from "../planner/index.js";
+import { auditFiles } from "./auditFiles.js";
+import { proxyPoints, tradeOff, trainingCurves } from "./curves.js";
+import type { Charts, ChartsMessage, Task } from "./messages.js";
+import { riskOf } from "./risk.js";
+import { noiseSurface, surfaceAxes } from "./surface.js";
+
+/** Points on a side of the map while a slider moves, and when it rests. */
+const ROUGH = 10;
+const FINE = 40;
+/** Milliseconds of work after which messages are looked at. */
+const SLICE = 10;
+const PROGRESS_EVERY = 100;
+
+let newest: Task | undefined;
+let working = false;
+const audits: Extract<Task, { kind: "audit" }>[] = [];
+
+self.onmessage = async ({ data }: MessageEvent<Task>): Promise<void> => {
+  if (data.kind === "audit") audits.push(data);
+  else newest = data;
+  if (working) return;
+  working = true;
+  try {
+    for (;;) {
+      const next = audits.shift() ?? newest;
+      if (!next) break;
+      if (next.kind === "audit") {
+        for await (const audited of auditFiles(next.files)) send({ kind: "audited", id: next.id, audited });
+      } else {
+        newest = undefined;
+        await draw(next);
+      }
+    }
+  } finally {
+    working = false;
+  }
+};
+
+function send(message: ChartsMessage): void {
+  self.postMessage(message);
+}
+
+/** Rough parts are always finished, or they would never be seen while a slider moves; fine ones give way to the next task. */
+async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Promise<void> {
+  const part = (made: Partial<Charts>): void => send({ kind: "part", id, part: made });
+  const stale = (): boolean => newest !== undefined || audits.length > 0;
+  const { accountant: name, neighboring } = plan.request;
+  // What `dpsgd plan --risk` asks too.
+  const curve = accountant(name, { neighboring, effort: "quick" }).account(plan.event);
+
+  const rough = surfaceAxes(plan, ROUGH);
+  part({ surface: (await run(noiseSurface(surfaceRequest(plan), rough.batchSizes, rough.steps)))! });
+  part({ training: (await run(trainingCurves(plan, 16)))! });
+  part({ tradeOff: (await run(tradeOff(curve, { points: 37, profile: 24 })))! });
+  part({ proxy: (await run(proxyPoints(plan, proxy)))! });
+  if (stale()) return;
+
+  const fine = surfaceAxes(plan, FINE);
+  const start = performance.now();
+  let told = start;
+  const of = fine.batchSizes.length * fine.steps.length;
+  const surface = await run(
+    noiseSurface(surfaceRequest(plan), fine.batchSizes, fine.steps),
+    stale,
+    (done) => {
+      const now = performance.now();
+      if (now - told < PROGRESS_EVERY && done < of) return;
+      told = now;
+      send({ kind: "progress", id, done, of, milliseconds: now - start });
+    },
+  );
+  if (!surface) return;
+  part({ surface });
+  const training = await run(trainingCurves(plan, 60), stale);
+  if (training) part({ training });
+  const rates = training && (await run(tradeOff(curve, { points: 73, profile: 80 }), stale));
+  if (rates) part({ tradeOff: rates });
+  const risk = rates && (await run(riskOf(curve), stale));
+  if (risk) part({ risk, statement: statement(plan) });
+}
+
+function surfaceRequest({ examples, achieved, request }: Plan) {
+  const { epsilon, delta } = achieved;
+  return { examples, epsilon, delta, accountant: request.accountant, neighboring: request.neighboring };
+}
+
+/** Runs the work in slices, so that messages arrive in between; undefined if it became stale. */
+async function run<Step, Result>(
+  work: Generator<Step, Result>,
+  stale: () => boolean = () => false,
+  onStep?: (step: Step) => void,
+): Promise<Result | undefined> {
+  let start = performance.now();
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+    onStep?.(value);
+    if (performance.now() - start < SLICE) continue;
+    await breath();
+    if (stale()) return undefined;
+    start = performance.now();
+  }
+}
+
+const channel = new MessageChannel();
+let wake: (() => void) | undefined;
+channel.port1.onmessage = () => wake?.();
+
+/** Lets messages in. setTimeout would wait four milliseconds each time. */
+function breath(): Promise<void> {
+  return new Promise((resolve) => {
+    wake = resolve;
+    channel.port2.postMessage(null);
+  });
+}

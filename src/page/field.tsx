@@ -1,0 +1,100 @@
+// One quantity of the plan: what it is, its text, its slider, and what is wrong with it.
+
+import type { ComponentChildren } from "preact";
+import { roundedUp } from "../planner/format.js";
+import { grouped } from "./charts/axes.js";
+import { fieldText, type Quantity, SLIDER_STEPS, sliderPosition, sliderValue } from "./quantities.js";
+import type { Reading } from "./solve.js";
+
+interface FieldProps {
+  readonly of: Quantity;
+  readonly text: string;
+  readonly reading: Reading | undefined;
+  /** The slider's right end, where another field limits it. */
+  readonly most?: number;
+  /** Whether it can be, and whether it is solved for; then `solved` is what was found. */
+  readonly unknown?: { readonly chosen: boolean; readonly onChoose: () => void };
+  readonly solved?: number | undefined;
+  readonly onText: (text: string) => void;
+  /** Beside the label. */
+  readonly children?: ComponentChildren;
+}
+
+export function Field({ of, text, reading, most, unknown, solved, onText, children }: FieldProps) {
+  const { name, label, symbol, hint } = of;
+  const isSolved = unknown?.chosen === true;
+  const value = isSolved ? solved : reading?.value;
+  const error = isSolved ? undefined : reading?.error;
+  const id = `field-${name}`;
+  const isExpression = !isSolved && value !== undefined && Number(text.replaceAll("_", "")) !== value;
+  const shown = value === undefined ? "" : grouped(Number(value.toPrecision(6)));
+  return (
+    <div class={isSolved ? "field solved" : error ? "field wrong" : "field"}>
+      <div class="field-head">
+        {unknown && (
+          <input
+            type="radio"
+            name="solve"
+            class="solve"
+            aria-label={`solve for ${label.toLowerCase()}`}
+            title={`solve for ${label.toLowerCase()}`}
+            checked={unknown.chosen}
+            onChange={unknown.onChoose}
+          />
+        )}
+        {isSolved ? (
+          <span class="label" id={`${id}-label`}>
+            {label} <i>{symbol}</i>
+          </span>
+        ) : (
+          <label class="label" id={`${id}-label`} for={id}>
+            {label} <i>{symbol}</i>
+          </label>
+        )}
+        {children}
+        {isSolved ? (
+          <output class="value" aria-labelledby={`${id}-label`}>
+            {solved === undefined ? "…" : fieldText(Number(roundedUp(solved, 6)))}
+          </output>
+        ) : (
+          <input
+            id={id}
+            class="value"
+            type="text"
+            inputMode="text"
+            autocomplete="off"
+            spellcheck={false}
+            value={text}
+            aria-invalid={error !== undefined}
+            aria-describedby={`${id}-about`}
+            onInput={(event) => onText(event.currentTarget.value)}
+          />
+        )}
+      </div>
+      <input
+        type="range"
+        aria-label={`${label} slider`}
+        aria-valuetext={shown || "no value"}
+        min={0}
+        max={SLIDER_STEPS}
+        step={1}
+        disabled={isSolved}
+        value={value === undefined ? 0 : sliderPosition(of, value, most)}
+        onInput={(event) =>
+          onText(fieldText(sliderValue(of, Number(event.currentTarget.value), value ?? Number.NaN, most)))
+        }
+      />
+      <p class="about" id={`${id}-about`}>
+        {error ? (
+          <span class="error">{error}</span>
+        ) : isSolved ? (
+          "solved for"
+        ) : isExpression ? (
+          `= ${shown}`
+        ) : (
+          hint
+        )}
+      </p>
+    </div>
+  );
+}

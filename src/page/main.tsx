@@ -1,0 +1,7 @@
+// The page's entry: mounts the planner.
+import { render } from "preact";
+import { App } from "./app.js";
+
+const root = document.getElementById("app")!;
+root.replaceChildren();
+render(<App />, root);

@@ -1,0 +1,125 @@
+// From what the fields hold to an answer: reads each field, plans, and says at which field something is wrong.
+import { accountant } from "../accounting/index.js";
+import {
+  ExpressionError,
+  Expressions,
+  NoSolutionError,
+  type Plan,
+  type PlanRequest,
+  plainNumber,
+  plan,
+  planToJson,
+} from "../planner/index.js";
+import { type FieldName, QUANTITIES, quantity } from "./quantities.js";
+import { givenFields, type State } from "./state.js";
+
+export interface Reading {
+  /** Absent where there is an error. */
+  readonly value?: number;
+  /** One line that says what the field must be and what was found. */
+  readonly error?: string;
+}
+
+export interface Answer {
+  readonly readings: Readonly<Partial<Record<FieldName, Reading>>>;
+  readonly plan?: Plan;
+  /** The file that `dpsgd train` reads. */
+  readonly json?: string;
+  /** Why there is no plan although every field can be read; it is shown where the answer would be. */
+  readonly problem?: string;
+  /** By what is quick to prove; where that is loose, a tighter answer follows. */
+  readonly refining?: true;
+  /** What the planner alone took. */
+  readonly milliseconds: number;
+}
+
+/**
+ * Never throws for anything that a field may hold. The answer is the command line's, unless only what is "quick" to
+ * prove is asked for: milliseconds instead of up to seconds for a few steps at low rates, and a looser bound there.
+ */
+export async function solve(state: State, effort: "quick" | "thorough" = "thorough"): Promise<Answer> {
+  const readings = await readFields(state);
+  if (Object.values(readings).some(({ error }) => error !== undefined)) return { readings, milliseconds: 0 };
+  const request: Record<string, unknown> = {
+    accountant: state.accountant,
+    neighboring: state.neighboring,
+  };
+  for (const [name, { value }] of Object.entries(readings)) request[name] = value;
+  const start = performance.now();
+  try {
+    const { neighboring } = state;
+    const made = plan(
+      request as unknown as PlanRequest,
+      effort === "quick" ? { accountant: accountant(state.accountant, { neighboring, effort }) } : {},
+    );
+    const milliseconds = performance.now() - start;
+    return {
+      readings,
+      plan: made,
+      json: planToJson(made),
+      ...(effort === "quick" && { refining: true }),
+      milliseconds,
+    };
+  } catch (error) {
+    const milliseconds = performance.now() - start;
+    if (error instanceof NoSolutionError) return { readings, problem: error.message, milliseconds };
+    if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
+    // "batchSize must be …": a check of the planner that takes two fields to see.
+    const field = QUANTITIES.find(({ name }) => error.message.startsWith(`${name} `))?.name;
+    if (field === undefined || !(field in readings))
+      return { readings, problem: error.message, milliseconds };
+    const message = error.message.slice(field.length + 1);
+    return { readings: { ...readings, [field]: { error: message } }, milliseconds };
+  }
+}
+
+async function readFields(state: State): Promise<Partial<Record<FieldName, Reading>>> {
+  const given = givenFields(state);
+  const textOf = (name: FieldName) => (given.includes(name) ? state.texts[name] : undefined);
+  const names = [...QUANTITIES.map(({ key }) => key), "q"];
+  const meaning = (key: string): string | undefined => {
+    if (key === "q") return textOf("batchSize") === undefined ? undefined : "B/N";
+    return textOf(QUANTITIES.find((each) => each.key === key)!.name);
+  };
+  const readings: Partial<Record<FieldName, Reading>> = {};
+  for (const name of given) {
+    const { allowed, accepts, floors } = quantity(name);
+    const text = state.texts[name];
+    const refuse = (found: string): Reading => ({ error: `must be ${allowed}, got ${found}` });
+    const plain = plainNumber(text);
+    if (text.trim() === "") readings[name] = refuse("nothing");
+    else if (/^[+-]?(nan|inf(inity)?)$/i.test(text.trim())) readings[name] = refuse(text.trim());
+    else
+      try {
+        let value = plain ?? (await Expressions.load(names, meaning)).evaluate(text);
+        if (plain === undefined && floors) value = Math.floor(value);
+        readings[name] =
+          Number.isFinite(value) && accepts(value)
+            ? { value }
+            : refuse(plain === undefined ? `${text.trim()} = ${value}` : text.trim());
+      } catch (error) {
+        if (!(error instanceof ExpressionError)) throw error;
+        readings[name] = { error: error.message };
+      }
+  }
+  return blamedOnce(readings, state.texts);
+}
+
+/** A field that is wrong only because of what another holds says so, instead of repeating the other's message. */
+function blamedOnce(
+  readings: Partial<Record<FieldName, Reading>>,
+  texts: State["texts"],
+): Partial<Record<FieldName, Reading>> {
+  const names = Object.keys(readings) as FieldName[];
+  const quotes = (error: string, name: FieldName) => error.includes(JSON.stringify(texts[name]));
+  return Object.fromEntries(
+    names.map((name) => {
+      const { error } = readings[name]!;
+      const origin =
+        error === undefined || quotes(error, name)
+          ? undefined
+          : names.find((other) => readings[other]!.error === error && quotes(error, other));
+      return [name, origin ? { error: `waits for ${quantity(origin).label.toLowerCase()}` } : readings[name]];
+    }),
+  );
+}

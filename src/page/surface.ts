@@ -1,0 +1,125 @@
+// The noise that every batch size and number of steps needs for one (ε, δ): the map of the page, point by point.
+import { accountant as accountantFor, dpSgdEvent } from "../accounting/index.js";
+import { type Plan, plan } from "../planner/index.js";
+
+/** What a map is of. */
+export interface SurfaceRequest {
+  readonly examples: number;
+  readonly epsilon: number;
+  readonly delta: number;
+  readonly accountant: Plan["request"]["accountant"];
+  readonly neighboring: Plan["request"]["neighboring"];
+}
+
+export interface Surface {
+  /** Columns and rows, ascending. */
+  readonly batchSizes: readonly number[];
+  readonly steps: readonly number[];
+  /** σ by row (steps), then column (batch size); NaN where the run is shorter than LEAST_EPOCHS, or nothing suffices. */
+  readonly noise: Float64Array;
+  /** Questions to the accountant. */
+  readonly asked: number;
+}
+
+/** Shorter runs are left out: few plan them, and at the little noise that they need each takes the longest to account. */
+export const LEAST_EPOCHS = 2;
+/** Where ε at the guess is off by more, the accountant is asked again after the correction. */
+const NEAR = 0.01;
+/** A guess is corrected at most this often; then it is what it is. */
+const MOST_QUESTIONS = 8;
+
+/**
+ * σ for every combination to about one part in 10³: a picture to read off, not a promise; the planner makes that, for
+ * the point one settles on. Neighbours on the map look alike, so that each point is guessed from them and the accountant
+ * asked once or twice, where the planner asks about seven times.
+ * Yields the number of points done after each one.
+ */
+export function* noiseSurface(
+  request: SurfaceRequest,
+  batchSizes: readonly number[],
+  steps: readonly number[],
+): Generator<number, Surface> {
+  const { examples, epsilon, delta, neighboring } = request;
+  const columns = batchSizes.length;
+  const noise = new Float64Array(columns * steps.length).fill(Number.NaN);
+  const accountant = accountantFor(request.accountant, { neighboring, effort: "quick" });
+  let asked = 0;
+  // d log ε / d log σ, as last measured.
+  let slope = -1.3;
+
+  const correct = (batchSize: number, count: number, guess: number): number => {
+    let log = guess;
+    let before: { log: number; error: number } | undefined;
+    for (let i = 0; i < MOST_QUESTIONS; i++) {
+      const event = dpSgdEvent({
+        samplingRate: batchSize / examples,
+        noiseMultiplier: Math.exp(log),
+        steps: count,
+      });
+      const error = Math.log(accountant.account(event).epsilonAt(delta) / epsilon);
+      asked++;
+      if (!Number.isFinite(error)) return Number.NaN;
+      if (before && Math.abs(log - before.log) > 1e-6) {
+        const measured = (error - before.error) / (log - before.log);
+        if (measured < -0.1) slope = Math.max(-20, measured);
+      }
+      before = { log, error };
+      log -= Math.max(-0.5, Math.min(0.5, error / slope));
+      if (Math.abs(error) < NEAR) return log;
+    }
+    return Number.NaN;
+  };
+  const first = (batchSize: number, count: number): number => {
+    try {
+      return Math.log(plan({ ...request, batchSize, steps: count }, { accountant }).noiseMultiplier);
+    } catch {
+      return Number.NaN;
+    }
+  };
+  const at = (row: number, column: number): number =>
+    row < 0 || column < 0 || column >= columns ? Number.NaN : Math.log(noise[row * columns + column]!);
+
+  for (let row = 0; row < steps.length; row++) {
+    // From the largest batch down: there the map is smoothest, and every row has that column.
+    for (let column = columns - 1; column >= 0; column--) {
+      const batchSize = batchSizes[column]!;
+      const count = steps[row]!;
+      if (batchSize * count >= LEAST_EPOCHS * examples) {
+        const right = at(row, column + 1);
+        const above = at(row - 1, column);
+        const corner = at(row - 1, column + 1);
+        const second = at(row, column + 2);
+        const guess = [above + right - corner, 2 * right - second, right, above].find(Number.isFinite);
+        const log = guess === undefined ? first(batchSize, count) : correct(batchSize, count, guess);
+        noise[row * columns + column] = Math.exp(log);
+      }
+      yield row * columns + (columns - column);
+    }
+  }
+  return { batchSizes, steps, noise, asked };
+}
+
+/** The map's axes: whole numbers, evenly spaced in the logarithm, that hold the plan's own place. */
+export function surfaceAxes(
+  at: Pick<Plan, "examples" | "batchSize" | "steps">,
+  size: number,
+): { batchSizes: number[]; steps: number[] } {
+  const { examples } = at;
+  const most = Math.min(examples, 2 ** 17);
+  const batch = {
+    least: Math.min(Math.max(16, examples / 2 ** 11), at.batchSize, examples / 2),
+    most: Math.max(most, at.batchSize),
+  };
+  const length = { least: Math.min(10, at.steps), most: Math.max(1e5, at.steps) };
+  return {
+    batchSizes: spaced(Math.max(1, batch.least), batch.most, size),
+    steps: spaced(length.least, length.most, size),
+  };
+}
+
+function spaced(least: number, most: number, size: number): number[] {
+  const values = Array.from({ length: size }, (_, i) =>
+    Math.round(least * (most / least) ** (i / Math.max(1, size - 1))),
+  );
+  return [...new Set(values)];
+}

@@ -1,0 +1,164 @@
+// The page's state: the link that restores it, the command line that says the same, and what fields answer to nonsense.
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  type FieldName,
+  QUANTITIES,
+  quantity,
+  sliderPosition,
+  sliderValue,
+  UNKNOWNS,
+} from "../../src/page/quantities.js";
+import { solve } from "../../src/page/solve.js";
+import {
+  commandLineOf,
+  fromFragment,
+  givenFields,
+  START,
+  type State,
+  solvingFor,
+  stateOf,
+  toFragment,
+} from "../../src/page/state.js";
+import { plan, planFromJson, presetRequest } from "../../src/planner/index.js";
+import { dpsgdHere } from "../support/commandLine.js";
+
+/** What a shell makes of a command line whose only quotes are double ones. */
+const words = (command: string): string[] =>
+  [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
+
+const STATES: readonly [string, State][] = [
+  ["the demo", START],
+  [
+    "epochs and expressions",
+    {
+      ...START,
+      length: "epochs",
+      texts: { ...START.texts, epochs: "600*B/N", delta: "1/N^1.1", batchSize: "2^11" },
+    },
+  ],
+  ["steps as an expression", { ...START, texts: { ...START.texts, steps: "10.3*N/B", examples: "60_000" } }],
+  ["ε", { ...START, solveFor: "epsilon" }],
+  ["δ", { ...START, solveFor: "delta" }],
+  ["steps", { ...START, solveFor: "steps" }],
+  ["batch size", { ...START, solveFor: "batchSize" }],
+  ["Rényi, replace one", { ...START, accountant: "rdp", neighboring: "replace-one" }],
+];
+
+test.each(STATES)(
+  "%s: the command line makes the very plan that the page has, and the link brings it back",
+  async (_, state) => {
+    const { plan: made, json } = await solve(state);
+    const command = words(commandLineOf(state));
+    expect(command.slice(0, 2)).toEqual(["dpsgd", "plan"]);
+    expect(command.splice(-2)).toEqual(["--out", "plan.json"]);
+    const { status, stdout } = await dpsgdHere(...command.slice(1), "--json");
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toEqual(made);
+    expect(planFromJson(json!)).toEqual(made);
+    expect((await solve(fromFragment(`#${toFragment(state)}`))).plan).toEqual(made);
+    // A dropped plan comes back as fields that make it again.
+    expect((await solve(stateOf(made!))).plan).toEqual(made);
+  },
+);
+
+test("whatever the fields hold, the link restores it", () => {
+  fc.assert(
+    fc.property(
+      fc.record({
+        solveFor: fc.constantFrom(...UNKNOWNS),
+        length: fc.constantFrom("steps" as const, "epochs" as const),
+        text: fc.string({ unit: "grapheme", maxLength: 30 }),
+        accountant: fc.constantFrom("pld" as const, "rdp" as const),
+      }),
+      ({ text, ...rest }) => {
+        const texts = Object.fromEntries(QUANTITIES.map(({ name }) => [name, text])) as State["texts"];
+        const state: State = { ...START, ...rest, texts };
+        const back = fromFragment(`#${toFragment(state)}`);
+        expect(givenFields(back)).toEqual(givenFields(state));
+        for (const name of givenFields(state)) expect(back.texts[name]).toBe(text);
+        expect(back).toMatchObject({ solveFor: state.solveFor, accountant: state.accountant });
+      },
+    ),
+  );
+});
+
+test("a link that says nonsense opens the page all the same", () => {
+  for (const fragment of ["", "#", "#solve=x&accountant=y&neighboring=z&proxy=-1", "#%", "#proxy=1e999x"])
+    expect(fromFragment(fragment)).toEqual(START);
+});
+
+describe.each(QUANTITIES.map(({ name }) => name))("%s", (name: FieldName) => {
+  const state: State =
+    name === "noiseMultiplier"
+      ? { ...START, solveFor: "epsilon" }
+      : name === "epochs"
+        ? { ...START, length: "epochs" }
+        : START;
+  test.each([
+    "",
+    "nonsense",
+    "NaN",
+    "inf",
+    "-1",
+    "0",
+    "1/0",
+    "2 3",
+    "alert(1)",
+    "1e400",
+    '"',
+    "x".repeat(300),
+  ])("%j is refused at that field and nowhere else", async (text) => {
+    const { readings, plan: made } = await solve({ ...state, texts: { ...state.texts, [name]: text } });
+    expect(made).toBeUndefined();
+    const wrong = Object.entries(readings).filter(([, { error }]) => error !== undefined);
+    expect(wrong.map(([field]) => field)).toEqual([name]);
+    expect(wrong[0]![1].error).toMatch(/^must [^\n]*$/);
+  });
+
+  test("each press of an arrow key moves the slider's value, the way it points", () => {
+    const of = quantity(name);
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 299 }), (position) => {
+        const value = sliderValue(of, position, Number.NaN);
+        const there = sliderPosition(of, value);
+        if (there < 300) expect(sliderValue(of, there + 1, value)).toBeGreaterThan(value);
+        if (there > 0) expect(sliderValue(of, there - 1, value)).toBeLessThan(value);
+      }),
+    );
+  });
+});
+
+test("a field that waits for another says for which; a batch larger than the data is refused at the batch", async () => {
+  const wait = await solve({ ...START, texts: { ...START.texts, steps: "60*N/B", batchSize: "b" } });
+  expect(wait.readings.steps?.error).toBe("waits for batch size");
+  expect(wait.readings.batchSize?.error).toMatch(/unknown name "b"/);
+  const large = await solve({ ...START, texts: { ...START.texts, batchSize: "60001" } });
+  expect(large.readings.batchSize?.error).toBe("must be in (0, examples 60000], got 60001");
+});
+
+test("where nothing meets the request the answer says why, in the planner's words", async () => {
+  const { problem, plan: made } = await solve({
+    ...START,
+    solveFor: "steps",
+    texts: { ...START.texts, noiseMultiplier: "0.1" },
+  });
+  expect(made).toBeUndefined();
+  expect(problem).toMatch(/^no such plan: one step at noise multiplier 0.1 already spends/);
+});
+
+test("solving for something else keeps the plan", async () => {
+  const first = await solve(START);
+  for (const unknown of ["epsilon", "batchSize"] as const) {
+    const state = solvingFor(START, unknown, first.plan);
+    expect(state.texts.noiseMultiplier).toBe(String(first.plan!.noiseMultiplier));
+    const { plan: made } = await solve(state);
+    expect(made!.noiseMultiplier).toBe(first.plan!.noiseMultiplier);
+    expect(Math.abs(made!.achieved.epsilon / 3 - 1)).toBeLessThan(1e-3);
+  }
+});
+
+test("a published run has its published request", async () => {
+  const request = presetRequest("de2022/cifar10-wrn-16-4-epsilon-8");
+  expect((await solve(stateOf(plan(request)))).plan!.achieved.epsilon).toBe(plan(request).achieved.epsilon);
+});
