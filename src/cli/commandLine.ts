@@ -41,6 +41,13 @@ const VERBS: Readonly<Record<string, Verb>> = {
       return { help: verb.AUDIT_HELP, run: verb.auditCommand };
     },
   },
+  models: {
+    summary: "the built-in networks and their sizes",
+    load: async () => {
+      const verb = await import("./modelsCommand.js");
+      return { help: verb.MODELS_HELP, run: verb.modelsCommand };
+    },
+  },
   demo: {
     summary: "plan, train and audit on MNIST",
     load: async () => {

@@ -110,7 +110,7 @@ describe("audit", () => {
 });
 
 describe("pages", () => {
-  const verbs = ["plan", "account", "train", "audit", "demo"];
+  const verbs = ["plan", "account", "train", "audit", "models", "demo"];
   test("help goes to standard output in at most 100 columns, help VERB is VERB --help", async () => {
     for (const verb of verbs) {
       const { stdout } = await dpsgdHere(verb, "--help");

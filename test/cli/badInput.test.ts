@@ -137,8 +137,8 @@ test.each([
     "--backend must be one of auto, tfjs-node-gpu, webgpu, tfjs-node, wasm, cpu, got x",
   ],
   [["demo", "--workers", "a\u001b[2Jb"], "--workers must be arithmetic"],
-  [["help", "plam"], "the verb must be one of plan, account, train, audit, demo, got plam"],
-  [[""], "the verb must be one of plan, account, train, audit, demo, got nothing"],
+  [["help", "plam"], "the verb must be one of plan, account, train, audit, models, demo, got plam"],
+  [[""], "the verb must be one of plan, account, train, audit, models, demo, got nothing"],
 ])("%j is refused in one line", async (args, message) => {
   const line = await refusal(...args);
   expect(line).toContain(message);

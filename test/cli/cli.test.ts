@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const PLAN = ["plan", "--examples", "60000", "--batch-size", "2048", "--epsilon", "3", "--delta", "1e-5"];
 
 describe("help", () => {
-  test.each(["plan", "account", "train", "audit", "demo"])(
+  test.each(["plan", "account", "train", "audit", "models", "demo"])(
     "%s --help has an example and exits 0",
     async (verb) => {
       const { status, stdout } = await dpsgdHere(verb, "--help");
@@ -24,7 +24,9 @@ describe("help", () => {
     expect((await dpsgdHere()).status).toBe(2);
     const { status, stderr } = await dpsgdHere("pln");
     expect(status).toBe(2);
-    expect(stderr).toBe("dpsgd: the verb must be one of plan, account, train, audit, demo, got pln\n");
+    expect(stderr).toBe(
+      "dpsgd: the verb must be one of plan, account, train, audit, models, demo, got pln\n",
+    );
   });
 });
 

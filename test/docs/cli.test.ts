@@ -7,6 +7,7 @@ import { afterAll, expect, test } from "vitest";
 import { ACCOUNT_HELP } from "../../src/cli/accountCommand.js";
 import { AUDIT_HELP } from "../../src/cli/auditCommand.js";
 import { DEMO_HELP } from "../../src/cli/demoCommand.js";
+import { MODELS_HELP } from "../../src/cli/modelsCommand.js";
 import { COMMON_OPTIONS } from "../../src/cli/options.js";
 import { PLAN_HELP } from "../../src/cli/planCommand.js";
 import { TRAIN_HELP } from "../../src/cli/trainCommand.js";
@@ -28,6 +29,7 @@ test.each([
   ["account", ACCOUNT_HELP],
   ["train", TRAIN_HELP],
   ["audit", AUDIT_HELP],
+  ["models", MODELS_HELP],
   ["demo", DEMO_HELP],
 ] as const)(
   "the table of %s has the options that --help prints, with range and default",

@@ -171,13 +171,14 @@ test("layers that mix examples are refused by name, with what to use instead", (
 test("the models have the published number of parameters", () => {
   expect(buildModel("cnn", [28, 28, 1], 10).parameterCount).toBe(26_010);
   expect(buildModel("linear", [28, 28, 1], 10).parameterCount).toBe(7850);
+  expect(buildModel("cnn-cifar", [32, 32, 3], 10).parameterCount).toBe(550_570);
   expect(buildModel("wrn-16-4", [32, 32, 3], 10).parameterCount).toBe(2_753_818);
   expect(buildModel("wrn-40-4", [32, 32, 3], 10).parameterCount).toBe(8_961_306);
   expect(buildModel("wrn-28-10", [32, 32, 3], 10).parameterCount).toBe(36_500_378);
   expect(buildModel("wrn-28-10", [32, 32, 3], 100).parameterCount).toBe(36_558_068);
   expect(buildModel("wrn-16-4", [32, 32, 3], 10).multiplyAdds).toBe(392_612_352);
   expect(() => buildModel("resnet", [28, 28, 1], 10)).toThrow(
-    "model must be one of cnn, linear, wrn-D-k, got resnet",
+    "model must be one of cnn, cnn-cifar, linear, wrn-D-k, got resnet",
   );
   expect(() => buildModel("wrn-17-4", [32, 32, 3], 10)).toThrow("the depth D of wrn-D-k must be 6 n + 4");
   expect(() => buildModel("cnn", [3, 3, 1], 10)).toThrow(

@@ -190,7 +190,7 @@ test.each<[string, object, object, RegExp]>([
     /plan samplingRate must be batchSize \/ examples = 0.25, got 0.1/,
   ],
   ["an event that is not the plan's", { steps: 7 }, {}, /plan event must be that of DP-SGD/],
-  ["an unknown model", {}, { model: "vgg" }, /model must be one of cnn, linear, wrn-D-k, got vgg/],
+  ["an unknown model", {}, { model: "vgg" }, /model must be one of cnn, cnn-cifar, linear, wrn-D-k, got vgg/],
   ["a model for other images", {}, { model: { ...model, inputShape: [9, 9, 1] } }, /takes 9 x 9 x 1 images/],
   ["a bad learning rate", {}, { learningRate: Number.NaN }, /learningRate must be > 0 and finite, got NaN/],
   ["a bad clip norm", {}, { clipNorm: 0 }, /clipNorm must be > 0 and finite, got 0/],
