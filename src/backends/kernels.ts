@@ -23,12 +23,16 @@ export interface Kernels {
   filterGradients(x: tf.Tensor4D, dy: tf.Tensor4D, views: number, convolution: Convolution): tf.Tensor2D;
   /** Σ over views and positions: dy [n·views, ho, wo, P] → [n, P]. */
   positionSums(dy: tf.Tensor4D, views: number): tf.Tensor2D;
-  /** Gradient of the (padded) input: dy [m, ho, wo, P], filter [kh, kw, C, P] → inputShape [m, H, W, C]. */
+  /**
+   * Gradient of the image before padding: dy [m, ho, wo, P], filter [kh, kw, C, P] → imageShape [m, H, W, C]; `sides` is
+   * the padding that the convolution saw.
+   */
   inputGradient(
     dy: tf.Tensor4D,
     filter: tf.Tensor4D,
-    inputShape: readonly [number, number, number, number],
+    imageShape: readonly [number, number, number, number],
     stride: number,
+    sides: Sides,
   ): tf.Tensor4D;
   /** Gradient of max pooling without padding; where a maximum is tied, the first place of the window takes it. */
   maxPoolGradient(
@@ -40,17 +44,29 @@ export interface Kernels {
   ): tf.Tensor4D;
   /** Rows and columns of zeros around every image; the tensor itself if there are none. */
   pad(x: tf.Tensor4D, sides: Sides): tf.Tensor4D;
+  /** dy where y > 0, else 0: the gradient of y = max(0, x). */
+  reluGradient<T extends tf.Tensor>(y: T, dy: T): T;
   /**
-   * x [m, positions, 1, C], its channels in `groups` groups of neighbours: each image's group less its mean, divided by
-   * √(variance + epsilon). `inverse` is 1/√(variance + epsilon) [m, groups].
+   * x [m, positions, C], its channels in `groups` groups of neighbours: each image's group less its mean, divided by
+   * √(variance + epsilon), times scale [C], plus offset [C]. Statistics [m, groups]: mean, and 1/√(variance + epsilon).
    */
   normalise(
-    x: tf.Tensor4D,
-    groups: number,
-    epsilon: number,
-  ): { readonly normal: tf.Tensor4D; readonly inverse: tf.Tensor2D };
-  /** The gradient of `normalise`'s input from that of its output, d. */
-  normaliseGradient(normal: tf.Tensor4D, inverse: tf.Tensor2D, d: tf.Tensor4D): tf.Tensor4D;
+    x: tf.Tensor3D,
+    scale: tf.Tensor1D,
+    offset: tf.Tensor1D,
+    options: { readonly groups: number; readonly epsilon: number },
+  ): { readonly output: tf.Tensor3D; readonly mean: tf.Tensor2D; readonly inverse: tf.Tensor2D };
+  /**
+   * From the gradient dy of normalise's output: those of scale and offset, one row for every `together` images, and that of x,
+   * unless nobody needs it.
+   */
+  normaliseGradient(
+    dy: tf.Tensor3D,
+    x: tf.Tensor3D,
+    statistics: { readonly mean: tf.Tensor2D; readonly inverse: tf.Tensor2D },
+    scale: tf.Tensor1D,
+    options: { readonly together: number; readonly needsInputGradient: boolean },
+  ): { readonly scale: tf.Tensor2D; readonly offset: tf.Tensor2D; readonly input?: tf.Tensor3D };
   /**
    * Gradients of standardised filters, one an example, to those of the raw weights and gains: rows ĝ [n, D·P], unit u [D, P]
    * → slope·(ĝ − mean(ĝ) − projected·u·(u·ĝ)) [n, D·P] and u·ĝ [n, P], for each channel p. rows may be overwritten.
@@ -96,8 +112,18 @@ export const stockKernels: Kernels = {
     const [images, ho, wo, filters] = dy.shape;
     return tf.tidy(() => tf.sum(tf.reshape(dy, [images / views, views * ho * wo, filters]), 1));
   },
-  inputGradient(dy, filter, inputShape, stride) {
-    return tf.conv2dTranspose(dy, filter, [...inputShape], stride, "valid");
+  inputGradient(dy, filter, [images, height, width, channels], stride, sides) {
+    const [top, bottom, left, right] = sides;
+    const padded: [number, number, number, number] = [
+      images,
+      height + top + bottom,
+      width + left + right,
+      channels,
+    ];
+    return tf.tidy(() => {
+      const whole = tf.conv2dTranspose(dy, filter, padded, stride, "valid");
+      return tf.slice(whole, [0, top, left, 0], [images, height, width, channels]);
+    });
   },
   maxPoolGradient(x, y, dy, window, stride) {
     return tf
@@ -117,23 +143,35 @@ export const stockKernels: Kernels = {
       [0, 0],
     ]);
   },
-  normalise(x, groups, epsilon) {
-    const grouped = inGroups(x, groups);
+  reluGradient: (y, dy) => tf.tidy(() => tf.mul(dy, tf.cast(tf.greater(y, 0), "float32"))) as typeof y,
+  normalise(x, scale, offset, { groups, epsilon }) {
+    const [images, positions, channels] = x.shape;
+    const grouped = tf.reshape(x, [images, positions, groups, channels / groups]);
     const { mean, variance } = tf.moments(grouped, [1, 3], true);
     const inverse = tf.rsqrt(tf.add(variance, epsilon));
+    const normal = tf.reshape(tf.mul(tf.sub(grouped, mean), inverse), x.shape);
     return {
-      normal: tf.reshape(tf.mul(tf.sub(grouped, mean), inverse), x.shape),
-      inverse: tf.reshape(inverse, [x.shape[0], groups]),
+      output: tf.add(tf.mul(normal, scale), offset),
+      mean: tf.reshape(mean, [images, groups]),
+      inverse: tf.reshape(inverse, [images, groups]),
     };
   },
-  normaliseGradient(normal, inverse, d) {
-    return tf.tidy(() => {
-      const groups = inverse.shape[1];
-      const [x, dx] = [normal, d].map((tensor) => inGroups(tensor, groups));
-      const share = tf.mul(x, tf.mean(tf.mul(dx, x), [1, 3], true));
-      const centred = tf.sub(tf.sub(dx, tf.mean(dx, [1, 3], true)), share);
-      return tf.reshape(tf.mul(centred, tf.reshape(inverse, [-1, 1, groups, 1])), normal.shape);
-    });
+  normaliseGradient(dy, x, statistics, scale, { together, needsInputGradient }) {
+    const [images, positions, channels] = x.shape;
+    const groups = statistics.mean.shape[1];
+    const grouped = (t: tf.Tensor) => tf.reshape(t, [images, positions, groups, channels / groups]);
+    const [mean, inverse] = [statistics.mean, statistics.inverse].map((t) =>
+      tf.reshape(t, [images, 1, groups, 1]),
+    );
+    const normal = tf.mul(tf.sub(grouped(x), mean), inverse);
+    const added = (t: tf.Tensor) =>
+      tf.sum(tf.reshape(t, [images / together, together * positions, channels]), 1) as tf.Tensor2D;
+    const gradients = { scale: added(tf.mul(grouped(dy), normal)), offset: added(dy) };
+    if (!needsInputGradient) return gradients;
+    const d = grouped(tf.mul(dy, scale));
+    const share = tf.mul(normal, tf.mean(tf.mul(d, normal), [1, 3], true));
+    const centred = tf.sub(tf.sub(d, tf.mean(d, [1, 3], true)), share);
+    return { ...gradients, input: tf.reshape(tf.mul(centred, inverse), [images, positions, channels]) };
   },
   standardisedGradients(rows, unit, slope, projected) {
     return tf.tidy(() => {
@@ -163,8 +201,3 @@ export const stockKernels: Kernels = {
     return tf.tidy(() => tf.reshape(tf.matMul(tf.reshape(weights, [1, -1]), rows), [-1]));
   },
 };
-
-function inGroups(x: tf.Tensor4D, groups: number): tf.Tensor4D {
-  const [images, positions, , channels] = x.shape;
-  return tf.reshape(x, [images, positions, groups, channels / groups]);
-}

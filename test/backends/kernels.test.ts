@@ -60,6 +60,7 @@ describe.each([...started.map((name) => [name, "own"]), ["cpu", "stock"]])(
         const n = 3;
         const [ho, wo] = [Math.floor((h - kh) / stride) + 1, Math.floor((w - kw) / stride) + 1];
         const x = tensor([n * views, h, w, c]);
+        const sides = [1, 0, 0, 1] as const;
         const dy = tensor([n * views, ho, wo, p]);
         const filter = tensor([kh, kw, c, p]);
         const [xs, ds, fs] = [x, dy, filter].map((t) => t.dataSync());
@@ -87,7 +88,13 @@ describe.each([...started.map((name) => [name, "own"]), ["cpu", "stock"]])(
         expect(gradients.shape).toEqual([n, kh * kw * c * p]);
         close(gradients.dataSync(), expected);
         close(k.positionSums(dy, views).dataSync(), expectedBias);
-        close(k.inputGradient(dy, filter, x.shape, stride).dataSync(), expectedInput);
+        close(k.inputGradient(dy, filter, x.shape, stride, [0, 0, 0, 0]).dataSync(), expectedInput);
+        // Had row 0 and the last column been padding: the gradient of the image within.
+        const image = [n * views, h - 1, w - 1, c] as const;
+        close(
+          k.inputGradient(dy, filter, image, stride, sides).dataSync(),
+          expectedInput.filter((_, at) => Math.floor(at / (w * c)) % h > 0 && Math.floor(at / c) % w < w - 1),
+        );
       },
     );
 
@@ -142,39 +149,73 @@ describe.each([...started.map((name) => [name, "own"]), ["cpu", "stock"]])(
     // [images, positions, channels, groups]: one channel a group, several, one group; more positions than fit a vector.
     test.each([
       [2, 7, 6, 3],
-      [3, 40, 16, 16],
+      [4, 40, 16, 16],
       [2, 9, 32, 16],
-      [1, 5, 12, 1],
+      [2, 5, 12, 1],
       [2, 1, 3, 1],
       [2, 16, 64, 16],
-    ])("normalisation and its gradient are the written-out formulas: %j", async (m, positions, c, groups) => {
+    ])(
+      "normalisation and its gradients are the written-out formulas: %j",
+      async (m, positions, c, groups) => {
+        const k = await kernels();
+        const [epsilon, width, together] = [1e-3, c / groups, 2];
+        const shape: [number, number, number] = [m, positions, c];
+        const x = tf.add(tf.mul(tf.tensor3d(numbers(size(shape)), shape), 3), 2) as tf.Tensor3D;
+        const dy = tf.tensor3d(numbers(size(shape)), shape);
+        const [scale, offset] = [numbers(c), numbers(c)];
+        const [xs, ds] = [x.dataSync(), dy.dataSync()];
+        const [outputs, gradients] = [new Float64Array(x.size), new Float64Array(x.size)];
+        const rows = [0, 1].map(() => new Float64Array((m / together) * c));
+        for (let i = 0; i < m; i++)
+          for (let g = 0; g < groups; g++) {
+            const own = Array.from({ length: positions * width }, (_, j) => {
+              const channel = g * width + (j % width);
+              return (i * positions + Math.floor(j / width)) * c + channel;
+            });
+            const meanOf = (value: (at: number) => number) =>
+              own.reduce((sum, at) => sum + value(at), 0) / own.length;
+            const mean = meanOf((at) => xs[at]);
+            const inverse = 1 / Math.sqrt(meanOf((at) => (xs[at] - mean) ** 2) + epsilon);
+            const normal = (at: number) => (xs[at] - mean) * inverse;
+            const d = (at: number) => ds[at] * scale[at % c];
+            const [meanD, meanDN] = [meanOf(d), meanOf((at) => d(at) * normal(at))];
+            for (const at of own) {
+              outputs[at] = normal(at) * scale[at % c] + offset[at % c];
+              gradients[at] = inverse * (d(at) - meanD - normal(at) * meanDN);
+              const row = Math.floor(i / together) * c + (at % c);
+              rows[0][row] += ds[at] * normal(at);
+              rows[1][row] += ds[at];
+            }
+          }
+        const trained = [tf.tensor1d(scale), tf.tensor1d(offset)] as const;
+        const { output, ...statistics } = k.normalise(x, ...trained, { groups, epsilon });
+        expect([output.shape, statistics.mean.shape, statistics.inverse.shape]).toEqual([
+          shape,
+          [m, groups],
+          [m, groups],
+        ]);
+        close(output.dataSync(), outputs);
+        const options = { together, needsInputGradient: true };
+        const found = k.normaliseGradient(dy, x, statistics, trained[0], options);
+        close(found.input!.dataSync(), gradients);
+        close(found.scale.dataSync(), rows[0]);
+        close(found.offset.dataSync(), rows[1]);
+        expect(
+          k.normaliseGradient(dy, x, statistics, trained[0], { ...options, needsInputGradient: false }).input,
+        ).toBeUndefined();
+      },
+    );
+
+    test("the gradient of the ReLU passes where its output is positive", async () => {
       const k = await kernels();
-      const [epsilon, width] = [1e-3, c / groups];
-      const x = tf.add(tf.mul(tensor([m, positions, 1, c]), 3), 2) as tf.Tensor4D;
-      const d = tensor([m, positions, 1, c]);
-      const [xs, ds] = [x.dataSync(), d.dataSync()];
-      const [normals, gradients] = [new Float64Array(x.size), new Float64Array(x.size)];
-      const inverses: number[] = [];
-      for (let i = 0; i < m; i++)
-        for (let g = 0; g < groups; g++) {
-          const own = Array.from({ length: positions * width }, (_, j) => {
-            const channel = g * width + (j % width);
-            return (i * positions + Math.floor(j / width)) * c + channel;
-          });
-          const meanOf = (value: (at: number) => number) =>
-            own.reduce((sum, at) => sum + value(at), 0) / own.length;
-          const mean = meanOf((at) => xs[at]);
-          const inverse = 1 / Math.sqrt(meanOf((at) => (xs[at] - mean) ** 2) + epsilon);
-          inverses.push(inverse);
-          for (const at of own) normals[at] = (xs[at] - mean) * inverse;
-          const [meanD, meanDN] = [meanOf((at) => ds[at]), meanOf((at) => ds[at] * normals[at])];
-          for (const at of own) gradients[at] = inverse * (ds[at] - meanD - normals[at] * meanDN);
-        }
-      const { normal, inverse } = k.normalise(x, groups, epsilon);
-      expect(inverse.shape).toEqual([m, groups]);
-      close(normal.dataSync(), normals);
-      close(inverse.dataSync(), inverses);
-      close(k.normaliseGradient(normal, inverse, d).dataSync(), gradients);
+      const y = tf.relu(tf.tensor1d([...numbers(101), 0, -0, 1e-30]));
+      const dy = tf.tensor1d(numbers(104));
+      const [ys, ds] = [y.dataSync(), dy.dataSync()];
+      close(
+        k.reluGradient(y, dy).dataSync(),
+        ds.map((value, i) => (ys[i] > 0 ? value : 0)),
+        0,
+      );
     });
 
     test.each([

@@ -87,11 +87,13 @@ export const v128 = {
 };
 export const f32x4 = {
   add: two(simd(228)),
+  sub: two(simd(229)),
   mul: two(simd(230)),
   div: two(simd(231)),
   min: two(simd(232)),
   max: two(simd(233)),
   equal: two(simd(65)),
+  greater: two(simd(68)),
 };
 export const f64x2 = {
   add: two(simd(240)),

@@ -79,25 +79,37 @@ class KernelsInMemory implements Kernels {
     );
   }
 
-  inputGradient(...[dy, filter, inputShape, stride]: Parameters<Kernels["inputGradient"]>) {
+  inputGradient(...[dy, filter, imageShape, stride, sides]: Parameters<Kernels["inputGradient"]>) {
     return tf.tidy(() => {
       const [images, ho, wo, filters] = dy.shape;
       const [kernelHeight, kernelWidth, channels] = filter.shape;
-      const [, height, width] = inputShape;
+      const [, height, width] = imageShape;
+      const [top, bottom, left, right] = sides;
+      if (stride === 1 && Math.max(top, bottom) < kernelHeight && Math.max(left, right) < kernelWidth) {
+        // With stride 1 it is a convolution of dy, padded, with the filter turned round.
+        const turned = tf.transpose(tf.reverse(filter, [0, 1]), [0, 1, 3, 2]) as tf.Tensor4D;
+        return tf.conv2d(dy, turned, 1, [
+          [0, 0],
+          [kernelHeight - 1 - top, kernelHeight - 1 - bottom],
+          [kernelWidth - 1 - left, kernelWidth - 1 - right],
+          [0, 0],
+        ]);
+      }
       const patch = kernelHeight * kernelWidth * channels;
       // Plain untransposed products are the ones that this backend multiplies fast.
       const columns = tf.matMul(
         tf.reshape(dy, [images * ho * wo, filters]),
         tf.transpose(tf.reshape(filter, [patch, filters])),
       );
-      const out = this.output(inputShape, 0);
-      const rowBytes = width * channels * FLOAT_BYTES;
+      const padded = [images, height + top + bottom, width + left + right, channels];
+      const out = this.output(padded, 0) as tf.Tensor4D;
+      const rowBytes = padded[2] * channels * FLOAT_BYTES;
       this.code.addPatches(
         ...([this.address(columns), this.address(out), images, ho, wo, kernelHeight] as const),
-        ...([kernelWidth * channels, height * rowBytes, rowBytes] as const),
+        ...([kernelWidth * channels, padded[1] * rowBytes, rowBytes] as const),
         ...([stride * channels * FLOAT_BYTES, stride * rowBytes] as const),
       );
-      return out as tf.Tensor4D;
+      return top + bottom + left + right === 0 ? out : tf.slice(out, [0, top, left, 0], [...imageShape]);
     });
   }
 
@@ -137,9 +149,126 @@ class KernelsInMemory implements Kernels {
     return out as tf.Tensor4D;
   }
 
-  normalise = stockKernels.normalise;
-  normaliseGradient = stockKernels.normaliseGradient;
-  standardisedGradients = stockKernels.standardisedGradients;
+  reluGradient<T extends tf.Tensor>(y: T, dy: T): T {
+    const out = this.output(y.shape);
+    const whole = y.size - (y.size % 4);
+    this.code.reluGradient(this.address(y), this.address(dy), this.address(out), whole * FLOAT_BYTES);
+    this.tail(out, whole, ([value, slope]) => (value > 0 ? slope : 0), y, dy);
+    return out as T;
+  }
+
+  normalise(...[x, scale, offset, { groups, epsilon }]: Parameters<Kernels["normalise"]>) {
+    const [images, positions, channels] = x.shape;
+    if (channels % 4 !== 0) return stockKernels.normalise(x, scale, offset, { groups, epsilon });
+    const size = images * channels;
+    const width = channels / groups;
+    const count = positions * width;
+    // Two passes: deviations are taken from the mean itself, not from a difference of large sums.
+    const shift = this.output([size], 0);
+    const [sums, squares] = [this.output([size]), this.output([size])];
+    const moments = () =>
+      this.overChannels("channelMoments", x, x, true, shift, this.address(sums), this.address(squares));
+    moments();
+    const byGroup = (values: Float32Array) => {
+      const totals = new Float64Array(images * groups);
+      values.forEach((value, i) => {
+        totals[Math.floor(i / channels) * groups + Math.floor((i % channels) / width)] += value;
+      });
+      return totals;
+    };
+    const means = byGroup(this.floats(sums)).map((total) => total / count);
+    const groupOf = (i: number) => Math.floor(i / channels) * groups + Math.floor((i % channels) / width);
+    const shifts = this.floats(shift);
+    for (let i = 0; i < size; i++) shifts[i] = means[groupOf(i)];
+    moments();
+    const inverses = byGroup(this.floats(squares)).map((total) => 1 / Math.sqrt(total / count + epsilon));
+    const [factor, constant, zero] = [this.output([size]), this.output([size]), this.output([size], 0)];
+    const [factors, constants] = [this.floats(factor), this.floats(constant)];
+    const [scales, offsets] = [this.floats(scale), this.floats(offset)];
+    for (let i = 0; i < size; i++) {
+      factors[i] = inverses[groupOf(i)] * scales[i % channels];
+      constants[i] = offsets[i % channels] - means[groupOf(i)] * factors[i];
+    }
+    const output = this.output(x.shape);
+    this.affine(x, x, true, [factor, zero, constant], output);
+    return {
+      output: output as tf.Tensor3D,
+      mean: tf.tensor2d(Float32Array.from(means), [images, groups]),
+      inverse: tf.tensor2d(Float32Array.from(inverses), [images, groups]),
+    };
+  }
+
+  normaliseGradient(...[dy, x, { mean, inverse }, scale, options]: Parameters<Kernels["normaliseGradient"]>) {
+    const [images, positions, channels] = x.shape;
+    if (channels % 4 !== 0) return stockKernels.normaliseGradient(dy, x, { mean, inverse }, scale, options);
+    const { together, needsInputGradient } = options;
+    const groups = mean.shape[1];
+    const size = images * channels;
+    const width = channels / groups;
+    // Copies: views of the backend's memory end where an allocation makes it grow.
+    const [means, inverses, scales] = [mean, inverse, scale].map((tensor) => this.floats(tensor).slice());
+    const groupOf = (i: number) => Math.floor(i / channels) * groups + Math.floor((i % channels) / width);
+    const shift = this.output([size]);
+    const shifts = this.floats(shift);
+    for (let i = 0; i < size; i++) shifts[i] = means[groupOf(i)];
+    const [sum, unused, product] = [this.output([size]), this.output([size]), this.output([size])];
+    this.overChannels("channelMoments", dy, dy, true, shift, this.address(sum), this.address(unused));
+    this.overChannels("channelProducts", x, dy, true, shift, this.address(product));
+    const [sums, products] = [this.floats(sum), this.floats(product)];
+    const rows = [0, 1].map(() => new Float32Array(size / together));
+    const group = [0, 1].map(() => new Float64Array(images * groups));
+    for (let i = 0; i < size; i++) {
+      const g = groupOf(i);
+      const along = products[i] * inverses[g];
+      const row = Math.floor(i / (channels * together)) * channels + (i % channels);
+      rows[0][row] += along;
+      rows[1][row] += sums[i];
+      group[0][g] += scales[i % channels] * along;
+      group[1][g] += scales[i % channels] * sums[i];
+    }
+    const [scaleRows, offsetRows] = rows.map((values) => tf.tensor2d(values, [images / together, channels]));
+    if (!needsInputGradient) return { scale: scaleRows, offset: offsetRows };
+    // inverse·(d − mean(d) − normal·mean(d·normal)) with d = dy·scale, normal = (x − mean)·inverse.
+    const coefficients = [0, 1, 2].map(() => this.output([size]));
+    const [ofDy, ofX, constant] = coefficients.map((tensor) => this.floats(tensor));
+    const count = positions * width;
+    for (let i = 0; i < size; i++) {
+      const g = groupOf(i);
+      const slope = (-inverses[g] * inverses[g] * group[0][g]) / count;
+      ofDy[i] = inverses[g] * scales[i % channels];
+      ofX[i] = slope;
+      constant[i] = (-inverses[g] * group[1][g]) / count - slope * means[g];
+    }
+    const input = this.output(x.shape);
+    this.affine(dy, x, true, coefficients, input);
+    return { scale: scaleRows, offset: offsetRows, input: input as tf.Tensor3D };
+  }
+
+  /** In place: `rows` is overwritten. */
+  standardisedGradients(
+    ...[rows, unit, slope, projected]: Parameters<Kernels["standardisedGradients"]>
+  ): [tf.Tensor2D, tf.Tensor2D] {
+    const [fanIn, filters] = unit.shape;
+    if (filters % 4 !== 0) return stockKernels.standardisedGradients(rows, unit, slope, projected);
+    const n = rows.shape[0];
+    const size = n * filters;
+    const each = tf.reshape(rows, [n, fanIn, filters]) as tf.Tensor3D;
+    const zero = this.output([size], 0);
+    const [sum, unused, product] = [this.output([size]), this.output([size]), this.output([n, filters])];
+    this.overChannels("channelMoments", each, each, true, zero, this.address(sum), this.address(unused));
+    this.overChannels("channelProducts", each, unit, false, zero, this.address(product));
+    const coefficients = [0, 1, 2].map(() => this.output([size]));
+    const [ofRows, ofUnit, constant] = coefficients.map((tensor) => this.floats(tensor));
+    const [sums, products, slopes, holds] = [sum, product, slope, projected].map((t) => this.floats(t));
+    for (let i = 0; i < size; i++) {
+      const p = i % filters;
+      ofRows[i] = slopes[p];
+      ofUnit[i] = -slopes[p] * holds[p] * products[i];
+      constant[i] = (-slopes[p] * sums[i]) / fanIn;
+    }
+    this.affine(each, unit, false, coefficients, each);
+    return [rows, product as tf.Tensor2D];
+  }
 
   tanh<T extends tf.Tensor>(x: T): T {
     const out = this.output(x.shape);
@@ -172,6 +301,51 @@ class KernelsInMemory implements Kernels {
     const out = this.output([width]);
     this.code.weightedSum(this.address(rows), this.address(weights), this.address(out), n, width);
     return out as tf.Tensor1D;
+  }
+
+  /** A channel kernel over x [images, positions, channels], sixteen channels at a time, then four. */
+  private overChannels(
+    kernel: "channelMoments" | "channelProducts" | "channelAffine",
+    x: tf.Tensor3D,
+    y: tf.Tensor,
+    yForEachImage: boolean,
+    shift: tf.Tensor,
+    ...more: number[]
+  ): void {
+    const [images, positions, channels] = x.shape;
+    const yImageBytes = yForEachImage ? positions * channels * FLOAT_BYTES : 0;
+    const bySixteen = channels - (channels % 16);
+    const call = (width: 4 | 1, from: number, to: number) => {
+      if (to > from)
+        this.code[`${kernel}${width}`](
+          ...([
+            this.address(x),
+            this.address(y),
+            yImageBytes,
+            images,
+            positions,
+            channels,
+            from,
+            to,
+          ] as const),
+          this.address(shift),
+          ...more,
+        );
+    };
+    call(4, 0, bySixteen);
+    call(1, bySixteen, channels);
+  }
+
+  /** out = a·x + b·y + d, coefficients [images, channels]; out may be x. */
+  private affine(
+    x: tf.Tensor3D,
+    y: tf.Tensor,
+    yForEachImage: boolean,
+    [a, b, d]: readonly tf.Tensor[],
+    out: tf.Tensor,
+  ): void {
+    const toOut = this.address(out) - this.address(x);
+    this.overChannels("channelAffine", x, y, yForEachImage, a, this.address(b), this.address(d), toOut);
   }
 
   /** Where a tensor lies, in bytes; good until the next allocation moves nothing (WASM memory grows in place). */

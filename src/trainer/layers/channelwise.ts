@@ -43,7 +43,9 @@ export function groupNorm(
   const channels = last(inputShape);
   if (!(Number.isSafeInteger(groups) && groups >= 1 && channels % groups === 0))
     throw new RangeError(`${name}: groups must divide the ${channels} channels, got ${groups}`);
-  return normalised(name, inputShape, groups, options.epsilon, asPositions);
+  return normalised(name, inputShape, groups, options.epsilon, (x) =>
+    tf.reshape(x, [x.shape[0], -1, channels]),
+  );
 }
 
 /** Over the last axis, position by position. */
@@ -52,16 +54,16 @@ export function layerNorm(
   inputShape: readonly number[],
   options: { readonly epsilon?: number },
 ): Layer {
-  return normalised(name, inputShape, 1, options.epsilon, (x) => tf.reshape(x, [-1, 1, 1, last(x.shape)]));
+  return normalised(name, inputShape, 1, options.epsilon, (x) => tf.reshape(x, [-1, 1, last(x.shape)]));
 }
 
-/** `regions` reshapes to [rows, positions, 1, channels]: statistics are taken over a row's positions and a group's channels. */
+/** `regions` reshapes to [rows, positions, channels]: statistics are taken over a row's positions and a group's channels. */
 function normalised(
   name: string,
   inputShape: readonly number[],
   groups: number,
   epsilon = DEFAULT_EPSILON,
-  regions: (x: tf.Tensor) => tf.Tensor4D,
+  regions: (x: tf.Tensor) => tf.Tensor3D,
 ): Layer {
   if (!(epsilon > 0 && epsilon < Infinity))
     throw new RangeError(`${name}: epsilon must be > 0 and finite, got ${epsilon}`);
@@ -73,30 +75,26 @@ function normalised(
       { name: `${name}/scale`, shape: [channels], initialise: ones },
       { name: `${name}/offset`, shape: [channels], initialise: zeros },
     ],
-    forward(input, [factor, offset], kernels) {
-      const { normal, inverse } = kernels.normalise(regions(input), groups, epsilon);
-      const output = tf.reshape(tf.add(tf.mul(normal, factor), offset), input.shape);
-      return { output, saved: [normal, inverse] };
+    forward(input, [factor, shift], kernels) {
+      const vectors = [factor, shift] as [tf.Tensor1D, tf.Tensor1D];
+      const { output, mean, inverse } = kernels.normalise(regions(input), ...vectors, { groups, epsilon });
+      return { output: tf.reshape(output, input.shape), saved: [input, mean, inverse] };
     },
-    backward(outputGradient, [normal, inverse], [factor], { kernels, views, needsInputGradient }) {
-      const dy = regions(outputGradient);
-      const byImage = (x: tf.Tensor): tf.Tensor4D => asPositions(tf.reshape(x, outputGradient.shape));
-      const gradients = [
-        new FormedGradients(
-          [
-            kernels.positionSums(byImage(tf.mul(dy, normal)), views),
-            kernels.positionSums(byImage(dy), views),
-          ],
-          kernels,
-        ),
-      ];
-      if (!needsInputGradient) return { gradients };
-      const inputGradient = kernels.normaliseGradient(
-        normal as tf.Tensor4D,
-        inverse as tf.Tensor2D,
-        tf.mul(dy, factor),
+    backward(outputGradient, [input, mean, inverse], [factor], { kernels, views, needsInputGradient }) {
+      const x = regions(input);
+      const {
+        scale,
+        offset,
+        input: dx,
+      } = kernels.normaliseGradient(
+        regions(outputGradient),
+        x,
+        { mean: mean as tf.Tensor2D, inverse: inverse as tf.Tensor2D },
+        factor as tf.Tensor1D,
+        { together: (views * x.shape[0]) / input.shape[0], needsInputGradient },
       );
-      return { gradients, inputGradient: tf.reshape(inputGradient, outputGradient.shape) };
+      const gradients = [new FormedGradients([scale, offset], kernels)];
+      return dx ? { gradients, inputGradient: tf.reshape(dx, input.shape) } : { gradients };
     },
   };
 }

@@ -52,11 +52,20 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
     forward(input, parameters, kernels): Forward {
       const padded = kernels.pad(input as tf.Tensor4D, sides);
       const filter = split(filterOf(parameters));
-      const output = join(split(padded).map((x, g) => tf.conv2d(x, filter[g], stride, "valid")));
-      return {
-        output: bias ? tf.add(output, parameters[parameters.length - 1]) : output,
-        saved: [padded],
-      };
+      const shift = parameters[parameters.length - 1];
+      const shifts = bias ? tf.split(shift, groups, 0) : [];
+      const output = join(
+        split(padded).map((x, g) =>
+          tf.fused.conv2d({
+            x,
+            filter: filter[g],
+            strides: stride,
+            pad: "valid",
+            ...(bias && { bias: shifts[g] }),
+          }),
+        ),
+      );
+      return { output, saved: [padded] };
     },
     backward(outputGradient, [padded], parameters, { kernels, views, needsInputGradient }): Backward {
       const dy = outputGradient as tf.Tensor4D;
@@ -80,11 +89,13 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
       ];
       if (!needsInputGradient) return { gradients };
       const filter = split(filterOf(parameters));
-      const whole = join(xs.map((x, g) => kernels.inputGradient(dys[g], filter[g], x.shape, stride)));
-      const inputGradient = sides.some((side) => side > 0)
-        ? tf.slice(whole, [0, sides[0], sides[2], 0], [dy.shape[0], height, width, channels])
-        : whole;
-      return { gradients, inputGradient };
+      const image = [dy.shape[0], height, width, channels / groups] as const;
+      return {
+        gradients,
+        inputGradient: join(
+          dys.map((each, g) => kernels.inputGradient(each, filter[g], image, stride, sides)),
+        ),
+      };
     },
   };
 

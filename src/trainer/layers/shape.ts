@@ -24,7 +24,7 @@ export function relu(inputShape: readonly number[]): Layer {
       const output = tf.relu(input);
       return { output, saved: [output] };
     },
-    backward: (dy, [output]) => ({ inputGradient: tf.mul(dy, tf.cast(tf.greater(output, 0), "float32")) }),
+    backward: (dy, [output], _, { kernels }) => ({ inputGradient: kernels.reluGradient(output, dy) }),
   };
 }
 
