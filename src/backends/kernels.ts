@@ -18,9 +18,15 @@ export type Sides = readonly [top: number, bottom: number, left: number, right: 
 export interface Kernels {
   /**
    * Per-example gradient of a filter: x [n·views, H, W, C] (already padded), dy [n·views, ho, wo, P] →
-   * [n, kh·kw·C·P], summed over the example's views and positions.
+   * [n, kh·kw·C·P], summed over the example's views and positions, and added to `into`, which may be overwritten.
    */
-  filterGradients(x: tf.Tensor4D, dy: tf.Tensor4D, views: number, convolution: Convolution): tf.Tensor2D;
+  filterGradients(
+    x: tf.Tensor4D,
+    dy: tf.Tensor4D,
+    views: number,
+    convolution: Convolution,
+    into?: tf.Tensor2D,
+  ): tf.Tensor2D;
   /** Σ over views and positions: dy [n·views, ho, wo, P] → [n, P]. */
   positionSums(dy: tf.Tensor4D, views: number): tf.Tensor2D;
   /**
@@ -91,7 +97,7 @@ export const FLOAT32_ROUND_OFF = 2 ** -24;
 
 /** Stock operations only: runs on every TensorFlow.js backend that has them (plain JS, tfjs-node, tfjs-node-gpu). */
 export const stockKernels: Kernels = {
-  filterGradients(x, dy, views, { kernelHeight, kernelWidth, stride }) {
+  filterGradients(x, dy, views, { kernelHeight, kernelWidth, stride }, into) {
     return tf.tidy(() => {
       const [images, , , channels] = x.shape;
       const [, ho, wo, filters] = dy.shape;
@@ -105,7 +111,8 @@ export const stockKernels: Kernels = {
           const seen = tf.stridedSlice(x, [0, ky, kx, 0], end, [1, stride, stride, 1]);
           taps.push(tf.matMul(tf.reshape(seen, [n, positions, channels]), right, true, false));
         }
-      return tf.reshape(tf.concat(taps, 1), [n, kernelHeight * kernelWidth * channels * filters]);
+      const rows = tf.reshape(tf.concat(taps, 1), [n, kernelHeight * kernelWidth * channels * filters]);
+      return (into ? tf.add(into, rows) : rows) as tf.Tensor2D;
     });
   },
   positionSums(dy, views) {

@@ -68,10 +68,10 @@ const OPTIONS: readonly Option[] = [
   WORKERS,
   {
     name: "micro-batch",
-    value: "n",
-    help: "examples in one forward pass: memory and speed only",
+    value: "n|auto",
+    help: "examples whose gradients are held at once; auto tries sizes. Memory and speed only",
     range: whole(1),
-    otherwise: "64",
+    otherwise: "64 images, all their views counted",
   },
   {
     name: "learning-rate",
@@ -196,12 +196,13 @@ export async function runTraining(plan: Plan, options: TrainOptions): Promise<Tr
 }
 
 async function trainingOptions(values: Arguments["values"]): Promise<Partial<TrainOptions>> {
-  const numbers = await readNumbers(values, OPTIONS);
+  const auto = values["micro-batch"] === "auto";
+  const numbers = await readNumbers(auto ? { ...values, "micro-batch": undefined } : values, OPTIONS);
   const given: Partial<Record<keyof TrainOptions, unknown>> = {
     backend: readChoice(values, "backend", ["auto", ...ENGINE_NAMES], "auto"),
     precision: readChoice(values, "precision", PRECISIONS, "float16x2"),
     workers: numbers.workers,
-    microBatch: numbers["micro-batch"],
+    microBatch: auto ? "auto" : numbers["micro-batch"],
     augmentation: numbers.augmentation,
     seedAugmentation: numbers["seed-augmentation"],
     learningRate: numbers["learning-rate"],

@@ -10,8 +10,8 @@ export {
 export * from "./canaries.js";
 export * from "./data/index.js";
 export * from "./engine/gradientEngine.js";
+export { defaultMicroBatch, findMicroBatch } from "./engine/microBatchSize.js";
 export {
-  DEFAULT_MICRO_BATCH,
   type EngineOptions,
   MOST_WORKERS,
   startThreads,

@@ -27,8 +27,8 @@ export interface TrainOptions {
   readonly precision?: webgpu.PrecisionName;
   /** Worker threads, 1 to MOST_WORKERS; default: one a core on wasm and cpu, one on the native backends (which use all cores themselves). */
   readonly workers?: number;
-  /** Examples in one forward pass: memory and speed only. */
-  readonly microBatch?: number;
+  /** Examples whose gradients are held at once, or "auto": the fastest found by trying. Memory and speed only. */
+  readonly microBatch?: number | "auto";
   /** K: augmented views an example, ≥ 0; 0 (default) trains on the images as they are. */
   readonly augmentation?: number;
   /** Seed of the augmented views; default: drawn at random. Sampling and noise cannot be seeded. */

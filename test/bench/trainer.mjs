@@ -8,7 +8,7 @@ import { MicroBatchRunner, PartialSum } from "../../dist/trainer/engine/microBat
 import { fillViews } from "../../dist/trainer/engine/views.js";
 import {
   buildModel,
-  DEFAULT_MICRO_BATCH,
+  defaultMicroBatch,
   GaussianNoise,
   LedgerWriter,
   loadDataset,
@@ -26,9 +26,9 @@ const timed = (work) => {
 
 export async function run(options) {
   const backend = await startBackend(options.backend ?? "wasm");
-  const microBatch = Number(options["micro-batch"] ?? DEFAULT_MICRO_BATCH);
   const data = loadDataset("mnist");
   const network = buildModel(mnistDemo.training.model, data.train.shape, data.classes);
+  const microBatch = Number(options["micro-batch"] ?? defaultMicroBatch(network, 1));
   const parameters = network.initialise(1);
   const clip = { norm: mnistDemo.training.clipNorm };
   const kernels = currentKernels();

@@ -138,6 +138,27 @@ describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
       expect(clipFactor(broken, { norm: 1 })).toBe(0);
   });
 
+  test.each([EVERY_LAYER, RESIDUAL, EMBEDDED])(
+    "views in several passes give the same gradients as all at once: network $name",
+    async (spec) => {
+      const views = 5;
+      const { parameters, labels, values, expected } = oracleOf(spec, views);
+      await startBackend(backend);
+      const inPasses = gradientsByEngine(spec, values, labels, views, parameters, () => 1, 2);
+      const atOnce = gradientsByEngine(spec, values, labels, views, parameters);
+      for (let n = 0; n < labels.length; n++) {
+        expected[n].forEach((gradient, index) => {
+          expectClose(inPasses.examples[n][index], gradient, 1e-5);
+          expectClose(inPasses.examples[n][index], atOnce.examples[n][index], 2e-6);
+        });
+        expect(Math.sqrt(inPasses.squaredNorms[n])).toBeGreaterThanOrEqual(
+          normOf(inPasses.examples[n]) * (1 - 2 ** -21),
+        );
+        expect(Math.sqrt(inPasses.squaredNorms[n])).toBeLessThanOrEqual(normOf(inPasses.examples[n]) * 1.001);
+      }
+    },
+  );
+
   test("no tensor outlives a micro-batch", async () => {
     await startBackend(backend);
     const parameters = new Network(EVERY_LAYER).initialise(1);

@@ -307,6 +307,7 @@ export function gradientsByEngine(
   views: number,
   parameters: readonly Float32Array[],
   weightOf: (squaredNorm: number) => number = () => 1,
+  viewsAtOnce = views,
 ): { squaredNorms: Float64Array; examples: Float32Array[][] } {
   const network = new Network(spec);
   return tf.tidy(() => {
@@ -318,6 +319,7 @@ export function gradientsByEngine(
       views,
       tensors,
       currentKernels(),
+      viewsAtOnce,
     );
     const examples = Array.from(labels, (_, n) => {
       const weights = new Float32Array(labels.length);

@@ -110,6 +110,9 @@ export const highHalf = (a: Code): Code =>
 export const whileLoop = (condition: Code, body: Code): Code =>
   cat([0x02, 0x40, 0x03, 0x40], condition, [0x45, 0x0d, 1], body, [0x0c, 0, 0x0b, 0x0b]);
 
+/** if (condition) body. */
+export const when = (condition: Code, body: Code): Code => cat(condition, [0x04, 0x40], body, [0x0b]);
+
 /** One function under construction: i32 parameters first, then locals as they are asked for. */
 export class FunctionBuilder {
   readonly parameters: readonly Local[];

@@ -15,6 +15,7 @@ import {
   int,
   splat,
   v128,
+  when,
   whileLoop,
 } from "./assembler.js";
 
@@ -24,13 +25,31 @@ const FLOAT = int(4);
 
 /**
  * out[n, kh, r, p] = Σ_{view, oy, ox} x[n·views + view, oy·s + kh, ox·s·C + r] · dy[n·views + view, oy, ox, p] for
- * rFrom ≤ r < rTo, where r = kw·C + c runs over floats that lie contiguous in NHWC: no patch matrix is ever formed.
+ * rFrom ≤ r < rTo, added to what stands in out if `adds`, where r = kw·C + c runs over floats that lie contiguous in NHWC:
+ * no patch matrix is ever formed.
  * `rows` values of r by 8 of p stay in registers while the positions stream by; P is a multiple of 8.
  */
 function filterGradients(rows: number): FunctionBuilder {
-  const f = new FunctionBuilder(`filterGradients${rows}`, 16);
-  const [x, dy, out, n, views, ho, wo, channels, imageBytes, rowBytes, xStep, yStep, kh, run, rFrom, rTo] =
-    f.parameters;
+  const f = new FunctionBuilder(`filterGradients${rows}`, 17);
+  const [
+    x,
+    dy,
+    out,
+    n,
+    views,
+    ho,
+    wo,
+    channels,
+    imageBytes,
+    rowBytes,
+    xStep,
+    yStep,
+    kh,
+    run,
+    rFrom,
+    rTo,
+    adds,
+  ] = f.parameters;
   const [i, k, r, p, view, oy, ox, xRow, xAt, dyAt, o] = f.integers(11);
   const left = f.local("v128");
   const d = [f.local("v128"), f.local("v128")];
@@ -62,8 +81,6 @@ function filterGradients(rows: number): FunctionBuilder {
     ),
   );
   const block = cat(
-    ...acc.map((a) => a.set(splat(0))),
-    f.loop(view, int(0), views.get, 1, overImage),
     o.set(
       plus(
         out.get,
@@ -71,6 +88,17 @@ function filterGradients(rows: number): FunctionBuilder {
         times(p.get, FLOAT),
       ),
     ),
+    ...acc.map((a) => a.set(splat(0))),
+    when(
+      adds.get,
+      cat(
+        ...Array.from({ length: rows }, (_, row) => {
+          const at = plus(o.get, times(int(row), channelBytes.get));
+          return cat(acc[2 * row].set(v128.load(at)), acc[2 * row + 1].set(v128.load(at, 16)));
+        }),
+      ),
+    ),
+    f.loop(view, int(0), views.get, 1, overImage),
     ...Array.from({ length: rows }, (_, row) =>
       cat(
         v128.store(o.get, acc[2 * row].get),

@@ -27,16 +27,17 @@ class KernelsInMemory implements Kernels {
   ) {}
 
   filterGradients(
-    ...[x, dy, views, { kernelHeight, kernelWidth, stride }]: Parameters<Kernels["filterGradients"]>
+    ...[x, dy, views, { kernelHeight, kernelWidth, stride }, into]: Parameters<Kernels["filterGradients"]>
   ) {
-    return tf.tidy(() => {
+    return tf.tidy((): tf.Tensor2D => {
       const [images, height, width, channels] = x.shape;
       const filters = dy.shape[3];
       const wide = padChannels(dy, 8);
       const padded = wide.shape[3];
       const n = images / views;
       const run = kernelWidth * channels;
-      const out = this.output([n, kernelHeight * run, padded]);
+      const adds = into !== undefined && padded === filters;
+      const out = adds ? into : this.output([n, kernelHeight * run, padded]);
       const rowBytes = width * channels * FLOAT_BYTES;
       const call = (kernel: "filterGradients4" | "filterGradients1", from: number, to: number) => {
         if (to > from)
@@ -57,14 +58,16 @@ class KernelsInMemory implements Kernels {
               stride * channels * FLOAT_BYTES,
               stride * rowBytes,
             ] as const),
-            ...([kernelHeight, run, from, to] as const),
+            ...([kernelHeight, run, from, to, adds ? 1 : 0] as const),
           );
       };
       const byFour = run - (run % 4);
       call("filterGradients4", 0, byFour);
       call("filterGradients1", byFour, run);
+      if (adds) return into;
       const kept = padded === filters ? out : tf.slice(out, [0, 0, 0], [n, kernelHeight * run, filters]);
-      return tf.reshape(kept, [n, kernelHeight * run * filters]) as tf.Tensor2D;
+      const rows = tf.reshape(kept, [n, kernelHeight * run * filters]) as tf.Tensor2D;
+      return (into ? tf.add(into, rows) : rows) as tf.Tensor2D;
     });
   }
 

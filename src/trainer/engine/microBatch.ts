@@ -4,6 +4,7 @@ import type { Kernels } from "../../backends/index.js";
 import type { LabelledImages } from "../data/index.js";
 import { type Network, sizeOf } from "../layers/network.js";
 import type { ClipRule, Evaluation } from "./gradientEngine.js";
+import { viewsAtOnce } from "./microBatchSize.js";
 import { type Augmentation, fillViews, viewsPerExample } from "./views.js";
 
 /** Pays for all rounding after the norms: 2^-21 of the products (see ExampleGradients). */
@@ -68,6 +69,7 @@ export class MicroBatchRunner {
         views,
         parameters,
         this.kernels,
+        viewsAtOnce(to - from, views),
       );
       const weights = Float32Array.from(squaredNorms, (value) => clipFactor(value, clip));
       // A factor of zero would not remove NaN or Infinity from a sum: such examples must not be in it at all.

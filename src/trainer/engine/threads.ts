@@ -1,11 +1,12 @@
 // Gradients by data-parallel worker threads: each has its own TensorFlow.js instance and takes micro-batches in turn.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import type { BackendChoice, BackendName } from "../../backends/index.js";
+import { type BackendChoice, type BackendName, currentKernels } from "../../backends/index.js";
 import type { Dataset, LabelledImages } from "../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../layers/network.js";
 import type { Batch, ClippedSum, ClipRule, Evaluation, GradientEngine } from "./gradientEngine.js";
-import type { Augmentation } from "./views.js";
+import { defaultMicroBatch, findMicroBatch } from "./microBatchSize.js";
+import { type Augmentation, viewsPerExample } from "./views.js";
 
 /** What a thread is told once. All arrays are in shared memory: nothing is copied per thread. */
 export interface ThreadSetup {
@@ -40,9 +41,6 @@ export class WorkerFailedError extends Error {
   override readonly name = "WorkerFailedError";
 }
 
-/** Examples in one forward pass unless asked otherwise: large enough for speed, small enough for the cache. */
-export const DEFAULT_MICRO_BATCH = 64;
-
 /** Threads that an engine may have: each holds a backend of its own, and more than a few a core only cost memory. */
 export const MOST_WORKERS = Math.max(16, 4 * availableParallelism());
 
@@ -53,13 +51,18 @@ export interface EngineOptions {
   readonly augmentation: Augmentation;
   /** Threads, 1 to MOST_WORKERS; default: one a core. */
   readonly workers?: number;
-  /** Examples in one forward pass, ≥ 1. A matter of memory and speed only. */
-  readonly microBatch?: number;
+  /** Examples whose gradients are held at once, ≥ 1, or "auto": the fastest found by trying. Memory and speed only. */
+  readonly microBatch?: number | "auto";
 }
 
 /** Starts the threads and waits until each can compute. A thread that cannot start is an error. */
 export async function startThreads(options: EngineOptions): Promise<GradientEngine> {
-  const { workers = availableParallelism(), microBatch = DEFAULT_MICRO_BATCH } = options;
+  const { workers = availableParallelism(), network } = options;
+  const views = viewsPerExample(options.augmentation);
+  const microBatch =
+    options.microBatch === "auto"
+      ? findMicroBatch(network, currentKernels(), views)
+      : (options.microBatch ?? defaultMicroBatch(network, views));
   if (!(Number.isSafeInteger(workers) && workers >= 1 && workers <= MOST_WORKERS))
     throw new RangeError(`workers must be a whole number in [1, ${MOST_WORKERS}], got ${workers}`);
   if (!(Number.isSafeInteger(microBatch) && microBatch >= 1))

@@ -1,6 +1,6 @@
 // Trained numbers for each channel: scale, bias, and their pair in group and layer normalisation [WuHe2018] [Ba2016].
 import * as tf from "@tensorflow/tfjs-core";
-import { asPositions, FormedGradients } from "./formed.js";
+import { asPositions, formedWith } from "./formed.js";
 import { type Layer, ones, zeros } from "./layer.js";
 
 const DEFAULT_EPSILON = 1e-5;
@@ -12,9 +12,9 @@ export function scale(name: string, inputShape: readonly number[]): Layer {
     multiplyAdds: 0,
     parameters: [{ name: `${name}/scale`, shape: [last(inputShape)], initialise: ones }],
     forward: (input, [factor]) => ({ output: tf.mul(input, factor), saved: [input] }),
-    backward(dy, [input], [factor], { kernels, views, needsInputGradient }) {
+    backward(dy, [input], [factor], { kernels, views, needsInputGradient, earlier }) {
       const rows = kernels.positionSums(asPositions(tf.mul(dy, input)), views);
-      const gradients = [new FormedGradients([rows], kernels)];
+      const gradients = [formedWith(earlier, [rows], kernels)];
       return needsInputGradient ? { gradients, inputGradient: tf.mul(dy, factor) } : { gradients };
     },
   };
@@ -26,8 +26,8 @@ export function bias(name: string, inputShape: readonly number[]): Layer {
     multiplyAdds: 0,
     parameters: [{ name: `${name}/bias`, shape: [last(inputShape)], initialise: zeros }],
     forward: (input, [shift]) => ({ output: tf.add(input, shift), saved: [] }),
-    backward(dy, _, __, { kernels, views, needsInputGradient }) {
-      const gradients = [new FormedGradients([kernels.positionSums(asPositions(dy), views)], kernels)];
+    backward(dy, _, __, { kernels, views, needsInputGradient, earlier }) {
+      const gradients = [formedWith(earlier, [kernels.positionSums(asPositions(dy), views)], kernels)];
       return needsInputGradient ? { gradients, inputGradient: dy } : { gradients };
     },
   };
@@ -80,7 +80,12 @@ function normalised(
       const { output, mean, inverse } = kernels.normalise(regions(input), ...vectors, { groups, epsilon });
       return { output: tf.reshape(output, input.shape), saved: [input, mean, inverse] };
     },
-    backward(outputGradient, [input, mean, inverse], [factor], { kernels, views, needsInputGradient }) {
+    backward(
+      outputGradient,
+      [input, mean, inverse],
+      [factor],
+      { kernels, views, needsInputGradient, earlier },
+    ) {
       const x = regions(input);
       const {
         scale,
@@ -93,7 +98,7 @@ function normalised(
         factor as tf.Tensor1D,
         { together: (views * x.shape[0]) / input.shape[0], needsInputGradient },
       );
-      const gradients = [new FormedGradients([scale, offset], kernels)];
+      const gradients = [formedWith(earlier, [scale, offset], kernels)];
       return dx ? { gradients, inputGradient: tf.reshape(dx, input.shape) } : { gradients };
     },
   };

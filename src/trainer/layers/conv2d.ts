@@ -67,25 +67,30 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
       );
       return { output, saved: [padded] };
     },
-    backward(outputGradient, [padded], parameters, { kernels, views, needsInputGradient }): Backward {
+    backward(
+      outputGradient,
+      [padded],
+      parameters,
+      { kernels, views, needsInputGradient, earlier },
+    ): Backward {
       const dy = outputGradient as tf.Tensor4D;
       const xs = split(padded as tf.Tensor4D);
       const dys = split(dy);
       const n = dy.shape[0] / views;
-      const byGroup = xs.map((x, g) => kernels.filterGradients(x, dys[g], views, convolution));
-      const rows =
-        groups === 1
-          ? byGroup[0]
-          : (tf.reshape(
-              tf.concat(
-                byGroup.map((part) => tf.reshape(part, [n, fanIn, filters / groups])),
-                2,
-              ),
-              [n, fanIn * filters],
-            ) as tf.Tensor2D);
-      const formed = weightStandardised ? rawGradients(rows, parameters, kernels) : [rows];
+      const before = (earlier?.pop() as FormedGradients | undefined)?.tensors;
+      const byGroup = xs.map((x, g) =>
+        kernels.filterGradients(x, dys[g], views, convolution, groups === 1 ? before?.[0] : undefined),
+      );
+      const rows = groups === 1 ? byGroup[0] : joined(byGroup, n, before?.[0]);
+      const others = bias ? [kernels.positionSums(dy, views)] : [];
       const gradients = [
-        new FormedGradients(bias ? [...formed, kernels.positionSums(dy, views)] : formed, kernels),
+        new FormedGradients(
+          [rows, ...others.map((each) => (before ? tf.add(before[1], each) : each) as tf.Tensor2D)],
+          kernels,
+          weightStandardised
+            ? ([filter, ...rest]) => [...rawGradients(filter, parameters, kernels), ...rest]
+            : undefined,
+        ),
       ];
       if (!needsInputGradient) return { gradients };
       const filter = split(filterOf(parameters));
@@ -98,6 +103,13 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
       };
     },
   };
+
+  /** The groups' gradients side by side, as the kernel has them. */
+  function joined(parts: readonly tf.Tensor2D[], n: number, before?: tf.Tensor2D): tf.Tensor2D {
+    const wide = parts.map((part) => tf.reshape(part, [n, fanIn, filters / groups]));
+    const rows = tf.reshape(tf.concat(wide, 2), [n, fanIn * filters]) as tf.Tensor2D;
+    return before ? tf.add(before, rows) : rows;
+  }
 
   /** From gradients of the standardised filter to those of kernel and gain. */
   function rawGradients(

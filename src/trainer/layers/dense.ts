@@ -1,6 +1,8 @@
-// Fully connected layer with bias: per-example norms from Gram matrices, no gradient formed (ghost norms) [Goodfellow2015].
+// Fully connected layer: per-example norms from Gram matrices, no gradient formed (ghost norms) [Goodfellow2015], unless an
+// example has so many views that forming is cheaper.
 import * as tf from "@tensorflow/tfjs-core";
 import { FLOAT32_ROUND_OFF, type Kernels } from "../../backends/index.js";
+import { formedWith } from "./formed.js";
 import {
   type Backward,
   type ExampleGradients,
@@ -22,6 +24,26 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       `${name}: dense needs a flat input, got shape [${inputShape.join(", ")}]; flatten first`,
     );
   const inputs = inputShape[0];
+  /** Formed where that takes less memory and fewer products than the Gram matrices of the views, 2K² > D·p [Bu2023]. */
+  const of = (
+    x: tf.Tensor2D,
+    dy: tf.Tensor2D,
+    views: number,
+    kernels: Kernels,
+    before: ExampleGradients | undefined,
+  ): ExampleGradients => {
+    if (before instanceof OuterProducts) return before.withViews(x, dy, views);
+    // In one pass of all views the rule is exact; in several each pass has its share, and the first decides.
+    if (!before && 2 * views ** 2 <= inputs * units)
+      return new OuterProducts(x.clone(), dy.clone(), views, bias, kernels);
+    const asImages = (rows: tf.Tensor2D) => tf.reshape(rows, [-1, 1, 1, rows.shape[1]]) as tf.Tensor4D;
+    const pixel = { kernelHeight: 1, kernelWidth: 1, stride: 1 };
+    const rows = [
+      kernels.filterGradients(asImages(x), asImages(dy), views, pixel),
+      ...(bias ? [kernels.positionSums(asImages(dy), views)] : []),
+    ];
+    return formedWith(before && [before], rows, kernels);
+  };
   return {
     outputShape: [units],
     multiplyAdds: inputs * units,
@@ -37,10 +59,10 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       const product = tf.matMul(input as tf.Tensor2D, kernel as tf.Tensor2D);
       return { output: bias ? tf.add(product, shift) : product, saved: [input] };
     },
-    backward(outputGradient, [input], [kernel], { kernels, views, needsInputGradient }): Backward {
+    backward(outputGradient, [input], [kernel], { kernels, views, needsInputGradient, earlier }): Backward {
       const dy = outputGradient as tf.Tensor2D;
       const x = input as tf.Tensor2D;
-      const gradients = [new OuterProducts(x.clone(), dy.clone(), views, bias, kernels)];
+      const gradients = [of(x, dy, views, kernels, earlier?.pop())];
       if (!needsInputGradient) return { gradients };
       // An explicit transpose and a plain product: faster than a transposed product on the WASM backend.
       return { gradients, inputGradient: tf.matMul(dy, tf.transpose(kernel as tf.Tensor2D)) };
@@ -66,6 +88,22 @@ class OuterProducts implements ExampleGradients {
 
   get tensors(): readonly tf.Tensor[] {
     return [this.x, this.dy];
+  }
+
+  /** With more views of the same examples. */
+  withViews(x: tf.Tensor2D, dy: tf.Tensor2D, views: number): OuterProducts {
+    const joined = (own: tf.Tensor2D, more: tf.Tensor2D): tf.Tensor2D => {
+      const width = own.shape[1];
+      const parts = [tf.reshape(own, [-1, this.views, width]), tf.reshape(more, [-1, views, width])];
+      return tf.reshape(tf.concat(parts, 1), [-1, width]);
+    };
+    return new OuterProducts(
+      joined(this.x, x),
+      joined(this.dy, dy),
+      this.views + views,
+      this.bias,
+      this.kernels,
+    );
   }
 
   squaredNorms(): Float64Array {

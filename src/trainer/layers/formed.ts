@@ -5,20 +5,54 @@ import type { ExampleGradients } from "./layer.js";
 
 /** The norm is that of the very numbers that are added. */
 export class FormedGradients implements ExampleGradients {
+  private rows: readonly tf.Tensor2D[];
+  private readonly kernels: Kernels;
+  private finish: ((rows: readonly tf.Tensor2D[]) => readonly tf.Tensor2D[]) | undefined;
+
+  /** finish: what remains to be done to the rows when all views are in them, once; it must be linear. */
   constructor(
-    readonly tensors: readonly tf.Tensor2D[],
-    private readonly kernels: Kernels,
-  ) {}
+    rows: readonly tf.Tensor2D[],
+    kernels: Kernels,
+    finish?: (rows: readonly tf.Tensor2D[]) => readonly tf.Tensor2D[],
+  ) {
+    this.rows = rows;
+    this.kernels = kernels;
+    this.finish = finish;
+  }
+
+  get tensors(): readonly tf.Tensor2D[] {
+    return this.rows;
+  }
 
   squaredNorms(): Float64Array {
-    const [first, ...others] = this.tensors.map((rows) => this.kernels.squaredNorms(rows));
+    const [first, ...others] = this.finished().map((rows) => this.kernels.squaredNorms(rows));
     for (const other of others) for (let n = 0; n < first.length; n++) first[n] += other[n];
     return first;
   }
 
   weightedSums(weights: tf.Tensor1D): tf.Tensor1D[] {
-    return this.tensors.map((rows) => this.kernels.weightedSum(rows, weights));
+    return this.finished().map((rows) => this.kernels.weightedSum(rows, weights));
   }
+
+  private finished(): readonly tf.Tensor2D[] {
+    const { finish, rows } = this;
+    if (finish) {
+      this.rows = tf.tidy(() => [...finish(rows)]);
+      for (const each of rows) if (!this.rows.includes(each)) each.dispose();
+      this.finish = undefined;
+    }
+    return this.rows;
+  }
+}
+
+/** A layer's rows with those of the passes before, the last of `earlier`, added. */
+export function formedWith(
+  earlier: ExampleGradients[] | undefined,
+  rows: readonly tf.Tensor2D[],
+  kernels: Kernels,
+): FormedGradients {
+  const before = (earlier?.pop() as FormedGradients | undefined)?.tensors;
+  return new FormedGradients(before ? rows.map((each, i) => tf.add(before[i], each)) : rows, kernels);
 }
 
 /** x [m, …, c] as images [m, positions, 1, c]: what kernels that add up positions take. */

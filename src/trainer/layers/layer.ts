@@ -45,6 +45,11 @@ export interface BackwardContext {
   /** Rows in a row that are one example. */
   readonly views: number;
   readonly needsInputGradient: boolean;
+  /**
+   * Where an example's views come in several passes: what the passes before gave, in the order of the parameters. Going
+   * backwards, each layer takes its own from the end and adds to it.
+   */
+  readonly earlier?: ExampleGradients[] | undefined;
 }
 
 /**

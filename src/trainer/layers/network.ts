@@ -62,7 +62,8 @@ export class Network {
 
   /**
    * One forward and one backward pass: for each example n, the gradient g_n of the cross-entropy averaged over its
-   * views. images [n·views, h, w, c], the views of an example in a row; labels [n]. Call inside tf.tidy.
+   * views. images [n·views, h, w, c], the views of an example in a row; labels [n]. `viewsAtOnce`: of each example, in one
+   * pass; with fewer than all, memory for activations does not grow with the views. Call inside tf.tidy.
    */
   gradients(
     images: tf.Tensor4D,
@@ -70,9 +71,34 @@ export class Network {
     views: number,
     parameters: readonly tf.Tensor[],
     kernels: Kernels,
+    viewsAtOnce = views,
   ): MicroBatchGradients {
-    const parts = this.backwardPass(images, labels, views, views, parameters, kernels);
-    const squaredNorms = new Float64Array(labels.length);
+    const byExample = tf.reshape(images, [labels.length, views, -1]);
+    let parts: readonly ExampleGradients[] | undefined;
+    for (let from = 0; from < views; from += viewsAtOnce) {
+      const count = Math.min(viewsAtOnce, views - from);
+      const pass =
+        count === views
+          ? images
+          : (tf.reshape(tf.slice(byExample, [0, from, 0], [labels.length, count, -1]), [
+              -1,
+              ...this.spec.inputShape,
+            ]) as tf.Tensor4D);
+      parts = this.backwardPass(
+        pass,
+        labels,
+        { views: count, share: 1 / views },
+        count,
+        parameters,
+        kernels,
+        parts,
+      );
+    }
+    return this.measured(parts ?? [], labels.length);
+  }
+
+  private measured(parts: readonly ExampleGradients[], count: number): MicroBatchGradients {
+    const squaredNorms = new Float64Array(count);
     for (const part of parts)
       part.squaredNorms().forEach((value, n) => {
         squaredNorms[n] += value;
@@ -91,19 +117,30 @@ export class Network {
     kernels: Kernels,
   ): tf.Tensor1D[] {
     // To the layers the whole micro-batch is one example: nothing is kept apart, nothing is measured.
-    const parts = this.backwardPass(images, labels, 1, labels.length, parameters, kernels);
+    const parts = this.backwardPass(
+      images,
+      labels,
+      { views: 1, share: 1 },
+      labels.length,
+      parameters,
+      kernels,
+    );
     const one = tf.ones([1]) as tf.Tensor1D;
     return parts.flatMap((part) => part.weightedSums(one));
   }
 
-  /** views: rows whose loss is averaged; rowsTogether: rows whose gradients are summed before anything else. */
+  /**
+   * views: rows of each example, each with this share of its loss; rowsTogether: rows whose gradients are summed before
+   * anything else; earlier: what other views of the same examples gave, to be added to.
+   */
   private backwardPass(
     images: tf.Tensor4D,
     labels: ArrayLike<number>,
-    views: number,
+    { views, share }: { readonly views: number; readonly share: number },
     rowsTogether: number,
     parameters: readonly tf.Tensor[],
     kernels: Kernels,
+    earlier?: readonly ExampleGradients[],
   ): readonly ExampleGradients[] {
     const { output, saved } = this.chain.forward(images, parameters, kernels);
     // d/dlogits of the mean over K views of −log softmax(logits)[label] = (softmax(logits) − onehot)/K.
@@ -113,9 +150,14 @@ export class Network {
       target[row * this.spec.classes + labels[Math.floor(row / views)]] = 1;
     const gradient = tf.mul(
       tf.sub(tf.softmax(output as tf.Tensor2D), tf.tensor2d(target, [rows, this.spec.classes])),
-      1 / views,
+      share,
     );
-    const context = { kernels, views: rowsTogether, needsInputGradient: false };
+    const context = {
+      kernels,
+      views: rowsTogether,
+      needsInputGradient: false,
+      ...(earlier && { earlier: [...earlier] }),
+    };
     return this.chain.backward(gradient, saved, parameters, context).gradients ?? [];
   }
 }

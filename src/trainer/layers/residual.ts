@@ -20,10 +20,9 @@ export function residual(name: string, body: Chain, shortcut: Chain): Layer<read
       return { output: tf.add(main.output, side.output), saved: [main.saved, side.saved] };
     },
     backward(dy, [main, side], parameters, context) {
-      const parts = [
-        body.backward(dy, main as readonly Saved[], parameters.slice(0, own), context),
-        shortcut.backward(dy, side as readonly Saved[], parameters.slice(own), context),
-      ];
+      // The shortcut first: backwards, in the order of the parameters.
+      const short = shortcut.backward(dy, side as readonly Saved[], parameters.slice(own), context);
+      const parts = [body.backward(dy, main as readonly Saved[], parameters.slice(0, own), context), short];
       const gradients = parts.flatMap((part) => part.gradients ?? []);
       const [a, b] = parts.map((part) => part.inputGradient);
       return context.needsInputGradient ? { gradients, inputGradient: tf.add(a!, b!) } : { gradients };
