@@ -8,6 +8,7 @@ export const EXPRESSION_FUNCTIONS = [
   "abs",
   "cbrt",
   "ceil",
+  "cos",
   "exp",
   "expm1",
   "floor",

@@ -1,44 +1,155 @@
-// The update: SGD with optional momentum on the noisy mean, and the average of the parameters over the run.
+// The update: SGD with momentum or Adam on the noisy mean, and the average of the parameters over the run.
+import type { Schedule } from "./schedule.js";
 
 /** Decay of the average at update t ≥ 0: min(μ, (1 + t)/(10 + t)) [De2022]. */
 export const averageDecay = (decay: number, update: number): number =>
   Math.min(decay, (1 + update) / (10 + update));
 
+/** How a noisy gradient g becomes an update. */
+export type OptimizerRule =
+  /** velocity ← momentum·velocity + g; w ← w − rate·velocity. momentum in [0, 1). */
+  | { readonly kind: "sgd"; readonly momentum: number }
+  /**
+   * Adam [KingmaBa2015]. With `noiseCorrected` the known variance Φ of the noise is taken off the second moment, w ← w −
+   * rate·m̂/√max(v̂ − Φ, epsilon²) [Tang2024]: else the noise alone would set the step's size. Without, m̂/(√v̂ + epsilon).
+   */
+  | {
+      readonly kind: "adam";
+      readonly beta1: number;
+      readonly beta2: number;
+      readonly epsilon: number;
+      readonly noiseCorrected: boolean;
+    };
+
+export interface OptimizerOptions {
+  /** Per unit of mean clipped gradient (norm at most 1): the unit-norm convention. */
+  readonly learningRate: Schedule | number;
+  /** Default: plain gradient descent. */
+  readonly rule?: OptimizerRule;
+  /** μ in [0, 1), undefined for no average. */
+  readonly averageDecay: number | undefined;
+}
+
+/** What an update changes beside the parameters, by name; each has one array a parameter. For checkpoints. */
+export interface OptimizerState {
+  readonly updates: number;
+  readonly arrays: Readonly<Record<string, readonly (Float32Array | Float64Array)[]>>;
+}
+
 /** Everything here works on noisy sums only: post-processing, free of privacy cost. */
 export class Optimizer {
+  /** Momentum's velocity, or Adam's first moment. */
   private readonly velocity: readonly Float64Array[];
+  /** Adam's second moment. */
+  private readonly squares: readonly Float64Array[] | undefined;
   /** The exponential moving average of the parameters, once a step; starts at the initial ones. */
   readonly average: readonly Float32Array[] | undefined;
-  private updates = 0;
+  private readonly rule: OptimizerRule;
+  private readonly rate: Schedule;
+  private readonly decay: number | undefined;
+  #updates = 0;
 
-  /**
-   * parameters are changed in place. learningRate > 0 in the unit-norm convention (per unit of mean clipped gradient);
-   * momentum in [0, 1): velocity ← momentum·velocity + gradient; averageDecay μ in [0, 1), undefined for no average.
-   */
+  /** parameters are changed in place. */
   constructor(
     readonly parameters: readonly Float32Array[],
-    private readonly options: {
-      readonly learningRate: number;
-      readonly momentum: number;
-      readonly averageDecay: number | undefined;
-    },
+    options: OptimizerOptions,
   ) {
+    const { learningRate, rule = { kind: "sgd", momentum: 0 } } = options;
+    this.rule = rule;
+    this.rate = typeof learningRate === "number" ? () => learningRate : learningRate;
+    this.decay = options.averageDecay;
     this.velocity = parameters.map((values) => new Float64Array(values.length));
-    if (options.averageDecay !== undefined) this.average = parameters.map((values) => values.slice());
+    if (rule.kind === "adam") this.squares = parameters.map((values) => new Float64Array(values.length));
+    if (this.decay !== undefined) this.average = parameters.map((values) => values.slice());
   }
 
-  /** One update from a noisy sum: gradient = noisySum / expectedBatch, whatever the drawn batch was. */
-  update(noisySum: readonly Float64Array[], expectedBatch: number): void {
-    const { learningRate, momentum, averageDecay: decay } = this.options;
-    const keep = decay === undefined ? 0 : averageDecay(decay, this.updates);
-    this.updates++;
+  /** Updates made so far. */
+  get updates(): number {
+    return this.#updates;
+  }
+
+  /** All that the next update depends on: the arrays themselves, not copies. */
+  get state(): OptimizerState {
+    return {
+      updates: this.#updates,
+      arrays: {
+        parameters: this.parameters,
+        velocity: this.velocity,
+        ...(this.squares && { squares: this.squares }),
+        ...(this.average && { average: this.average }),
+      },
+    };
+  }
+
+  /** Goes on from a state of an optimizer like this one. Throws RangeError if it is of another kind. */
+  restore(state: OptimizerState): void {
+    const own = this.state.arrays;
+    const shapeOf = (arrays: OptimizerState["arrays"]) =>
+      JSON.stringify(
+        Object.entries(arrays)
+          .map(([name, parts]) => [name, parts.map((part) => [part.constructor.name, part.length])])
+          .sort(),
+      );
+    if (!(shapeOf(state.arrays) === shapeOf(own)))
+      throw new RangeError("optimizer state must be that of the same optimizer and network");
+    for (const [name, parts] of Object.entries(own))
+      parts.forEach((part, index) => {
+        part.set(state.arrays[name][index]);
+      });
+    this.#updates = state.updates;
+  }
+
+  /**
+   * One update from a noisy sum: gradient = noisySum / expectedBatch, whatever the drawn batch was. noiseDeviation: the
+   * standard deviation of the noise on each number of the sum, for the correction of Adam's second moment.
+   */
+  update(noisySum: readonly Float64Array[], expectedBatch: number, noiseDeviation = 0): void {
+    const keep = this.decay === undefined ? 0 : averageDecay(this.decay, this.#updates);
+    const rate = this.rate(this.#updates + 1);
+    this.#updates++;
+    const { rule } = this;
+    const step =
+      rule.kind === "adam"
+        ? this.adam(rule, rate, (noiseDeviation / expectedBatch) ** 2)
+        : this.momentum(rule.momentum, rate);
     this.parameters.forEach((values, index) => {
-      const [velocity, gradient, average] = [this.velocity[index], noisySum[index], this.average?.[index]];
-      for (let i = 0; i < values.length; i++) {
-        velocity[i] = momentum * velocity[i] + gradient[i] / expectedBatch;
-        values[i] -= learningRate * velocity[i];
-        if (average) average[i] = keep * average[i] + (1 - keep) * values[i];
-      }
+      step(values, noisySum[index], expectedBatch, index);
+      const average = this.average?.[index];
+      if (average)
+        for (let i = 0; i < values.length; i++) average[i] = keep * average[i] + (1 - keep) * values[i];
     });
   }
+
+  private momentum(momentum: number, rate: number): Step {
+    return (values, sum, batch, index) => {
+      const velocity = this.velocity[index];
+      for (let i = 0; i < values.length; i++) {
+        velocity[i] = momentum * velocity[i] + sum[i] / batch;
+        values[i] -= rate * velocity[i];
+      }
+    };
+  }
+
+  private adam(
+    { beta1, beta2, epsilon, noiseCorrected }: Extract<OptimizerRule, { kind: "adam" }>,
+    rate: number,
+    noiseVariance: number,
+  ): Step {
+    const [first, second] = [1 - beta1 ** this.#updates, 1 - beta2 ** this.#updates];
+    return (values, sum, batch, index) => {
+      const [velocity, squares] = [this.velocity[index], this.squares![index]];
+      for (let i = 0; i < values.length; i++) {
+        const gradient = sum[i] / batch;
+        velocity[i] = beta1 * velocity[i] + (1 - beta1) * gradient;
+        squares[i] = beta2 * squares[i] + (1 - beta2) * gradient * gradient;
+        const variance = squares[i] / second;
+        const size = noiseCorrected
+          ? Math.sqrt(Math.max(variance - noiseVariance, epsilon * epsilon))
+          : Math.sqrt(variance) + epsilon;
+        values[i] -= (rate * velocity[i]) / first / size;
+      }
+    };
+  }
 }
+
+type Step = (values: Float32Array, sum: Float64Array, batch: number, index: number) => void;

@@ -139,7 +139,7 @@ export async function train(plan: Plan, options: TrainOptions): Promise<TrainRes
     const parameters = network.initialise(seeds.initialisation);
     const optimizer = new Optimizer(parameters, {
       learningRate,
-      momentum,
+      rule: { kind: "sgd", momentum },
       averageDecay: ema === false ? undefined : ema,
     });
     return await run(plan, { ...options, clipNorm }, { engine, network, folder, optimizer, seeds });

@@ -52,6 +52,12 @@ describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
         });
         const length = normOf([contribution]);
         expect(length).toBeLessThanOrEqual(NORM_LIMIT);
+        const [squared] = currentKernels().squaredNorms(tf.tensor2d(row, [1, row.length]));
+        const automatic = clipFactor(squared!, { norm: 1, gamma: norm });
+        if (Number.isFinite(squared))
+          expect(normOf([row.map((value) => Math.fround(value * automatic))])).toBeLessThanOrEqual(
+            NORM_LIMIT,
+          );
         largest = Math.max(largest, length);
       }),
       { numRuns: 300 },
@@ -106,6 +112,11 @@ test("the factor is a float32, never above its exact value, and never infinite",
   fc.assert(
     fc.property(fc.double({ min: 0, noNaN: true }), clipNorms, (squared, norm) => {
       const factor = clipFactor(squared, { norm });
+      const automatic = clipFactor(squared, { norm: 1, gamma: norm });
+      expect(Math.fround(automatic)).toBe(automatic);
+      expect(automatic).toBeLessThanOrEqual(
+        squared < Infinity ? ((1 - 2 ** -20) / (norm + Math.sqrt(squared))) * (1 + 2 ** -50) : 0,
+      );
       expect(Math.fround(factor)).toBe(factor);
       expect(Number.isFinite(factor)).toBe(true);
       expect(factor).toBeGreaterThanOrEqual(0);

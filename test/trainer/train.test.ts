@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { loadDataset } from "../../src/trainer/data/index.js";
 import type { NetworkSpec } from "../../src/trainer/layers/network.js";
 import { LedgerWriter } from "../../src/trainer/ledgerFile.js";
-import { averageDecay, Optimizer } from "../../src/trainer/optimizer.js";
+import { Optimizer } from "../../src/trainer/optimizer.js";
 import { decodeSafetensors, encodeSafetensors } from "../../src/trainer/safetensors.js";
 import { TrainingStoppedError, type TrainOptions, train } from "../../src/trainer/train.js";
 import { dataOf, planOf } from "./support.js";
@@ -127,23 +127,6 @@ test("noise of the planned deviation is drawn once a step over the whole sum, em
   // Neighbouring steps and coordinates are independent.
   const lagged = sums.slice(1).reduce((total, v, i) => total + v * sums[i], 0) / (9 * (count - 1));
   expect(Math.abs(lagged)).toBeLessThan(7 / Math.sqrt(count));
-});
-
-test("the sum is divided by the expected batch; momentum and average follow their formulas", () => {
-  const optimizer = new Optimizer([Float32Array.of(1, 2)], {
-    learningRate: 0.5,
-    momentum: 0.5,
-    averageDecay: 0.9,
-  });
-  optimizer.update([Float64Array.of(8, -4)], 4);
-  expect([...optimizer.parameters[0]]).toEqual([0, 2.5]);
-  // Decay (1 + 0)/(10 + 0) = 0.1 at the first update: 0.1·1 + 0.9·0 and 0.1·2 + 0.9·2.5.
-  expect([...optimizer.average![0]].map((v) => Number(v.toFixed(6)))).toEqual([0.1, 2.45]);
-  optimizer.update([Float64Array.of(0, 0)], 4);
-  expect([...optimizer.parameters[0]]).toEqual([-0.5, 2.75]);
-  expect(averageDecay(0.9999, 0)).toBe(0.1);
-  expect(averageDecay(0.9999, 90)).toBeCloseTo(0.91, 12);
-  expect(averageDecay(0.5, 1000)).toBe(0.5);
 });
 
 test("weights are stored whole and read back to the bit", async () => {

@@ -8,6 +8,18 @@ import type { BackendChoice } from "../../backends/index.js";
 export interface ClipRule {
   /** C: the gradient norm from which on gradients are clipped, > 0. */
   readonly norm: number;
+  /**
+   * γ > 0: automatic clipping instead, AUTO-S [Bu2023b]: g ↦ g/(‖g‖₂ + γ), whatever C. It too contributes at most norm 1,
+   * and short gradients are drawn out towards 1.
+   */
+  readonly gamma?: number;
+}
+
+/** Throws RangeError unless the rule bounds every example's contribution by 1. */
+export function checkClipRule({ norm, gamma }: ClipRule): void {
+  if (!(norm > 0 && norm < Infinity)) throw new RangeError(`clip norm must be > 0 and finite, got ${norm}`);
+  if (!(gamma === undefined || (gamma > 0 && gamma < Infinity)))
+    throw new RangeError(`clip gamma must be > 0 and finite, got ${gamma}`);
 }
 
 /** Examples to sum over: indices into the training images, each at most once. */

@@ -13,15 +13,17 @@ const CLIP_MARGIN = 1 - 2 ** -20;
 const LARGEST_FACTOR = 2 ** 126;
 
 /**
- * The factor that an example's gradient is multiplied by: min(1/C, 1/‖g‖), less the margin, as a float32; 0 if the norm is
- * not finite.
+ * The factor that an example's gradient is multiplied by: min(1/C, 1/‖g‖), or 1/(‖g‖ + γ), less the margin, as a float32;
+ * 0 if the norm is not finite.
  *
  * Guarantee: factor · ‖numbers added‖ ≤ 1 (docs/math-clipping.md). Rounded towards zero: near the smallest floats rounding
  * to nearest could exceed any margin.
  */
 export function clipFactor(squaredNorm: number, clip: ClipRule): number {
   if (!(squaredNorm < Infinity)) return 0;
-  const factor = CLIP_MARGIN * Math.min(1 / clip.norm, 1 / Math.sqrt(squaredNorm), LARGEST_FACTOR);
+  const norm = Math.sqrt(squaredNorm);
+  const wanted = clip.gamma === undefined ? Math.min(1 / clip.norm, 1 / norm) : 1 / (norm + clip.gamma);
+  const factor = CLIP_MARGIN * Math.min(wanted, LARGEST_FACTOR);
   const stored = Math.fround(factor);
   // Of a float32 and the one below it, the spacing is 2^-23 of it or 2^-149, whichever is more.
   return stored > factor ? Math.max(0, Math.fround(stored - Math.max(stored * 2 ** -24, 2 ** -149))) : stored;

@@ -4,7 +4,14 @@ import { Worker } from "node:worker_threads";
 import { type BackendChoice, type BackendName, currentKernels } from "../../backends/index.js";
 import type { Dataset, LabelledImages } from "../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../layers/network.js";
-import type { Batch, ClippedSum, ClipRule, Evaluation, GradientEngine } from "./gradientEngine.js";
+import {
+  type Batch,
+  type ClippedSum,
+  type ClipRule,
+  checkClipRule,
+  type Evaluation,
+  type GradientEngine,
+} from "./gradientEngine.js";
 import { defaultMicroBatch, findMicroBatch } from "./microBatchSize.js";
 import { type Augmentation, viewsPerExample } from "./views.js";
 
@@ -118,8 +125,7 @@ class ThreadEngine implements GradientEngine {
   }
 
   async clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum> {
-    if (!(clip.norm > 0 && clip.norm < Infinity))
-      throw new RangeError(`clip norm must be > 0 and finite, got ${clip.norm}`);
+    checkClipRule(clip);
     this.indices.set(batch.indices);
     const replies = await this.ask(parameters, {
       kind: "clipped-sum",
