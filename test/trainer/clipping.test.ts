@@ -52,7 +52,7 @@ describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
         });
         const length = normOf([contribution]);
         expect(length).toBeLessThanOrEqual(NORM_LIMIT);
-        const [squared] = currentKernels().squaredNorms(tf.tensor2d(row, [1, row.length]));
+        const [squared] = tf.tidy(() => currentKernels().squaredNorms(tf.tensor2d(row, [1, row.length])));
         const automatic = clipFactor(squared!, { norm: 1, gamma: norm });
         if (Number.isFinite(squared))
           expect(normOf([row.map((value) => Math.fround(value * automatic))])).toBeLessThanOrEqual(
@@ -90,7 +90,7 @@ describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
             tf.tensor2d(dy, [views, units]),
             [tf.tensor2d(x, [views, inputs])],
             [kernel],
-            { kernels: currentKernels(), views, needsInputGradient: false },
+            { kernels: currentKernels(), views, needsInputGradient: false, trained: [true, true] },
           );
           const [squared] = gradients![0]!.squaredNorms();
           if (!Number.isFinite(squared)) return [];

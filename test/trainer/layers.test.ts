@@ -13,6 +13,7 @@ import {
   gradientsByEngine,
   normOf,
   RESIDUAL,
+  trainedOf,
 } from "./support.js";
 
 const random = new SeededRandom(7);
@@ -159,6 +160,44 @@ describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
     },
   );
 
+  test.each([
+    [EVERY_LAYER, ["0.conv2d/*", "9.dense/kernel"]],
+    [EVERY_LAYER, ["*/kernel"]],
+    [RESIDUAL, ["0.*", "*/gain", "*layer-norm/scale"]],
+    [RESIDUAL, ["*conv2d*", "*dense*"]],
+    [RESIDUAL, ["1.residual/*", "*bias"]],
+  ] as const)(
+    "frozen parameters have no gradient, and the others the same as before: $0.name without $1",
+    async (spec, frozen) => {
+      const { parameters, labels, values, expected } = oracleOf(spec, 3);
+      const partly = { ...spec, frozen };
+      const trained = new Network(partly).parameters.map(({ name }) => name);
+      expect(trained.length).toBeGreaterThan(0);
+      await startBackend(backend);
+      for (const viewsAtOnce of [3, 2]) {
+        const { squaredNorms, examples } = gradientsByEngine(
+          partly,
+          values,
+          labels,
+          3,
+          parameters,
+          () => 1,
+          viewsAtOnce,
+        );
+        for (let n = 0; n < labels.length; n++) {
+          const kept = trainedOf(new Network(partly), expected[n]);
+          expect(examples[n].length).toBe(trained.length);
+          kept.forEach((gradient, index) => {
+            expectClose(examples[n][index], gradient, 1e-5);
+          });
+          const norm = normOf(examples[n]);
+          expect(Math.sqrt(squaredNorms[n])).toBeGreaterThanOrEqual(norm * (1 - 2 ** -21));
+          expect(Math.sqrt(squaredNorms[n])).toBeLessThanOrEqual(norm * 1.001);
+        }
+      }
+    },
+  );
+
   test("no tensor outlives a micro-batch", async () => {
     await startBackend(backend);
     const parameters = new Network(EVERY_LAYER).initialise(1);
@@ -187,6 +226,21 @@ test("layers that mix examples are refused by name, with what to use instead", (
   expect(() =>
     of({ kind: "scale" }, { kind: "flatten" }, { kind: "embedding", vocabulary: 3, units: 2 }),
   ).toThrow("2.embedding: an embedding must be the first trained layer");
+});
+
+test("what is frozen must exist and leave something to train", () => {
+  const frozen = (...patterns: string[]) => new Network({ ...EVERY_LAYER, frozen: patterns });
+  expect(() => frozen("1.dense/*")).toThrow(
+    "frozen must name parameters, got 1.dense/*; the network has 0.conv2d/kernel",
+  );
+  expect(() => frozen("*")).toThrow("frozen must leave a parameter to train, got *");
+  // Dots and brackets are themselves, not patterns.
+  expect(() => frozen("0xconv2d/kernel")).toThrow("frozen must name parameters");
+  const whole = new Network(EVERY_LAYER).initialise(5);
+  expect(frozen("0.conv2d/*").initialise(5)).toEqual(whole.slice(2));
+  expect(() => frozen("0.conv2d/*").upload(whole.slice(2))).toThrow(
+    "0.conv2d/kernel is frozen and must have values",
+  );
 });
 
 test("the models have the published number of parameters", () => {

@@ -299,6 +299,17 @@ export function gradientsByDifferences(
   });
 }
 
+/** The network whose frozen parameters have their values among `parameters`, which are all in their order. */
+function withFrozen(spec: NetworkSpec, parameters: readonly Float32Array[]): Network {
+  const { allParameters } = new Network(spec);
+  return new Network(spec, new Map(allParameters.map(({ name }, index) => [name, parameters[index]])));
+}
+
+/** Those of the trained parameters. */
+export function trainedOf<T>({ allParameters, parameters }: Network, each: readonly T[]): T[] {
+  return each.filter((_, index) => parameters.includes(allParameters[index]));
+}
+
 /** Norms, and each example's gradient picked out of the weighted sums, on the current backend. */
 export function gradientsByEngine(
   spec: NetworkSpec,
@@ -309,10 +320,11 @@ export function gradientsByEngine(
   weightOf: (squaredNorm: number) => number = () => 1,
   viewsAtOnce = views,
 ): { squaredNorms: Float64Array; examples: Float32Array[][] } {
-  const network = new Network(spec);
+  const network = withFrozen(spec, parameters);
+  const trained = trainedOf(network, parameters);
   return tf.tidy(() => {
     const images = tf.tensor4d(values, [labels.length * views, ...spec.inputShape]);
-    const tensors = network.upload(parameters);
+    const tensors = network.upload(trained);
     const { squaredNorms, weightedSums } = network.gradients(
       images,
       labels,

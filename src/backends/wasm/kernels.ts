@@ -13,11 +13,19 @@ interface WasmBackend {
 const FLOAT_BYTES = 4;
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 
+/** Compiled once for each instance of the backend. */
+const compiled = new WeakMap<WasmBackend, Kernels>();
+
 /** Kernels over the running WASM backend; the stock ones if this build of it keeps its memory to itself. */
 export function wasmKernels(): Kernels {
   const backend = tf.backend() as unknown as WasmBackend;
-  const code = instantiateKernels(backend.wasm.asm?.memory);
-  return code ? new KernelsInMemory(backend, code) : stockKernels;
+  let kernels = compiled.get(backend);
+  if (!kernels) {
+    const code = instantiateKernels(backend.wasm.asm?.memory);
+    kernels = code ? new KernelsInMemory(backend, code) : stockKernels;
+    compiled.set(backend, kernels);
+  }
+  return kernels;
 }
 
 class KernelsInMemory implements Kernels {

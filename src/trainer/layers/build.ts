@@ -10,18 +10,23 @@ import { averagePool, flatten, globalAveragePool, maxPool, relu, tanh } from "./
 import type { LayerSpec } from "./spec.js";
 
 /** A row of layers for inputs of inputShape. Throws RangeError, naming the layer, where it does not fit. */
-export function buildChain(specs: readonly LayerSpec[], inputShape: readonly number[], prefix = ""): Chain {
+export function buildChain(
+  specs: readonly LayerSpec[],
+  inputShape: readonly number[],
+  isTrained: (parameter: string) => boolean,
+  prefix = "",
+): Chain {
   const layers: Layer<Saved>[] = [];
   let shape = inputShape;
   specs.forEach((spec, index) => {
     const name = `${prefix}${index}.${spec.kind}`;
     if (spec.kind === "embedding" && (prefix !== "" || layers.some((layer) => layer.parameters.length > 0)))
       throw new RangeError(`${name}: an embedding must be the first trained layer: numbers have no gradient`);
-    const layer = buildLayer(name, spec, shape);
+    const layer = buildLayer(name, spec, shape, isTrained);
     layers.push(layer);
     shape = layer.outputShape;
   });
-  return new Chain(layers, inputShape);
+  return new Chain(layers, inputShape, isTrained);
 }
 
 type Builders = {
@@ -29,6 +34,7 @@ type Builders = {
     name: string,
     inputShape: readonly number[],
     spec: Extract<LayerSpec, { kind: K }>,
+    isTrained: (parameter: string) => boolean,
   ) => Layer<Saved>;
 };
 
@@ -40,11 +46,11 @@ const BUILDERS: Builders = {
   scale,
   bias,
   embedding,
-  residual: (name, shape, { body, shortcut = [] }) =>
+  residual: (name, shape, { body, shortcut = [] }, isTrained) =>
     residual(
       name,
-      buildChain(body, shape, `${name}/body/`),
-      buildChain(shortcut, shape, `${name}/shortcut/`),
+      buildChain(body, shape, isTrained, `${name}/body/`),
+      buildChain(shortcut, shape, isTrained, `${name}/shortcut/`),
     ),
   "max-pool": (_, shape, { size, stride }) => maxPool(shape, size, stride),
   "average-pool": (_, shape, { size }) => averagePool(shape, size),
@@ -57,7 +63,12 @@ const BUILDERS: Builders = {
 /** Names of layers that mix the examples of a batch: no example has a gradient of its own. */
 const MIXES_EXAMPLES = /batch-?_?norm|batch-?_?renorm|sync.*norm|mixture|moe|contrastive/i;
 
-function buildLayer(name: string, spec: LayerSpec, inputShape: readonly number[]): Layer<Saved> {
+function buildLayer(
+  name: string,
+  spec: LayerSpec,
+  inputShape: readonly number[],
+  isTrained: (parameter: string) => boolean,
+): Layer<Saved> {
   const kind: string = spec.kind;
   if (MIXES_EXAMPLES.test(kind))
     throw new RangeError(
@@ -69,6 +80,7 @@ function buildLayer(name: string, spec: LayerSpec, inputShape: readonly number[]
     name: string,
     inputShape: readonly number[],
     spec: LayerSpec,
+    trained: typeof isTrained,
   ) => Layer<Saved>;
-  return build(name, inputShape, spec);
+  return build(name, inputShape, spec, isTrained);
 }

@@ -8,18 +8,22 @@ export class Chain implements Layer<readonly Saved[]> {
   readonly outputShape: readonly number[];
   readonly parameters: Layer["parameters"];
   readonly multiplyAdds: number;
-  /** The first layer with parameters; below it no gradient is needed by the chain itself. */
+  /** The first layer with trained parameters; below it no gradient is needed by the chain itself. */
   private readonly lowest: number;
+  /** For each layer, which of its parameters are trained. */
+  private readonly trained: readonly (readonly boolean[])[];
   private readonly firstParameter: readonly number[];
 
   constructor(
     readonly layers: readonly Layer<Saved>[],
     readonly inputShape: readonly number[],
+    isTrained: (parameter: string) => boolean,
   ) {
     this.outputShape = layers.length === 0 ? inputShape : layers[layers.length - 1].outputShape;
     this.parameters = layers.flatMap((layer) => layer.parameters);
     this.multiplyAdds = layers.reduce((total, layer) => total + layer.multiplyAdds, 0);
-    this.lowest = layers.findIndex((layer) => layer.parameters.length > 0);
+    this.trained = layers.map((layer) => layer.parameters.map(({ name }) => isTrained(name)));
+    this.lowest = this.trained.findIndex((own) => own.includes(true));
     let at = 0;
     this.firstParameter = layers.map((layer) => {
       at += layer.parameters.length;
@@ -64,6 +68,7 @@ export class Chain implements Layer<readonly Saved[]> {
       tidy((keep) => {
         const backward = this.layers[index].backward(above, saved[index], this.own(index, parameters), {
           ...context,
+          trained: this.trained[index],
           needsInputGradient: context.needsInputGradient || index > this.lowest,
         });
         for (const part of backward.gradients ?? []) part.tensors.forEach(keep);

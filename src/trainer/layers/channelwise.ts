@@ -1,6 +1,6 @@
 // Trained numbers for each channel: scale, bias, and their pair in group and layer normalisation [WuHe2018] [Ba2016].
 import * as tf from "@tensorflow/tfjs-core";
-import { asPositions, formedWith } from "./formed.js";
+import { asPositions, formed } from "./formed.js";
 import { type Layer, ones, zeros } from "./layer.js";
 
 const DEFAULT_EPSILON = 1e-5;
@@ -12,9 +12,9 @@ export function scale(name: string, inputShape: readonly number[]): Layer {
     multiplyAdds: 0,
     parameters: [{ name: `${name}/scale`, shape: [last(inputShape)], initialise: ones }],
     forward: (input, [factor]) => ({ output: tf.mul(input, factor), saved: [input] }),
-    backward(dy, [input], [factor], { kernels, views, needsInputGradient, earlier }) {
-      const rows = kernels.positionSums(asPositions(tf.mul(dy, input)), views);
-      const gradients = [formedWith(earlier, [rows], kernels)];
+    backward(dy, [input], [factor], context) {
+      const { kernels, views, needsInputGradient } = context;
+      const gradients = formed(context, () => [kernels.positionSums(asPositions(tf.mul(dy, input)), views)]);
       return needsInputGradient ? { gradients, inputGradient: tf.mul(dy, factor) } : { gradients };
     },
   };
@@ -26,8 +26,9 @@ export function bias(name: string, inputShape: readonly number[]): Layer {
     multiplyAdds: 0,
     parameters: [{ name: `${name}/bias`, shape: [last(inputShape)], initialise: zeros }],
     forward: (input, [shift]) => ({ output: tf.add(input, shift), saved: [] }),
-    backward(dy, _, __, { kernels, views, needsInputGradient, earlier }) {
-      const gradients = [formedWith(earlier, [kernels.positionSums(asPositions(dy), views)], kernels)];
+    backward(dy, _, __, context) {
+      const { kernels, views, needsInputGradient } = context;
+      const gradients = formed(context, () => [kernels.positionSums(asPositions(dy), views)]);
       return needsInputGradient ? { gradients, inputGradient: dy } : { gradients };
     },
   };
@@ -80,12 +81,8 @@ function normalised(
       const { output, mean, inverse } = kernels.normalise(regions(input), ...vectors, { groups, epsilon });
       return { output: tf.reshape(output, input.shape), saved: [input, mean, inverse] };
     },
-    backward(
-      outputGradient,
-      [input, mean, inverse],
-      [factor],
-      { kernels, views, needsInputGradient, earlier },
-    ) {
+    backward(outputGradient, [input, mean, inverse], [factor], context) {
+      const { kernels, views, needsInputGradient } = context;
       const x = regions(input);
       const {
         scale,
@@ -98,7 +95,7 @@ function normalised(
         factor as tf.Tensor1D,
         { together: (views * x.shape[0]) / input.shape[0], needsInputGradient },
       );
-      const gradients = [formedWith(earlier, [scale, offset], kernels)];
+      const gradients = formed(context, () => [scale, offset]);
       return dx ? { gradients, inputGradient: tf.reshape(dx, input.shape) } : { gradients };
     },
   };

@@ -2,7 +2,15 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels, Sides } from "../../backends/index.js";
 import { FormedGradients } from "./formed.js";
-import { type Backward, type Forward, type Layer, ones, scaledNormal, zeros } from "./layer.js";
+import {
+  type Backward,
+  type BackwardContext,
+  type Forward,
+  type Layer,
+  ones,
+  scaledNormal,
+  zeros,
+} from "./layer.js";
 import type { Conv2dOptions } from "./spec.js";
 import { standardise } from "./standardise.js";
 
@@ -67,31 +75,12 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
       );
       return { output, saved: [padded] };
     },
-    backward(
-      outputGradient,
-      [padded],
-      parameters,
-      { kernels, views, needsInputGradient, earlier },
-    ): Backward {
+    backward(outputGradient, [padded], parameters, context): Backward {
+      const { kernels, needsInputGradient } = context;
       const dy = outputGradient as tf.Tensor4D;
       const xs = split(padded as tf.Tensor4D);
       const dys = split(dy);
-      const n = dy.shape[0] / views;
-      const before = (earlier?.pop() as FormedGradients | undefined)?.tensors;
-      const byGroup = xs.map((x, g) =>
-        kernels.filterGradients(x, dys[g], views, convolution, groups === 1 ? before?.[0] : undefined),
-      );
-      const rows = groups === 1 ? byGroup[0] : joined(byGroup, n, before?.[0]);
-      const others = bias ? [kernels.positionSums(dy, views)] : [];
-      const gradients = [
-        new FormedGradients(
-          [rows, ...others.map((each) => (before ? tf.add(before[1], each) : each) as tf.Tensor2D)],
-          kernels,
-          weightStandardised
-            ? ([filter, ...rest]) => [...rawGradients(filter, parameters, kernels), ...rest]
-            : undefined,
-        ),
-      ];
+      const gradients = formedGradients(xs, dys, dy, parameters, context);
       if (!needsInputGradient) return { gradients };
       const filter = split(filterOf(parameters));
       const image = [dy.shape[0], height, width, channels / groups] as const;
@@ -103,6 +92,34 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
       };
     },
   };
+
+  function formedGradients(
+    xs: readonly tf.Tensor4D[],
+    dys: readonly tf.Tensor4D[],
+    dy: tf.Tensor4D,
+    parameters: readonly tf.Tensor[],
+    { kernels, views, earlier, trained }: BackwardContext,
+  ): readonly FormedGradients[] {
+    if (!trained.includes(true)) return [];
+    const before = (earlier?.pop() as FormedGradients | undefined)?.tensors;
+    const shift = () => {
+      const sums = kernels.positionSums(dy, views);
+      return before ? (tf.add(before[before.length - 1], sums) as tf.Tensor2D) : sums;
+    };
+    const biasTrained = bias && trained[trained.length - 1];
+    // The filter's gradient is what costs: left out where neither kernel nor gain is trained.
+    if (!trained.slice(0, weightStandardised ? 2 : 1).includes(true))
+      return [new FormedGradients([shift()], kernels)];
+    const byGroup = xs.map((x, g) =>
+      kernels.filterGradients(x, dys[g], views, convolution, groups === 1 ? before?.[0] : undefined),
+    );
+    const rows = groups === 1 ? byGroup[0] : joined(byGroup, dy.shape[0] / views, before?.[0]);
+    const finish = ([filter, ...rest]: readonly tf.Tensor2D[]) =>
+      [...(weightStandardised ? rawGradients(filter, parameters, kernels) : [filter]), ...rest].filter(
+        (_, index) => trained[index],
+      );
+    return [new FormedGradients(biasTrained ? [rows, shift()] : [rows], kernels, finish)];
+  }
 
   /** The groups' gradients side by side, as the kernel has them. */
   function joined(parts: readonly tf.Tensor2D[], n: number, before?: tf.Tensor2D): tf.Tensor2D {

@@ -2,9 +2,10 @@
 // example has so many views that forming is cheaper.
 import * as tf from "@tensorflow/tfjs-core";
 import { FLOAT32_ROUND_OFF, type Kernels } from "../../backends/index.js";
-import { formedWith } from "./formed.js";
+import { formed } from "./formed.js";
 import {
   type Backward,
+  type BackwardContext,
   type ExampleGradients,
   type Forward,
   type Layer,
@@ -24,25 +25,30 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       `${name}: dense needs a flat input, got shape [${inputShape.join(", ")}]; flatten first`,
     );
   const inputs = inputShape[0];
-  /** Formed where that takes less memory and fewer products than the Gram matrices of the views, 2K² > D·p [Bu2023]. */
-  const of = (
+  const gradientsOf = (
     x: tf.Tensor2D,
     dy: tf.Tensor2D,
-    views: number,
-    kernels: Kernels,
-    before: ExampleGradients | undefined,
-  ): ExampleGradients => {
-    if (before instanceof OuterProducts) return before.withViews(x, dy, views);
-    // In one pass of all views the rule is exact; in several each pass has its share, and the first decides.
-    if (!before && 2 * views ** 2 <= inputs * units)
-      return new OuterProducts(x.clone(), dy.clone(), views, bias, kernels);
+    context: BackwardContext,
+  ): readonly ExampleGradients[] => {
+    const { views, kernels, earlier } = context;
+    const trained = { kernel: context.trained[0], bias: bias && context.trained[1] };
+    const before = earlier?.[earlier.length - 1];
+    // Formed where that takes less memory and fewer products than the Gram matrices of the views, 2K² > D·p [Bu2023]. Where the
+    // views come in passes, the first decides.
+    const ghost = before ? before instanceof OuterProducts : 2 * views ** 2 <= inputs * units;
+    if (trained.kernel && ghost) {
+      earlier?.pop();
+      const own = new OuterProducts(x.clone(), dy.clone(), views, trained.bias, kernels);
+      return [before ? (before as OuterProducts).with(own) : own];
+    }
     const asImages = (rows: tf.Tensor2D) => tf.reshape(rows, [-1, 1, 1, rows.shape[1]]) as tf.Tensor4D;
     const pixel = { kernelHeight: 1, kernelWidth: 1, stride: 1 };
-    const rows = [
-      kernels.filterGradients(asImages(x), asImages(dy), views, pixel),
-      ...(bias ? [kernels.positionSums(asImages(dy), views)] : []),
-    ];
-    return formedWith(before && [before], rows, kernels);
+    return formed(context, () => [
+      trained.kernel
+        ? kernels.filterGradients(asImages(x), asImages(dy), views, pixel)
+        : (tf.zeros([0, 0]) as tf.Tensor2D),
+      kernels.positionSums(asImages(dy), views),
+    ]);
   };
   return {
     outputShape: [units],
@@ -59,11 +65,11 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       const product = tf.matMul(input as tf.Tensor2D, kernel as tf.Tensor2D);
       return { output: bias ? tf.add(product, shift) : product, saved: [input] };
     },
-    backward(outputGradient, [input], [kernel], { kernels, views, needsInputGradient, earlier }): Backward {
+    backward(outputGradient, [input], [kernel], context): Backward {
       const dy = outputGradient as tf.Tensor2D;
       const x = input as tf.Tensor2D;
-      const gradients = [of(x, dy, views, kernels, earlier?.pop())];
-      if (!needsInputGradient) return { gradients };
+      const gradients = gradientsOf(x, dy, context);
+      if (!context.needsInputGradient) return { gradients };
       // An explicit transpose and a plain product: faster than a transposed product on the WASM backend.
       return { gradients, inputGradient: tf.matMul(dy, tf.transpose(kernel as tf.Tensor2D)) };
     },
@@ -90,17 +96,18 @@ class OuterProducts implements ExampleGradients {
     return [this.x, this.dy];
   }
 
-  /** With more views of the same examples. */
-  withViews(x: tf.Tensor2D, dy: tf.Tensor2D, views: number): OuterProducts {
-    const joined = (own: tf.Tensor2D, more: tf.Tensor2D): tf.Tensor2D => {
+  /** With the views that another pass has of the same examples. */
+  with(more: OuterProducts): OuterProducts {
+    const joined = (own: tf.Tensor2D, others: tf.Tensor2D): tf.Tensor2D => {
       const width = own.shape[1];
-      const parts = [tf.reshape(own, [-1, this.views, width]), tf.reshape(more, [-1, views, width])];
+      const parts = [tf.reshape(own, [-1, this.views, width]), tf.reshape(others, [-1, more.views, width])];
       return tf.reshape(tf.concat(parts, 1), [-1, width]);
     };
+    const views = this.views + more.views;
     return new OuterProducts(
-      joined(this.x, x),
-      joined(this.dy, dy),
-      this.views + views,
+      joined(this.x, more.x),
+      joined(this.dy, more.dy),
+      views,
       this.bias,
       this.kernels,
     );

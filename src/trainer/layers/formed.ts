@@ -1,7 +1,7 @@
 // Per-example gradients that are formed: one row an example for each parameter.
 import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels } from "../../backends/index.js";
-import type { ExampleGradients } from "./layer.js";
+import type { BackwardContext, ExampleGradients } from "./layer.js";
 
 /** The norm is that of the very numbers that are added. */
 export class FormedGradients implements ExampleGradients {
@@ -9,7 +9,7 @@ export class FormedGradients implements ExampleGradients {
   private readonly kernels: Kernels;
   private finish: ((rows: readonly tf.Tensor2D[]) => readonly tf.Tensor2D[]) | undefined;
 
-  /** finish: what remains to be done to the rows when all views are in them, once; it must be linear. */
+  /** finish: what remains to be done to the rows when all views are in them, once; it must be linear, or leave rows out. */
   constructor(
     rows: readonly tf.Tensor2D[],
     kernels: Kernels,
@@ -45,14 +45,18 @@ export class FormedGradients implements ExampleGradients {
   }
 }
 
-/** A layer's rows with those of the passes before, the last of `earlier`, added. */
-export function formedWith(
-  earlier: ExampleGradients[] | undefined,
-  rows: readonly tf.Tensor2D[],
-  kernels: Kernels,
-): FormedGradients {
+/**
+ * A layer's rows with those of the passes before, the last of `earlier`, added: one part for all its trained parameters,
+ * none if there are none.
+ */
+export function formed(
+  { earlier, trained, kernels }: BackwardContext,
+  rows: () => readonly tf.Tensor2D[],
+): readonly FormedGradients[] {
+  if (!trained.includes(true)) return [];
   const before = (earlier?.pop() as FormedGradients | undefined)?.tensors;
-  return new FormedGradients(before ? rows.map((each, i) => tf.add(before[i], each)) : rows, kernels);
+  const own = rows().filter((_, index) => trained[index]);
+  return [new FormedGradients(before ? own.map((each, i) => tf.add(before[i], each)) : own, kernels)];
 }
 
 /** x [m, …, c] as images [m, positions, 1, c]: what kernels that add up positions take. */

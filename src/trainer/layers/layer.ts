@@ -36,7 +36,7 @@ export interface ExampleGradients {
 export interface Backward {
   /** Left out when nobody below needs it. */
   readonly inputGradient?: tf.Tensor;
-  /** Together those of all the layer's parameters, in their order. */
+  /** Together those of all the layer's trained parameters, in their order. */
   readonly gradients?: readonly ExampleGradients[];
 }
 
@@ -45,6 +45,8 @@ export interface BackwardContext {
   /** Rows in a row that are one example. */
   readonly views: number;
   readonly needsInputGradient: boolean;
+  /** For each of the layer's parameters: whether its gradient is wanted; others are frozen and have none. */
+  readonly trained: readonly boolean[];
   /**
    * Where an example's views come in several passes: what the passes before gave, in the order of the parameters. Going
    * backwards, each layer takes its own from the end and adds to it.

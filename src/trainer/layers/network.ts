@@ -5,7 +5,7 @@ import { SeededRandom } from "../random/index.js";
 import { buildChain } from "./build.js";
 import type { Chain } from "./chain.js";
 import type { ExampleGradients, ParameterSpec } from "./layer.js";
-import { type NetworkSpec, sizeOf } from "./spec.js";
+import { type NetworkSpec, namePatternFits, sizeOf } from "./spec.js";
 
 export * from "./spec.js";
 
@@ -18,17 +18,36 @@ export interface MicroBatchGradients {
 }
 
 export class Network {
+  /** Those that are trained: all that clipped sums, noise and updates know of. */
   readonly parameters: readonly ParameterSpec[];
-  /** Trainable numbers in all. */
+  /** Trained or frozen, in the layers' order. */
+  readonly allParameters: readonly ParameterSpec[];
+  /** Trained numbers in all. */
   readonly parameterCount: number;
   /** Multiply-adds of one forward pass of one image. */
   readonly multiplyAdds: number;
   private readonly chain: Chain;
 
-  /** Throws RangeError, naming the layer, where shapes do not fit. */
-  constructor(readonly spec: NetworkSpec) {
-    this.chain = buildChain(spec.layers, spec.inputShape);
-    const { outputShape, parameters } = this.chain;
+  /**
+   * frozenValues: by name, for every parameter that spec.frozen names; without them only shapes can be asked for.
+   * Throws RangeError, naming the layer, where shapes do not fit, and where a pattern fits nothing.
+   */
+  constructor(
+    readonly spec: NetworkSpec,
+    readonly frozenValues: ReadonlyMap<string, Float32Array> = new Map(),
+  ) {
+    const frozen = (name: string) => spec.frozen?.some((pattern) => namePatternFits(pattern, name)) ?? false;
+    this.chain = buildChain(spec.layers, spec.inputShape, (name) => !frozen(name));
+    const { outputShape } = this.chain;
+    this.allParameters = this.chain.parameters;
+    const parameters = this.allParameters.filter(({ name }) => !frozen(name));
+    for (const pattern of spec.frozen ?? [])
+      if (!this.allParameters.some(({ name }) => namePatternFits(pattern, name)))
+        throw new RangeError(
+          `frozen must name parameters, got ${pattern}; the network has ${this.allParameters.map(({ name }) => name).join(", ")}`,
+        );
+    if (spec.frozen && parameters.length === 0)
+      throw new RangeError(`frozen must leave a parameter to train, got ${spec.frozen.join(", ")}`);
     if (!(outputShape.length === 1 && outputShape[0] === spec.classes))
       throw new RangeError(
         `${spec.name}: the last layer must give ${spec.classes} logits, got shape [${outputShape.join(", ")}]`,
@@ -41,16 +60,24 @@ export class Network {
   /** Initial values: weights normal with variance 1/fan-in, biases zero. They depend on the seed alone. */
   initialise(seed: number): Float32Array[] {
     const random = new SeededRandom(seed);
-    return this.parameters.map((parameter, index) => {
+    // By its place among all: what is frozen changes nobody else's start.
+    return this.parameters.map((parameter) => {
       const values = new Float32Array(sizeOf(parameter.shape));
-      parameter.initialise(values, random.child(index));
+      parameter.initialise(values, random.child(this.allParameters.indexOf(parameter)));
       return values;
     });
   }
 
-  /** Parameter values as tensors; dispose them. */
+  /** All parameters as tensors, frozen ones with the rest; values are those of the trained. Dispose them. */
   upload(values: readonly Float32Array[]): tf.Tensor[] {
-    return this.parameters.map((parameter, index) => tf.tensor(values[index], [...parameter.shape]));
+    let next = 0;
+    return this.allParameters.map((parameter) => {
+      const own = this.parameters.includes(parameter)
+        ? values[next++]
+        : this.frozenValues.get(parameter.name);
+      if (!own) throw new RangeError(`${parameter.name} is frozen and must have values`);
+      return tf.tensor(own, [...parameter.shape]);
+    });
   }
 
   /** images [m, h, w, c] → logits [m, classes]. */
@@ -156,6 +183,7 @@ export class Network {
       kernels,
       views: rowsTogether,
       needsInputGradient: false,
+      trained: [],
       ...(earlier && { earlier: [...earlier] }),
     };
     return this.chain.backward(gradient, saved, parameters, context).gradients ?? [];

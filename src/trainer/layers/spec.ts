@@ -73,6 +73,14 @@ export interface NetworkSpec {
   readonly classes: number;
   /** From the image to one logit a class. */
   readonly layers: readonly LayerSpec[];
+  /** Parameters that keep their values: names in which * stands for any text. Default: none, all are trained. */
+  readonly frozen?: readonly string[];
+}
+
+/** Whether a parameter's name fits a pattern in which * stands for any text, also none. */
+export function namePatternFits(pattern: string, name: string): boolean {
+  const parts = pattern.split("*").map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`, "s").test(name);
 }
 
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
