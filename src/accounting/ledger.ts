@@ -41,6 +41,8 @@ export interface LedgerEvent {
 export interface LedgerResume {
   readonly kind: "resume";
   readonly steps: number;
+  /** How many of them are in the weights that it went on from: the others were spent and lost. */
+  readonly kept: number;
   readonly resumedAt: string;
 }
 
@@ -81,7 +83,7 @@ const KEYS: { readonly [K in LedgerEntry["kind"]]: readonly string[] } = {
   run: ["kind", "version", "software", "startedAt", "plan", "dataset", "privateMetrics"],
   step: ["kind", "step", "samplingRate", "noiseMultiplier"],
   event: ["kind", "reason", "event"],
-  resume: ["kind", "steps", "resumedAt"],
+  resume: ["kind", "steps", "kept", "resumedAt"],
   end: ["kind", "steps", "finishedAt"],
 };
 
@@ -125,6 +127,9 @@ export function checkLedgerEntry(entry: LedgerEntry): void {
       return;
     case "resume":
       count("steps", entry.steps, 0);
+      count("kept", entry.kept, 0);
+      if (!(entry.kept <= entry.steps))
+        throw new RangeError(`kept must be at most steps ${entry.steps}, got ${entry.kept}`);
       date("resumedAt", entry.resumedAt);
       return;
     case "end":

@@ -41,11 +41,20 @@ export interface LedgerReading {
   readonly stepsWithoutLine: number;
   /** In order, neighbours of equal rate and noise merged. */
   readonly steps: readonly StepGroup[];
+  /** Where another process took up the run. */
+  readonly resumes: readonly Resumption[];
   /** Uses of the data other than steps. */
   readonly otherEvents: readonly PrivacyEvent[];
   /** At most MOST_PROBLEMS; problemCount counts them all. */
   readonly problems: readonly LedgerProblem[];
   readonly problemCount: number;
+}
+
+/** A resume line: after how many steps, how many of them in the weights, and in which line. */
+export interface Resumption {
+  readonly steps: number;
+  readonly kept: number;
+  readonly line: number;
 }
 
 export interface StepGroup {
@@ -96,7 +105,8 @@ export function readLedger(text: string, hash: (line: string) => string = hashLi
       if (!torn) collector.problem("malformed-line", line, "a line of format version 1", shorten(content));
       // A step is applied only after its whole line is on disk, so a torn line never was one: counting it is caution,
       // and left out where the line may have been the run's end.
-      if (line > 1 && !(torn && mayBeNoStep(content))) collector.lineLost();
+      if (line > 1) collector.lineLost(line, mayBeNoStep(content));
+      if (torn) collector.tornAt(line);
     } else {
       if (read.previous !== previous) collector.problem("broken-chain", line, previous, read.previous);
       collector.entry(read.entry, line);
@@ -118,7 +128,7 @@ export function readLedgerEntries(entries: Iterable<LedgerEntry>): LedgerReading
       checkLedgerEntry(entry);
     } catch (error) {
       collector.problem("malformed-line", line, "a legal entry", (error as Error).message);
-      if (line > 1) collector.lineLost();
+      if (line > 1) collector.lineLost(line, false);
       continue;
     }
     collector.entry(entry, line);
@@ -165,6 +175,9 @@ class Collector {
   /** Numbers that were skipped: one that comes later was moved, not repeated. */
   #skipped: [from: number, to: number][] = [];
   #good = 0;
+  /** The last line lost that may have been an end or resume line. */
+  #perhapsNoStep = 0;
+  #resumes: Resumption[] = [];
   #others: PrivacyEvent[] = [];
   #problems: LedgerProblem[] = [];
   #problemCount = 0;
@@ -177,8 +190,14 @@ class Collector {
   }
 
   /** A line that cannot be read: it may have been a step. */
-  lineLost(): void {
+  lineLost(line: number, perhapsNoStep: boolean): void {
     this.#lostNow++;
+    if (perhapsNoStep) this.#perhapsNoStep = line;
+  }
+
+  /** That line is what a crash left of one, at the end of the file or before a resume line. */
+  tornAt(line: number): void {
+    if (this.#perhapsNoStep === line) this.#lostNow--;
   }
 
   /** The next step, like the one before. */
@@ -211,7 +230,7 @@ class Collector {
         break;
       case "resume":
       case "end":
-        if (entry.kind === "resume") this.#tornBefore(line);
+        if (entry.kind === "resume") this.#resumed(entry, line);
         this.#count(entry.steps, line);
         if (entry.kind === "end") this.#end ??= entry;
     }
@@ -239,10 +258,12 @@ class Collector {
   }
 
   /** The line before a resume line may be what a crash left of one: tolerated, as at the end of the file. */
-  #tornBefore(line: number): void {
+  #resumed({ steps, kept }: { readonly steps: number; readonly kept: number }, line: number): void {
+    if (this.#resumes.length < MOST_PROBLEMS) this.#resumes.push({ steps, kept, line });
     const last = this.#problems.at(-1);
-    if (last?.code === "malformed-line" && last.line === line - 1)
-      this.#problems[this.#problems.length - 1] = { ...last, code: "torn-last-line" };
+    if (!(last?.code === "malformed-line" && last.line === line - 1)) return;
+    this.#problems[this.#problems.length - 1] = { ...last, code: "torn-last-line" };
+    this.tornAt(line - 1);
   }
 
   /** A resume or end line states how many steps there were. */
@@ -273,6 +294,7 @@ class Collector {
       stepsDone: this.#good + stepsWithoutLine,
       stepsWithoutLine,
       steps: this.#steps,
+      resumes: this.#resumes,
       otherEvents: this.#others,
       problems: this.#problems,
       problemCount: this.#problemCount,

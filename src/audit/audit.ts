@@ -118,6 +118,13 @@ function compareRun(plan: unknown, reading: LedgerReading, options: AuditOptions
     find("other-plan", "the plan given and the plan in the ledger to be equal", "different plans", 1);
   if (options.datasetFingerprint !== undefined && options.datasetFingerprint !== run.dataset.fingerprint)
     find("other-dataset", options.datasetFingerprint, run.dataset.fingerprint, 1);
+  for (const { steps, kept, line } of reading.resumes)
+    find(
+      "resumed",
+      "one process from beginning to end",
+      `taken up by another after ${steps} steps, ${kept === steps ? "all" : kept} of them in its weights; all are counted`,
+      line,
+    );
   if (run.privateMetrics)
     find(
       "private-metrics",

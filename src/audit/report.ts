@@ -26,6 +26,7 @@ export type FindingCode =
   | "more-noise"
   | "other-rate"
   | "other-event"
+  | "resumed"
   | "private-metrics"
   | "unfinished"
   | "imported"
@@ -104,6 +105,7 @@ export const SEVERITY: { readonly [code in FindingCode]: Severity } = {
   "more-noise": "note",
   "other-rate": "warning",
   "other-event": "warning",
+  resumed: "note",
   "private-metrics": "warning",
   unfinished: "note",
   imported: "note",

@@ -73,6 +73,8 @@ const USAGE_ERRORS = new Set([
   "RunFolderError",
   "BackendUnavailableError",
   "UnsupportedNetworkError",
+  "LedgerResumeError",
+  "RunBusyError",
 ]);
 
 /** The columns of a help page that goes to a file or a pipe. */

@@ -1,11 +1,17 @@
-// dpsgd train: runs a plan and leaves a run folder with weights and ledger.
+// dpsgd train: runs a plan and leaves a run folder with weights and ledger; goes on with one that stopped.
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Plan, PlanFormatError, planFromJson, roundedDown } from "../planner/index.js";
 import {
   checkModelName,
   ENGINE_NAMES,
   MODEL_NAMES,
   MOST_WORKERS,
+  type ProcessOptions,
+  type ResumedFrom,
+  RUN_FILES,
+  resumeTraining,
+  storedSettings,
   type TrainOptions,
   type TrainResult,
   train,
@@ -58,6 +64,29 @@ const OUT: Option = {
   value: "DIR",
   help: "a new or empty folder for the run: plan.json, ledger.jsonl, weights, metrics",
 };
+const RESUME: Option = {
+  name: "resume",
+  value: "DIR",
+  help: "instead of PLAN and --out: go on with the run that stopped in this folder, as it began",
+};
+const CHECKPOINT_EVERY: Option = {
+  name: "checkpoint-every",
+  value: "n",
+  help: "steps between checkpoints, the most that a crash can lose",
+  range: whole(1),
+  otherwise: "a hundredth of the run",
+};
+const REDO: Option = {
+  name: "redo-lost-steps",
+  help: "with --resume: do steps again that are in the ledger but not in the weights; epsilon is then higher than planned",
+};
+const MICRO_BATCH: Option = {
+  name: "micro-batch",
+  value: "n|auto",
+  help: "examples whose gradients are held at once; auto tries sizes. Memory and speed only",
+  range: whole(1),
+  otherwise: "64 images, all their views counted",
+};
 const OPTIONS: readonly Option[] = [
   DATA,
   FEATURE_CACHE,
@@ -66,13 +95,7 @@ const OPTIONS: readonly Option[] = [
   BACKEND,
   PRECISION,
   WORKERS,
-  {
-    name: "micro-batch",
-    value: "n|auto",
-    help: "examples whose gradients are held at once; auto tries sizes. Memory and speed only",
-    range: whole(1),
-    otherwise: "64 images, all their views counted",
-  },
+  MICRO_BATCH,
   {
     name: "learning-rate",
     value: "x",
@@ -109,26 +132,39 @@ const OPTIONS: readonly Option[] = [
     otherwise: "random",
   },
   BUDGET,
+  CHECKPOINT_EVERY,
+  RESUME,
+  REDO,
   {
     name: "log-private-metrics",
     help: "also store accuracy, loss and times of the private training: outside the guarantee, and the audit says so",
   },
 ];
 
+/** What may be said about a run that is resumed: the rest stays as it began. */
+const WITH_RESUME = new Set(
+  [DATA, FEATURE_CACHE, BACKEND, WORKERS, MICRO_BATCH, BUDGET, CHECKPOINT_EVERY, RESUME, REDO].map(({ name }) => name),
+);
+
 export const TRAIN_HELP: VerbHelp = {
-  usage: "dpsgd train PLAN",
+  usage: "dpsgd train PLAN | --resume DIR",
   summary: "DP-SGD as the plan says, on real data",
   positional: { name: "PLAN", help: "file written by dpsgd plan --out" },
   options: OPTIONS,
   notes: [
-    "Ctrl-C stops after the step in hand, a second one at once; either way the ledger stays true, and dpsgd audit reads the folder.",
+    "Ctrl-C (or SIGTERM) stops after the step in hand and saves a checkpoint, a second one stops at once; either way, and after a crash, the ledger is true and --resume goes on.",
     "Exit status: 0 trained, 1 stopped before the end or refused by the budget, 2 wrong usage, 3 a fault such as a full disk.",
   ],
-  examples: ["dpsgd train plan.json --data mnist --model cnn --out runs/first"],
+  examples: [
+    "dpsgd train plan.json --data mnist --model cnn --out runs/first",
+    "dpsgd train --resume runs/first",
+  ],
 };
 
 export async function trainCommand(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(args, { options: OPTIONS, positionals: 1 });
+  if (values.resume !== undefined) return resumeCommand(values, positionals);
+  if (values[REDO.name]) throw new UsageError(`--${REDO.name} must be given with --resume only`);
   const path = positionals[0];
   if (path === undefined) throw new UsageError("PLAN is missing: the file that dpsgd plan --out wrote");
   const dataName = readText(values, DATA);
@@ -137,19 +173,63 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const out = readText(values, OUT);
   const options = await trainingOptions(values);
   const plan = readPlan(path);
-  const data = await openData(
-    dataName,
-    values[FEATURE_CACHE.name] === undefined ? {} : { cache: readText(values, FEATURE_CACHE) },
-  );
+  const data = await openData(dataName, featureCache(values));
   const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
   const result = await withinBudget(budget, { plan, out }, () =>
-    runTraining(plan, { data, model, out, ...options }),
+    runTraining(plan, { data, dataSource: dataName, model, out, ...options }),
   );
+  return showResult(result, values);
+}
+
+/** --resume DIR: the plan, the settings and the name of the data are those in the folder. */
+async function resumeCommand(values: Arguments["values"], positionals: readonly string[]): Promise<number> {
+  if (positionals.length > 0)
+    throw new UsageError(`PLAN must not be given with --resume: the run has its own, got ${positionals[0]}`);
+  for (const { name } of OPTIONS)
+    if (values[name] !== undefined && !WITH_RESUME.has(name))
+      throw new UsageError(`--${name} must not be given with --resume: the run goes on as it began`);
+  const out = readText(values, RESUME);
+  const { dataSource } = storedSettings(out);
+  const options = await trainingOptions(values);
+  const plan = readPlan(join(out, RUN_FILES.plan));
+  const name = values.data === undefined ? dataSource : readText(values, DATA);
+  const data = await openData(name, featureCache(values));
+  const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
+  const result = await withinBudget(budget, { plan, out }, () =>
+    supervised(plan, out, (process) =>
+      resumeTraining(out, {
+        ...process,
+        data,
+        ...options,
+        redoLostSteps: values[REDO.name] === true,
+        onResume: tellResumed,
+      }),
+    ),
+  );
+  return showResult(result, values);
+}
+
+function featureCache(values: Arguments["values"]): { readonly cache?: string } {
+  return values[FEATURE_CACHE.name] === undefined ? {} : { cache: readText(values, FEATURE_CACHE) };
+}
+
+function tellResumed({ steps, lost, left }: ResumedFrom): void {
+  const missing =
+    lost === 0
+      ? ""
+      : `; ${lost} of them ${lost === 1 ? "is" : "are"} not in the weights, which a crash lost: spent all the same`;
+  tell(`resumed after step ${steps}${missing}; ${left} to go`);
+}
+
+function showResult(result: TrainResult, values: Arguments["values"]): number {
   if (values.json) printJson(result);
   else {
     say("trained");
     printRows([
-      ["steps", String(result.steps)],
+      [
+        "steps",
+        `${result.steps}${result.lostSteps > 0 ? `, ${result.lostSteps} of them lost in crashes` : ""}`,
+      ],
       ["test accuracy", `${roundedDown(100 * result.testAccuracy, 4)} %`],
       ["time", `${Math.ceil(result.seconds)} s`],
       ["run folder", result.out],
@@ -164,20 +244,33 @@ export function tellBackend({ name, reason }: TrainResult["backend"]): void {
 }
 
 /** Trains with progress, the backend's choice and warnings on standard error; Ctrl-C stops after the step in hand. */
-export async function runTraining(plan: Plan, options: TrainOptions): Promise<TrainResult> {
+export function runTraining(
+  plan: Plan,
+  options: TrainOptions & { readonly out: string },
+): Promise<TrainResult> {
+  return supervised(plan, options.out, (process) => train(plan, { ...process, ...options }));
+}
+
+/** Runs `training` with progress and warnings on standard error; signals stop it after the step in hand. */
+async function supervised(
+  plan: Plan,
+  out: string,
+  training: (options: Omit<ProcessOptions, "data">) => Promise<TrainResult>,
+): Promise<TrainResult> {
   const progress = showProgress(plan);
   const stopping = new AbortController();
+  let began = false;
   const stop = () => {
     progress.stop();
     tell("stopping after the step in hand; Ctrl-C again stops at once");
     stopping.abort();
   };
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
+  for (const signal of STOPPING) process.once(signal, stop);
   try {
-    return await train(plan, {
+    return await training({
       onBackend: tellBackend,
       onProgress: (each) => {
+        began = true;
         if (!stopping.signal.aborted) progress.update(each);
       },
       onWarning: (message) => {
@@ -186,13 +279,23 @@ export async function runTraining(plan: Plan, options: TrainOptions): Promise<Tr
         tell(`warning: ${message}`);
       },
       signal: stopping.signal,
-      ...options,
     });
+  } catch (error) {
+    progress.stop();
+    if (began) tell(`go on with: dpsgd train --resume ${shellWord(out)}`);
+    throw error;
   } finally {
     progress.stop();
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    for (const signal of STOPPING) process.off(signal, stop);
   }
+}
+
+/** Ctrl-C; the end of a batch job; the terminal that was closed. */
+const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** As a POSIX shell reads it back. */
+function shellWord(text: string): string {
+  return /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 async function trainingOptions(values: Arguments["values"]): Promise<Partial<TrainOptions>> {
@@ -208,6 +311,7 @@ async function trainingOptions(values: Arguments["values"]): Promise<Partial<Tra
     learningRate: numbers["learning-rate"],
     clipNorm: numbers["clip-norm"],
     momentum: numbers.momentum,
+    checkpointEvery: numbers["checkpoint-every"],
     logPrivateMetrics: values["log-private-metrics"] === true,
   };
   return Object.fromEntries(

@@ -8,6 +8,7 @@ export {
   ENGINE_NAMES,
 } from "../backends/index.js";
 export * from "./canaries.js";
+export { type Checkpoint, CheckpointError, CheckpointStore, decodeCheckpoint } from "./checkpoint.js";
 export * from "./data/index.js";
 export * from "./engine/gradientEngine.js";
 export { defaultMicroBatch, findMicroBatch } from "./engine/microBatchSize.js";
@@ -27,6 +28,10 @@ export * from "./models/loadLayersModel.js";
 export * from "./models/weights.js";
 export * from "./random/index.js";
 export * from "./recipes.js";
+export { epsilonSpent, TrainingStoppedError } from "./run.js";
 export * from "./runFolder.js";
+export { RunBusyError } from "./runLock.js";
 export * from "./safetensors.js";
+export type { RunOptions, RunSettings } from "./settings.js";
+export type { EngineTimes, StepTimes } from "./stepTimes.js";
 export * from "./train.js";

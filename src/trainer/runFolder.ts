@@ -2,23 +2,19 @@
 import { isAscii } from "node:buffer";
 import {
   accessSync,
-  closeSync,
   constants,
   existsSync,
-  fsyncSync,
   mkdirSync,
-  openSync,
   readFileSync,
   renameSync,
   rmSync,
   type Stats,
   statSync,
-  writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type { LedgerRun } from "../accounting/ledger.js";
+import { CheckpointStore } from "./checkpoint.js";
 import { newFingerprintSalt } from "./data/dataset.js";
-import { LedgerWriter, syncFolder } from "./ledgerFile.js";
+import { LedgerWriter, syncFolder, writeSynced } from "./ledgerFile.js";
 
 /** What a run folder holds. Weights appear only when whole, under their final name. */
 export const RUN_FILES = {
@@ -32,6 +28,8 @@ export const RUN_FILES = {
   weights: "weights.safetensors",
   /** Names and shapes of the parameters, and how to rebuild the model. */
   model: "model.json",
+  /** The state of a run that is not finished, to go on from: a folder. */
+  checkpoints: "checkpoints",
   /** SECRET: with it, guesses about the data can be tested against the ledger's fingerprint. Keep it with the data. */
   salt: "dataset.salt",
 } as const;
@@ -41,7 +39,7 @@ export class RunFolderError extends Error {
   override readonly name = "RunFolderError";
 }
 
-/** A new run's folder. Made by `createRunFolder`. */
+/** The folder of a run in hand. Made by `createRunFolder`, found again by `openRunFolder`. */
 export class RunFolder {
   readonly path: string;
   /** 32 bytes for datasetFingerprint, also in dataset.salt (readable by its owner only). */
@@ -56,9 +54,14 @@ export class RunFolder {
     return join(this.path, RUN_FILES[name]);
   }
 
-  /** Starts the ledger. */
-  openLedger(run: Omit<LedgerRun, "kind" | "version">): LedgerWriter {
-    return new LedgerWriter(this.file("ledger"), run);
+  /** Starts the ledger, or goes on with that of a stopped run (see LedgerWriter). */
+  openLedger(begin: ConstructorParameters<typeof LedgerWriter>[1]): LedgerWriter {
+    return new LedgerWriter(this.file("ledger"), begin);
+  }
+
+  /** keep: how many checkpoints to have at any time. */
+  checkpoints(keep?: number): CheckpointStore {
+    return new CheckpointStore(this.file("checkpoints"), keep);
   }
 
   /** Writes a whole file: under another name first, on disk, then renamed; so it is there whole or not at all. */
@@ -100,6 +103,12 @@ export function createRunFolder(path: string, plan: unknown): RunFolder {
   return new RunFolder(path, salt);
 }
 
+/** The folder of a run that stopped. Throws RunFolderError with one line if it is none. */
+export function openRunFolder(path: string): RunFolder {
+  readPlanFile(path);
+  return new RunFolder(path, readFingerprintSalt(path));
+}
+
 /**
  * What an audit needs of a run folder, unread: the JSON in plan.json (where it is none, the beginning of its text, which
  * the audit finds unreadable) and the ledger.
@@ -111,17 +120,24 @@ export interface StoredRun {
 
 /** Reads a run folder. Throws RunFolderError with one line if a file is missing. */
 export function readRunFolder(path: string): StoredRun {
+  return { ...readStoredPlan(path), ledgerText: readText(join(path, RUN_FILES.ledger)) };
+}
+
+/** The plan alone. */
+export function readStoredPlan(path: string): Pick<StoredRun, "plan"> {
+  const text = readPlanFile(path);
+  try {
+    return { plan: JSON.parse(text) };
+  } catch {
+    return { plan: text.slice(0, 40) };
+  }
+}
+
+function readPlanFile(path: string): string {
   const found = statOf(path);
   if (!found) throw new RunFolderError(`run folder ${path} does not exist`);
   if (!found.isDirectory()) throw new RunFolderError(`run folder must be a folder, got the file ${path}`);
-  const planText = readText(join(path, RUN_FILES.plan));
-  let plan: unknown;
-  try {
-    plan = JSON.parse(planText);
-  } catch {
-    plan = planText.slice(0, 40);
-  }
-  return { plan, ledgerText: readText(join(path, RUN_FILES.ledger)) };
+  return readText(join(path, RUN_FILES.plan));
 }
 
 /** The salt of the run's fingerprint. Throws RunFolderError if it is missing or not 64 hexadecimal digits. */
@@ -158,15 +174,5 @@ function readText(path: string): string {
     throw new RunFolderError(
       code === "ENOENT" ? `${path} is missing` : `${path} cannot be read (${message})`,
     );
-  }
-}
-
-function writeSynced(path: string, content: string | Uint8Array, flag: "w" | "wx", mode = 0o644): void {
-  const file = openSync(path, flag, mode);
-  try {
-    writeFileSync(file, content);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
   }
 }

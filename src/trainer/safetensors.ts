@@ -1,4 +1,4 @@
-// Weights in the safetensors format: 8 bytes of header length (little endian), a JSON header, the numbers (float32).
+// Tensors in the safetensors format: 8 bytes of header length (little endian), a JSON header, the numbers.
 import { sizeOf } from "./layers/network.js";
 
 export interface NamedTensor {
@@ -7,9 +7,14 @@ export interface NamedTensor {
   readonly values: Float32Array;
 }
 
+/** A tensor of either precision. */
+export interface FloatTensor extends Omit<NamedTensor, "values"> {
+  readonly values: Float32Array | Float64Array;
+}
+
 /** The bytes of a file that holds `tensors` in their order; metadata is a flat table of texts. */
 export function encodeSafetensors(
-  tensors: readonly NamedTensor[],
+  tensors: readonly FloatTensor[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const header: Record<string, unknown> = { __metadata__: metadata };
@@ -19,8 +24,9 @@ export function encodeSafetensors(
       throw new RangeError(
         `${name}: shape [${shape.join(", ")}] needs ${sizeOf(shape)} values, got ${values.length}`,
       );
-    header[name] = { dtype: "F32", shape, data_offsets: [end, end + 4 * values.length] };
-    end += 4 * values.length;
+    const dtype = values instanceof Float64Array ? "F64" : "F32";
+    header[name] = { dtype, shape, data_offsets: [end, end + values.byteLength] };
+    end += values.byteLength;
   }
   const text = JSON.stringify(header);
   // Padded with spaces to a multiple of 8, so that the numbers are aligned.
@@ -29,13 +35,33 @@ export function encodeSafetensors(
   bytes.writeBigUInt64LE(BigInt(json.length), 0);
   json.copy(bytes, 8);
   let at = 8 + json.length;
-  for (const { values } of tensors) for (const value of values) at = bytes.writeFloatLE(value, at);
+  for (const { values } of tensors) {
+    // Copied as they are: every machine that Node runs on keeps its numbers with the lowest byte first, as the format does.
+    bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at);
+    at += values.byteLength;
+  }
   return bytes;
 }
 
 /** Reads such a file's float32 tensors. Throws RangeError if the bytes do not hold what the header says. */
 export function decodeSafetensors(bytes: Uint8Array): {
   readonly tensors: readonly NamedTensor[];
+  readonly metadata: Readonly<Record<string, string>>;
+} {
+  const { tensors, metadata } = decodeFloats(bytes);
+  return {
+    metadata,
+    tensors: tensors.map(({ name, shape, values }) => {
+      if (!(values instanceof Float32Array))
+        throw new RangeError(`safetensors: ${name} must be F32, got F64`);
+      return { name, shape, values };
+    }),
+  };
+}
+
+/** The same for tensors of either precision. */
+export function decodeFloats(bytes: Uint8Array): {
+  readonly tensors: readonly FloatTensor[];
   readonly metadata: Readonly<Record<string, string>>;
 } {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -50,13 +76,13 @@ export function decodeSafetensors(bytes: Uint8Array): {
       shape: number[];
       data_offsets: [number, number];
     };
-    if (!(dtype === "F32")) throw new RangeError(`safetensors: ${name} must be F32, got ${dtype}`);
+    if (!(dtype === "F32" || dtype === "F64"))
+      throw new RangeError(`safetensors: ${name} must be F32, got ${dtype}`);
+    const values = dtype === "F32" ? new Float32Array(sizeOf(shape)) : new Float64Array(sizeOf(shape));
     const [from, to] = data_offsets;
-    if (!(to - from === 4 * sizeOf(shape) && from >= 0 && start + to <= buffer.length))
+    if (!(to - from === values.byteLength && from >= 0 && start + to <= buffer.length))
       throw new RangeError(`safetensors: ${name} does not fit its file`);
-    const values = Float32Array.from({ length: sizeOf(shape) }, (_, i) =>
-      buffer.readFloatLE(start + from + 4 * i),
-    );
+    new Uint8Array(values.buffer).set(buffer.subarray(start + from, start + to));
     return { name, shape, values };
   });
   return { tensors, metadata: metadata as Record<string, string> };

@@ -1,26 +1,29 @@
-// DP-SGD from a plan: Poisson batches, clipped sums, noise, update; the ledger says each step before it happens.
-import { randomInt } from "node:crypto";
-import { appendFileSync, readFileSync } from "node:fs";
-import { dpSgdEvent } from "../accounting/index.js";
+// DP-SGD from a plan to weights and a ledger: begins a run in a new folder, or goes on with one that stopped.
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import type { BackendChoice, BackendName, webgpu } from "../backends/index.js";
 import type { Plan } from "../planner/index.js";
+import type { Checkpoint } from "./checkpoint.js";
 import { type Dataset, datasetFingerprint } from "./data/index.js";
-import type { GradientEngine } from "./engine/gradientEngine.js";
 import { startEngine } from "./engine/startEngine.js";
-import { Network, type NetworkSpec } from "./layers/network.js";
-import { buildModel } from "./models/index.js";
+import { Network } from "./layers/network.js";
+import { readStoppedLedger } from "./ledgerFile.js";
 import { Optimizer } from "./optimizer.js";
-import { GaussianNoise, PoissonSampler, SecureStream } from "./random/index.js";
-import { createRunFolder, type RunFolder } from "./runFolder.js";
-import { encodeSafetensors } from "./safetensors.js";
+import { Run, type RunParts, SOFTWARE } from "./run.js";
+import {
+  createRunFolder,
+  openRunFolder,
+  type RunFolder,
+  RunFolderError,
+  readStoredPlan,
+} from "./runFolder.js";
+import { lockRun } from "./runLock.js";
+import { checkPlan, type RunOptions, type RunSettings, runSettings, whole } from "./settings.js";
+import type { StepTimes } from "./stepTimes.js";
 
-export interface TrainOptions {
+/** Options that belong to the process: a resumed run may have others. */
+export interface ProcessOptions {
   /** Its training images are the private data, and as many as the plan says; its test images count as public. */
   readonly data: Dataset;
-  /** The name of a built-in model, or a network of one's own from the same layers. */
-  readonly model: string | NetworkSpec;
-  /** Run folder: new or empty. */
-  readonly out: string;
   /** Default "auto": tfjs-node-gpu, webgpu (hardware, residual networks), tfjs-node, wasm, cpu, the first that starts. */
   readonly backend?: BackendName | "auto";
   /** Of the WebGPU engine, default "float16x2" (docs/gpu.md); the other backends compute in float32. */
@@ -29,24 +32,8 @@ export interface TrainOptions {
   readonly workers?: number;
   /** Examples whose gradients are held at once, or "auto": the fastest found by trying. Memory and speed only. */
   readonly microBatch?: number | "auto";
-  /** K: augmented views an example, ≥ 0; 0 (default) trains on the images as they are. */
-  readonly augmentation?: number;
-  /** Seed of the augmented views; default: drawn at random. Sampling and noise cannot be seeded. */
-  readonly seedAugmentation?: number;
-  /** Seed of the initial weights; default: drawn at random. */
-  readonly seedInitialisation?: number;
-  /** Per unit of mean clipped gradient (norm at most 1), constant; default 2 [De2022]. */
-  readonly learningRate?: number;
-  /** C > 0: the gradient norm from which on gradients are clipped; default 1 [De2022]. */
-  readonly clipNorm?: number;
-  /** In [0, 1); default 0. */
-  readonly momentum?: number;
-  /** Decay of the average of the parameters, in [0, 1), or false for none; default 0.9999 [De2022]. */
-  readonly ema?: number | false;
-  /** How often the test set is looked at before the end, evenly spread; default 4. */
-  readonly evaluations?: number;
-  /** Also puts accuracy and loss on the PRIVATE training set, and times, into metrics.jsonl: outside the guarantee. */
-  readonly logPrivateMetrics?: boolean;
+  /** Steps between checkpoints, ≥ 1; default: a hundredth of the run. */
+  readonly checkpointEvery?: number;
   /** Called once, when all is ready for the first step: which backend was taken, and why. */
   readonly onBackend?: (backend: BackendChoice) => void;
   readonly onProgress?: (progress: TrainProgress) => void;
@@ -55,25 +42,62 @@ export interface TrainOptions {
    * Default: process.emitWarning.
    */
   readonly onWarning?: (message: string) => void;
-  /** Aborting stops after the step in hand; the run stays a partial one, whose ledger audits. */
+  /** Where the time of each step went. Private, for measurements on data that are not: it depends on the batch drawn. */
+  readonly onStepTimes?: (times: StepTimes) => void;
+  /** Aborting stops after the step in hand and leaves a checkpoint: `resumeTraining` goes on. */
   readonly signal?: AbortSignal;
 }
 
+export interface TrainOptions extends RunOptions, ProcessOptions {
+  /** Run folder: new or empty. */
+  readonly out: string;
+}
+
+export interface ResumeOptions extends ProcessOptions {
+  /**
+   * Steps that are in the ledger but not in the weights, because the process died between them and its next checkpoint, are
+   * spent. Default false: they count, and training ends that many updates early, within the plan's ε. True: they are done
+   * again with fresh samples and noise, and ε is higher than planned.
+   */
+  readonly redoLostSteps?: boolean;
+  /** Called when all is ready for the first step. */
+  readonly onResume?: (found: ResumedFrom) => void;
+}
+
+/** Where a resumed run goes on. */
+export interface ResumedFrom {
+  /** In the ledger: spent. */
+  readonly steps: number;
+  /** How many of them are not in the weights. */
+  readonly lost: number;
+  /** Still to do. */
+  readonly left: number;
+}
+
 export interface TrainProgress {
-  /** Steps done, and in all. */
+  /** Steps in the ledger, lost ones included, and how many there will be. */
   readonly step: number;
   readonly steps: number;
-  /** Since the first step began: for a progress display, not to be published (it depends on the batches drawn). */
+  /** Since this process began: for a progress display, not to be published (it depends on the batches drawn). */
   readonly seconds: number;
+  /** To the end, at the rate of this process so far. */
+  readonly secondsLeft: number;
   /** Expected examples (steps × expected batch) a second: the drawn number is private. */
   readonly examplesPerSecond: number;
-  /** The latest measurement, on the public test set, in [0, 1]. */
+  /** The same times the views of each example. */
+  readonly viewsPerSecond: number;
+  /** The latest measurement, on the public test set, in [0, 1]; of the averaged weights if there is an average. */
   readonly testAccuracy: number | undefined;
+  /** Of the weights after the last step, where the other is that of the average. */
+  readonly testAccuracyLast: number | undefined;
 }
 
 export interface TrainResult {
   readonly out: string;
+  /** In the ledger. */
   readonly steps: number;
+  /** How many of them are not in the weights, see `redoLostSteps`; 0 unless a process died. */
+  readonly lostSteps: number;
   /** Of the averaged weights if there is an average, else of the last ones; in [0, 1]. */
   readonly testAccuracy: number;
   /** Of the weights after the last step. */
@@ -83,19 +107,8 @@ export interface TrainResult {
   readonly backend: BackendChoice;
   readonly workers: number;
   readonly parameters: number;
-  /** From the start of the first step to the end, rounded up: finer times tell how many examples were drawn. */
+  /** From the start of this process's first step to the end, rounded up: finer times tell how many examples were drawn. */
   readonly seconds: number;
-}
-
-/** Training was asked to stop: the steps done are in the ledger, the weights were not written. */
-export class TrainingStoppedError extends Error {
-  override readonly name = "TrainingStoppedError";
-  constructor(
-    readonly stepsDone: number,
-    readonly out: string,
-  ) {
-    super(`training stopped after step ${stepsDone}; ${out} holds an unfinished run`);
-  }
 }
 
 /**
@@ -105,233 +118,169 @@ export class TrainingStoppedError extends Error {
  * drawn once over the whole sum; its ledger line is on disk before the sum touches the parameters; the sum is divided
  * by the expected batch size. The ledger's end line is written last: what lacks it is not finished.
  * Edges: an empty batch is a step like any other. Throws RangeError, TypeError, RunFolderError or
- * BackendUnavailableError before the folder is made if anything asked for is not possible.
+ * BackendUnavailableError before the folder is made if anything asked for is not possible. Whatever stops it later leaves
+ * a folder for `resumeTraining`.
  */
 export async function train(plan: Plan, options: TrainOptions): Promise<TrainResult> {
-  const { data, learningRate = 2, clipNorm = 1, momentum = 0, ema = 0.9999, augmentation = 0 } = options;
-  checkPlan(plan, data);
-  positive("learningRate", learningRate);
-  positive("clipNorm", clipNorm);
-  fraction("momentum", momentum);
-  if (ema !== false) fraction("ema", ema);
-  whole("augmentation", augmentation);
-  whole("evaluations", options.evaluations ?? 4);
-  const seeds = {
-    augmentation: options.seedAugmentation ?? randomInt(2 ** 47),
-    initialisation: options.seedInitialisation ?? randomInt(2 ** 47),
+  const { data } = options;
+  const settings = runSettings(plan, data, options);
+  const network = new Network(settings.network);
+  return withEngine(network, settings, options, plan, async (parts) => {
+    const folder = createRunFolder(options.out, plan);
+    return locked(folder, () => {
+      const optimizer = optimizerFor(network, settings);
+      const checkpoints = folder.checkpoints();
+      const run = new Run({ ...parts, folder, optimizer, checkpoints, stepsWanted: plan.steps });
+      // Before the ledger: a run that has one can be resumed from the first moment.
+      run.saveFirst();
+      options.onBackend?.(parts.engine.backend);
+      return run.go(folder.openLedger(runLine(plan, settings, data, folder)));
+    });
+  });
+}
+
+/**
+ * Goes on with the run that stopped in `path`, from its newest checkpoint, with the settings that it began with.
+ *
+ * Guarantee: sampling and noise draw from keys that are made now and kept nowhere, so nothing of them was ever used; a
+ * step that was written to the ledger is counted, whether its result was kept or lost.
+ * Throws RunFolderError, LedgerResumeError or RunBusyError before anything is written if the folder holds no run that can
+ * be continued: none, a finished one, one in hand, one of other data, one whose ledger is damaged or shorter than its checkpoint.
+ */
+export async function resumeTraining(path: string, options: ResumeOptions): Promise<TrainResult> {
+  const folder = openRunFolder(path);
+  return locked(folder, async () => {
+    const { data } = options;
+    const checkpoints = folder.checkpoints();
+    const found = findStopped(folder, options);
+    const { settings, checkpoint, plan } = found;
+    checkPlan(plan, data);
+    if (
+      found.dataset !== undefined &&
+      !(datasetFingerprint(data.original ?? data.train, folder.salt) === found.dataset.fingerprint)
+    )
+      throw new RangeError(
+        `data must be those that the run began with (${found.dataset.name}), but ${data.name} has another fingerprint`,
+      );
+    if (!(data.frontEnd === settings.frontEnd))
+      throw new RangeError(
+        `data must have the front end that the run began with (${settings.frontEnd ?? "none"}), got ${data.frontEnd ?? "none"}`,
+      );
+    const network = new Network(settings.network);
+    const optimizer = optimizerFor(network, settings);
+    optimizer.restore(checkpoint.optimizer);
+    const kept = optimizer.updates;
+    const lost = found.steps - kept;
+    const stepsWanted = options.redoLostSteps ? plan.steps + lost : plan.steps;
+    return withEngine(network, settings, options, plan, async (parts) => {
+      const run = new Run({ ...parts, folder, optimizer, checkpoints, stepsWanted });
+      options.onBackend?.(parts.engine.backend);
+      options.onResume?.({ steps: found.steps, lost, left: Math.max(0, stepsWanted - found.steps) });
+      const begin =
+        found.dataset === undefined
+          ? runLine(plan, settings, data, folder)
+          : { kept, resumedAt: new Date().toISOString() };
+      return run.go(folder.openLedger(begin));
+    });
+  });
+}
+
+/** The settings of the run in a folder, as it began. Throws RunFolderError if there is none that can be resumed. */
+export function storedSettings(path: string): RunSettings {
+  return newestCheckpoint(openRunFolder(path)).settings as RunSettings;
+}
+
+function newestCheckpoint(folder: RunFolder, onDamaged?: (message: string) => void): Checkpoint {
+  const checkpoint = folder.checkpoints().newest(onDamaged);
+  if (checkpoint) return checkpoint;
+  const where = `run folder ${folder.path}`;
+  if (!ledgerBegan(folder))
+    throw new RunFolderError(`${where} holds a run that never began: remove the folder and train anew`);
+  throw new RunFolderError(
+    existsSync(folder.file("weights"))
+      ? `${where} holds a finished run`
+      : `${where} holds no checkpoint that can be read: it can be audited, not resumed`,
+  );
+}
+
+/** A ledger without one whole line is what a crash left of the first: no step can have been taken. */
+function ledgerBegan(folder: RunFolder): boolean {
+  const file = folder.file("ledger");
+  return existsSync(file) && readFileSync(file).includes(10);
+}
+
+/** What a stopped run left, checked to belong together. */
+function findStopped(folder: RunFolder, { onWarning }: ResumeOptions) {
+  const ledgerFile = folder.file("ledger");
+  const begun = ledgerBegan(folder);
+  const stopped = begun ? readStoppedLedger(ledgerFile) : undefined;
+  const checkpoint = newestCheckpoint(folder, onWarning ?? ((message) => process.emitWarning(message)));
+  if (!(stopped ? stopped.includes(checkpoint.ledger) : checkpoint.ledger.steps === 0))
+    throw new RunFolderError(
+      `run folder ${folder.path}: the checkpoint after step ${checkpoint.ledger.steps} is not one of its ledger, which was cut or replaced`,
+    );
+  const { plan } = readStoredPlan(folder.path);
+  if (stopped && !(JSON.stringify(plan) === JSON.stringify(stopped.reading.run.plan)))
+    throw new RunFolderError(`run folder ${folder.path}: plan.json is not the plan in its ledger`);
+  if (!begun) rmSync(ledgerFile, { force: true });
+  return {
+    checkpoint,
+    settings: checkpoint.settings as RunSettings,
+    plan: plan as Plan,
+    steps: stopped?.reading.stepsDone ?? 0,
+    /** As the ledger names them; absent if no line was written. */
+    dataset: stopped?.reading.run.dataset,
   };
-  whole("seedAugmentation", seeds.augmentation);
-  whole("seedInitialisation", seeds.initialisation);
-  const network = networkFor(options.model, data);
+}
+
+async function withEngine<T>(
+  network: Network,
+  settings: RunSettings,
+  options: ProcessOptions,
+  plan: Plan,
+  use: (parts: Pick<RunParts, "plan" | "settings" | "options" | "engine" | "network">) => Promise<T>,
+): Promise<T> {
+  if (options.checkpointEvery !== undefined) whole("checkpointEvery", options.checkpointEvery, 1);
   const engine = await startEngine({
     backend: options.backend ?? "auto",
     network,
-    data,
-    augmentation: { views: augmentation, seed: seeds.augmentation },
+    data: options.data,
+    augmentation: { views: settings.augmentation, seed: settings.seeds.augmentation },
+    onWarning: options.onWarning ?? ((message) => process.emitWarning(message)),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
     ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.microBatch === undefined ? {} : { microBatch: options.microBatch }),
-    ...(options.onWarning === undefined ? {} : { onWarning: options.onWarning }),
   });
   try {
-    const folder = createRunFolder(options.out, plan);
-    options.onBackend?.(engine.backend);
-    const parameters = network.initialise(seeds.initialisation);
-    const optimizer = new Optimizer(parameters, {
-      learningRate,
-      rule: { kind: "sgd", momentum },
-      averageDecay: ema === false ? undefined : ema,
-    });
-    return await run(plan, { ...options, clipNorm }, { engine, network, folder, optimizer, seeds });
+    return await use({ plan, settings, options, engine, network });
   } finally {
     await engine.close();
   }
 }
 
-interface Parts {
-  readonly engine: GradientEngine;
-  readonly network: Network;
-  readonly folder: RunFolder;
-  readonly optimizer: Optimizer;
-  readonly seeds: { readonly augmentation: number; readonly initialisation: number };
-}
-
-async function run(
-  plan: Plan,
-  options: TrainOptions & { readonly clipNorm: number },
-  { engine, network, folder, optimizer, seeds }: Parts,
-): Promise<TrainResult> {
-  const { data, signal, onProgress, logPrivateMetrics = false } = options;
-  const warn = options.onWarning ?? ((message: string) => process.emitWarning(message));
-  // Two streams with keys of their own: nothing seen of the noise says anything about who was sampled.
-  const sampler = new PoissonSampler(plan.examples, plan.samplingRate, new SecureStream());
-  const noise = new GaussianNoise(new SecureStream());
-  const ledger = folder.openLedger({
-    software: SOFTWARE,
-    startedAt: new Date().toISOString(),
-    plan,
-    dataset: { name: data.name, fingerprint: datasetFingerprint(data.original ?? data.train, folder.salt) },
-    privateMetrics: logPrivateMetrics,
-  });
-  const metric = (line: object): void => appendFileSync(folder.file("metrics"), `${JSON.stringify(line)}\n`);
-  const started = performance.now();
-  const elapsed = (): number => (performance.now() - started) / 1000;
-  const measure = async (step: number) => {
-    const last = await engine.evaluate(optimizer.parameters, "test");
-    const average = optimizer.average && (await engine.evaluate(optimizer.average, "test"));
-    const accuracyOf = (part: typeof last | undefined) => part && part.correct / part.count;
-    const train = logPrivateMetrics ? await engine.evaluate(optimizer.parameters, "train") : undefined;
-    const result = { last: accuracyOf(last)!, average: accuracyOf(average) };
-    metric({
-      step,
-      // A step takes longer the more examples were drawn: times are private metrics.
-      ...(logPrivateMetrics ? { privateSeconds: round(elapsed()) } : {}),
-      testAccuracy: result.last,
-      testLoss: round(last.loss),
-      ...(average ? { testAccuracyAverage: result.average, testLossAverage: round(average.loss) } : {}),
-      ...(train ? { privateTrainAccuracy: accuracyOf(train), privateTrainLoss: round(train.loss) } : {}),
-    });
-    return result;
-  };
-  const shown = new Set(spread(plan.steps, options.evaluations ?? 4));
-  let testAccuracy: number | undefined;
-  // Whether some gradient was not finite depends on private data: said once, when the test set is looked at next (or at the
-  // end), so that neither example nor step shows (docs/sharp-edges.md).
-  let broken: "no" | "unsaid" | "said" = "no";
-  const sayBroken = () => {
-    if (broken !== "unsaid") return;
-    broken = "said";
-    warn("a gradient was not finite: its example contributes zero (the learning rate may be too large)");
-  };
+async function locked<T>(folder: RunFolder, work: () => Promise<T>): Promise<T> {
+  const release = lockRun(folder.path);
   try {
-    for (let step = 1; step <= plan.steps; step++) {
-      if (signal?.aborted) throw new TrainingStoppedError(step - 1, folder.path);
-      const batch = { indices: sampler.draw(), step };
-      const clipped = await engine.clippedSum(optimizer.parameters, batch, { norm: options.clipNorm });
-      if (clipped.nonFinite && broken === "no") broken = "unsaid";
-      const added = noise.addToSum(clipped.sum, {
-        noiseMultiplier: plan.noiseMultiplier,
-        sensitivity: clipped.sensitivity,
-      });
-      ledger.step({ samplingRate: sampler.samplingRate, noiseMultiplier: added.noiseMultiplier });
-      optimizer.update(clipped.sum, plan.batchSize);
-      if (shown.has(step)) {
-        sayBroken();
-        const { last, average } = await measure(step);
-        testAccuracy = average ?? last;
-      }
-      const seconds = elapsed();
-      onProgress?.({
-        step,
-        steps: plan.steps,
-        seconds,
-        examplesPerSecond: (step * plan.batchSize) / seconds,
-        testAccuracy,
-      });
-    }
-    const final = await measure(plan.steps);
-    writeWeights(folder, network, optimizer, seeds, data.frontEnd);
-    ledger.end();
-    return {
-      out: folder.path,
-      steps: plan.steps,
-      testAccuracy: final.average ?? final.last,
-      testAccuracyLast: final.last,
-      testAccuracyAverage: final.average,
-      backend: engine.backend,
-      workers: engine.workers,
-      parameters: network.parameterCount,
-      seconds: Math.ceil(elapsed()),
-    };
+    return await work();
   } finally {
-    ledger.close();
-    sayBroken();
+    release();
   }
 }
 
-/** weights.safetensors: each parameter after the last step under its name, the averaged ones under "average/…". */
-function writeWeights(
-  folder: RunFolder,
-  network: Network,
-  optimizer: Optimizer,
-  seeds: Parts["seeds"],
-  frontEnd?: string,
-): void {
-  const named = (prefix: string, values: readonly Float32Array[]) =>
-    network.parameters.map(({ name, shape }, index) => ({
-      name: prefix + name,
-      shape,
-      values: values[index],
-    }));
-  const tensors = [
-    ...named("", optimizer.parameters),
-    ...named("average/", optimizer.average ?? []).filter((t) => t.values),
-  ];
-  folder.writeWhole(
-    "model",
-    `${JSON.stringify({ version: 1, software: SOFTWARE, network: network.spec, ...(frontEnd && { frontEnd }), seeds }, null, 2)}\n`,
-  );
-  folder.writeWhole(
-    "weights",
-    encodeSafetensors(tensors, { software: SOFTWARE, network: JSON.stringify(network.spec) }),
-  );
+function optimizerFor(network: Network, { seeds, learningRate, momentum, ema }: RunSettings): Optimizer {
+  return new Optimizer(network.initialise(seeds.initialisation), {
+    learningRate,
+    rule: { kind: "sgd", momentum },
+    averageDecay: ema === false ? undefined : ema,
+  });
 }
 
-/** Throws TypeError or RangeError, in one line, unless the trainer can do what the plan says on these data. */
-function checkPlan(plan: Plan, data: Dataset): void {
-  if (!(typeof plan === "object" && plan !== null && plan.kind === "dpsgd-plan"))
-    throw new TypeError(`plan must be a dpsgd-plan, got kind ${String((plan as Plan | null)?.kind)}`);
-  if (!(plan.version === 1)) throw new RangeError(`plan version must be 1, got ${String(plan.version)}`);
-  whole("plan examples", plan.examples, 1);
-  whole("plan steps", plan.steps, 1);
-  positive("plan batchSize", plan.batchSize);
-  positive("plan noiseMultiplier", plan.noiseMultiplier);
-  if (!(plan.samplingRate > 0 && plan.samplingRate <= 1))
-    throw new RangeError(`plan samplingRate must be in (0, 1], got ${plan.samplingRate}`);
-  if (!(plan.batchSize / plan.examples === plan.samplingRate))
-    throw new RangeError(
-      `plan samplingRate must be batchSize / examples = ${plan.batchSize / plan.examples}, got ${plan.samplingRate}`,
-    );
-  if (!(JSON.stringify(plan.event) === JSON.stringify(dpSgdEvent(plan))))
-    throw new RangeError(
-      "plan event must be that of DP-SGD with the plan's samplingRate, noiseMultiplier and steps",
-    );
-  if (!(data.train.count === plan.examples))
-    throw new RangeError(
-      `data must have the ${plan.examples} examples of the plan, but ${data.name} has ${data.train.count}`,
-    );
+function runLine(plan: Plan, { logPrivateMetrics }: RunSettings, data: Dataset, { salt }: RunFolder) {
+  return {
+    software: SOFTWARE,
+    startedAt: new Date().toISOString(),
+    plan,
+    dataset: { name: data.name, fingerprint: datasetFingerprint(data.original ?? data.train, salt) },
+    privateMetrics: logPrivateMetrics,
+  };
 }
-
-function networkFor(model: TrainOptions["model"], data: Dataset): Network {
-  if (typeof model === "string") return buildModel(model, data.train.shape, data.classes);
-  if (!(String(model.inputShape) === String(data.train.shape) && model.classes === data.classes))
-    throw new RangeError(
-      `model ${model.name} takes ${model.inputShape.join(" x ")} images of ${model.classes} classes, ` +
-        `${data.name} has ${data.train.shape.join(" x ")} of ${data.classes}`,
-    );
-  return new Network(model);
-}
-
-/** `count` steps before the last, evenly spread. */
-function spread(steps: number, count: number): number[] {
-  return Array.from({ length: count }, (_, i) => Math.floor((steps * (i + 1)) / (count + 1))).filter(
-    (step) => step >= 1,
-  );
-}
-
-const round = (value: number): number => Number(value.toPrecision(6));
-
-function positive(name: string, value: number): void {
-  if (!(value > 0 && value < Infinity)) throw new RangeError(`${name} must be > 0 and finite, got ${value}`);
-}
-
-function fraction(name: string, value: number): void {
-  if (!(value >= 0 && value < 1)) throw new RangeError(`${name} must be in [0, 1), got ${value}`);
-}
-
-function whole(name: string, value: number, least = 0): void {
-  if (!(Number.isSafeInteger(value) && value >= least))
-    throw new RangeError(`${name} must be a whole number >= ${least}, got ${value}`);
-}
-
-const SOFTWARE = `dpsgd ${(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version}`;

@@ -122,7 +122,7 @@ test("other uses of the data and resumed runs are part of the format", () => {
     run!,
     { kind: "event", reason: "private evaluation", event },
     rest[0]!,
-    { kind: "resume", steps: 1, resumedAt: "2026-01-31T12:30:00.000Z" },
+    { kind: "resume", steps: 1, kept: 1, resumedAt: "2026-01-31T12:30:00.000Z" },
     ...rest.slice(1),
   ];
   const reading = readLedger(asText(chain(entries)));
@@ -135,13 +135,52 @@ test("a torn line before a resume line counts as a step and is tolerated", () =>
   const [run, first, second] = chain(sampleEntries(samplePlan(2)));
   const torn = second!.slice(0, 40);
   const resume = ledgerLine(
-    { kind: "resume", steps: 2, resumedAt: "2026-01-31T12:30:00.000Z" },
+    { kind: "resume", steps: 2, kept: 1, resumedAt: "2026-01-31T12:30:00.000Z" },
     hashLine(torn),
   );
   const third = ledgerLine(step(3), hashLine(resume));
   const reading = readLedger(asText([run!, first!, torn, resume, third]));
   expect(reading.problems.map((p) => p.code)).toEqual(["torn-last-line"]);
   expect(reading.stepsDone).toBe(3);
+  expect(reading.resumes).toEqual([{ steps: 2, kept: 1, line: 4 }]);
+});
+
+test("a torn end line before a resume line is no step, and a step line cannot be taken for one", () => {
+  const lines = chain(sampleEntries(samplePlan(2)));
+  const resumed = (torn: string, steps: number) => {
+    const before = [...lines.slice(0, 3), torn];
+    const resume = ledgerLine(
+      { kind: "resume", steps, kept: 2, resumedAt: "2026-01-31T12:30:00.000Z" },
+      hashLine(torn),
+    );
+    return readLedger(asText([...before, resume]));
+  };
+  expect(resumed('{"kind":"end","ste', 2)).toMatchObject({ stepsDone: 2, problemCount: 1 });
+  expect(resumed('{"kind":"step","st', 3)).toMatchObject({ stepsDone: 3, problemCount: 1 });
+  // Understated: the reader's own count stands.
+  expect(resumed('{"kind":"step","st', 2).problems.map((p) => p.code)).toContain("wrong-count");
+  expect(resumed('{"kind":"step","st', 2).stepsDone).toBe(3);
+});
+
+test("no change of a single byte makes a resumed ledger cheaper and lets it pass", () => {
+  const [run, first, second] = chain(sampleEntries(samplePlan(3)));
+  const torn = second!.slice(0, 30);
+  const resume = ledgerLine(
+    { kind: "resume", steps: 2, kept: 1, resumedAt: "2026-01-31T12:30:00.000Z" },
+    hashLine(torn),
+  );
+  const bytes = Buffer.from(asText([run!, first!, torn, resume, ledgerLine(step(3), hashLine(resume))]));
+  const start = run!.length;
+  for (let i = start; i < bytes.length; i++) {
+    const original = bytes[i]!;
+    for (const value of [10, 34, 48, 57, 101, original ^ 1]) {
+      bytes[i] = value;
+      const { stepsDone, problems } = readLedger(bytes.toString("utf8"));
+      const sound = problems.every(({ code }) => code === "torn-last-line");
+      if (sound) expect(stepsDone, `byte ${i}: ${original} -> ${value}`).toBeGreaterThanOrEqual(3);
+    }
+    bytes[i] = original;
+  }
 });
 
 test("a step line is read if its numbers are spelt the one way, whatever they are, and else malformed", () => {

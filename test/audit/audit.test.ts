@@ -79,6 +79,16 @@ test("a partial run holds and shows epsilon so far", () => {
   expectCode(report, "unfinished");
 });
 
+test("resumed: every step counts, lost or kept, and the note says how many of each", () => {
+  const resume = { kind: "resume", steps: 4, kept: 3, resumedAt: "2026-01-31T12:30:00.000Z" } as const;
+  const report = ask(rewritten((entry, i) => (i === 4 ? [entry, resume] : entry)));
+  expect(report).toMatchObject({ verdict: "holds", stepsDone: 6, finished: true });
+  expect(report.recomputed[0]!.epsilon).toBe(epsilonOf(6, 4.25));
+  expectCode(report, "resumed");
+  expect(report.findings).toMatchObject([{ severity: "note", line: 6 }]);
+  expect(report.findings[0]!.found).toContain("after 4 steps, 3 of them in its weights");
+});
+
 test("a run without a step spends nothing", () => {
   const report = ask(lines.slice(0, 1));
   expect(report).toMatchObject({ verdict: "holds", stepsDone: 0, recomputed: [{ epsilon: 0 }] });

@@ -1,9 +1,11 @@
 // The built program as a process: on a terminal and off it, with readers that leave, full disks and Ctrl-C.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { decodeCheckpoint } from "../../src/trainer/index.js";
+import { writeSmallData } from "../support/smallData.js";
 
 const folder = mkdtempSync(join(tmpdir(), "dpsgd-process-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -14,6 +16,8 @@ const shell = (script: string) =>
     encoding: "utf8",
     cwd: folder,
   });
+const checkpointOf = (out: string): string =>
+  join(out, "checkpoints", readdirSync(join(out, "checkpoints")).sort().at(-1)!);
 const posix = process.platform !== "win32";
 const ACCOUNT = "dpsgd account --sampling-rate 0.1 --noise-multiplier 3 --steps 9 --delta 1e-5";
 const TRAIN = ["--data", "mnist", "--model", "linear", "--backend", "wasm", "--workers", "1"];
@@ -46,42 +50,59 @@ test.runIf(process.platform === "linux")("an answer that cannot be written is a 
   expect(stderr).toMatch(/^dpsgd: standard output: ENOSPC[^\n]*\n$/);
 });
 
-test("Ctrl-C stops after the step in hand: exit 1, one object, a ledger that audits, no weights", async () => {
-  const out = join(folder, "stopped");
-  const args = ["train", join(folder, "long.json"), ...TRAIN, "--out", out, "--json"];
-  const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.on("data", (text) => {
-    stdout += text;
-  });
-  child.stderr.on("data", (text) => {
-    if (!stderr.includes("step ") && String(text).includes("step ")) child.kill("SIGINT");
-    stderr += text;
-  });
-  const status = await new Promise((done) => child.on("close", done));
-  expect(status).toBe(1);
-  expect(stderr).toContain("stopping after the step in hand; Ctrl-C again stops at once\n");
-  expect(stderr).toMatch(/\ndpsgd train: training stopped after step \d+; [^\n]* holds an unfinished run\n$/);
-  const { answer, stepsDone } = JSON.parse(stdout);
-  expect(answer).toBe("no");
-  expect(stepsDone).toBeGreaterThanOrEqual(1);
-  const audited = dpsgd("audit", out, "--json");
-  expect(audited.status).toBe(0);
-  expect(JSON.parse(audited.stdout)).toMatchObject({ verdict: "holds", finished: false, stepsDone });
-});
+test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+  "%s stops after the step in hand: exit 1, one object, a ledger that audits, a checkpoint to go on from",
+  async (signal) => {
+    const out = join(folder, `stopped by ${signal}`);
+    const args = ["train", join(folder, "long.json"), ...TRAIN, "--out", out, "--json"];
+    const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (text) => {
+      stdout += text;
+    });
+    child.stderr.on("data", (text) => {
+      if (!stderr.includes("step ") && String(text).includes("step ")) child.kill(signal);
+      stderr += text;
+    });
+    const status = await new Promise((done) => child.on("close", done));
+    expect(status).toBe(1);
+    expect(stderr).toContain("stopping after the step in hand; Ctrl-C again stops at once\n");
+    const [resume, stopped] = stderr.trimEnd().split("\n").slice(-2);
+    expect(resume).toBe(`go on with: dpsgd train --resume '${out}'`);
+    expect(stopped).toMatch(
+      /^dpsgd train: training stopped after step \d+ of 5000; .* holds an unfinished run$/,
+    );
+    const { answer, stepsDone } = JSON.parse(stdout);
+    expect(answer).toBe("no");
+    expect(stepsDone).toBeGreaterThanOrEqual(1);
+    const audited = dpsgd("audit", out, "--json");
+    expect(audited.status).toBe(0);
+    expect(JSON.parse(audited.stdout)).toMatchObject({ verdict: "holds", finished: false, stepsDone });
+    expect(decodeCheckpoint(readFileSync(checkpointOf(out))).optimizer.updates).toBe(stepsDone);
+    expect(existsSync(join(out, "run.lock"))).toBe(false);
+  },
+);
 
 test.runIf(posix)(
   "a full disk during training is a fault, in one line, and the run does not look finished",
   () => {
-    // No file may grow beyond 4 kB: a write stops in the middle of the ledger, as on a full disk.
+    // No file may grow beyond 40 kB: a write stops in the middle of the ledger, as on a full disk.
+    writeSmallData(join(folder, "small"), 300);
+    const run = "--examples 300 --batch-size 30 --epsilon 3 --delta 1e-5 --steps 1000 --out small.json";
+    const train = "--data small --model linear --backend cpu --workers 1";
     const { status, stdout, stderr } = shell(
-      `trap '' XFSZ; ulimit -f 4; dpsgd train long.json ${TRAIN.join(" ")} --out full --json`,
+      `trap '' XFSZ; ulimit -f 40; dpsgd plan ${run} > plan.txt && dpsgd train small.json ${train} --out full --json`,
     );
     expect([status, stdout]).toEqual([3, ""]);
     expect(stderr.trimEnd().split("\n").at(-1)).toMatch(
       /^dpsgd train: ledger full\/ledger.jsonl cannot be written \(EFBIG[^\n]*: the step was not applied$/,
     );
     expect(stderr).not.toContain("    at ");
+    // Not even the first checkpoint has room here: the run does not begin.
+    const none = shell(`trap '' XFSZ; ulimit -f 4; dpsgd train small.json ${train} --out none`);
+    expect(none.status).toBe(3);
+    expect(none.stderr).toMatch(/^dpsgd train: checkpoint none\/[^\n]*cannot be written \(EFBIG[^\n]*\n$/m);
+    expect(existsSync(join(folder, "none", "ledger.jsonl"))).toBe(false);
     expect(JSON.parse(dpsgd("audit", join(folder, "full"), "--json").stdout)).toMatchObject({
       finished: false,
     });

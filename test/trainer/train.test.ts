@@ -7,8 +7,9 @@ import { loadDataset } from "../../src/trainer/data/index.js";
 import type { NetworkSpec } from "../../src/trainer/layers/network.js";
 import { LedgerWriter } from "../../src/trainer/ledgerFile.js";
 import { Optimizer } from "../../src/trainer/optimizer.js";
+import { TrainingStoppedError } from "../../src/trainer/run.js";
 import { decodeSafetensors, encodeSafetensors } from "../../src/trainer/safetensors.js";
-import { TrainingStoppedError, type TrainOptions, train } from "../../src/trainer/train.js";
+import { type TrainOptions, train } from "../../src/trainer/train.js";
 import { dataOf, planOf } from "./support.js";
 
 const data = dataOf(120);

@@ -1,5 +1,6 @@
 // The one seam between the trainer and whatever computes gradients: the clipped sum of a batch.
 import type { BackendChoice } from "../../backends/index.js";
+import type { EngineTimes } from "../stepTimes.js";
 
 /**
  * Clipping to unit norm [De2022]: g ↦ g·min(1/C, 1/‖g‖₂). An example contributes at most norm 1 whatever C is, so the
@@ -37,6 +38,8 @@ export interface ClippedSum {
   readonly sensitivity: number;
   /** True if some example's gradient was NaN or infinite and so contributed zero. Private, like the sum. */
   readonly nonFinite: boolean;
+  /** Where the time went, if the engine measures it. Private too. */
+  readonly times?: EngineTimes;
 }
 
 /** Numbers of a labelled set that a model gets right. */

@@ -60,7 +60,12 @@ export interface EngineOptions {
   readonly workers?: number;
   /** Examples whose gradients are held at once, ≥ 1, or "auto": the fastest found by trying. Memory and speed only. */
   readonly microBatch?: number | "auto";
+  /** Hears, for the operator, of threads that died and were replaced. */
+  readonly onWarning?: (message: string) => void;
 }
+
+/** A request is computed anew this often after threads died; a thread that dies each time is a fault. */
+const MOST_RESTARTS = 2;
 
 /** Starts the threads and waits until each can compute. A thread that cannot start is an error. */
 export async function startThreads(options: EngineOptions): Promise<GradientEngine> {
@@ -87,7 +92,9 @@ export async function startThreads(options: EngineOptions): Promise<GradientEngi
 class ThreadEngine implements GradientEngine {
   readonly backend: BackendChoice;
   readonly ready: Promise<unknown>;
-  private readonly threads: readonly Thread[];
+  private readonly threads: Thread[];
+  private closed = false;
+  private readonly warn: (message: string) => void;
   private readonly network: Network;
   private readonly parameters: Float32Array;
   private readonly indices: Uint32Array;
@@ -100,6 +107,7 @@ class ThreadEngine implements GradientEngine {
     microBatch: number,
   ) {
     this.backend = options.backend;
+    this.warn = options.onWarning ?? (() => {});
     this.network = options.network;
     const size = this.network.parameterCount;
     const [train, test] = [options.data.train, options.data.test].map(share);
@@ -121,7 +129,7 @@ class ThreadEngine implements GradientEngine {
           sum: sum.buffer as SharedArrayBuffer,
         }),
     );
-    this.ready = Promise.all(this.threads.map((thread) => thread.reply()));
+    this.ready = Promise.all(this.threads.map((thread) => thread.ready));
   }
 
   async clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum> {
@@ -157,27 +165,52 @@ class ThreadEngine implements GradientEngine {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     await Promise.all(this.threads.map((thread) => thread.close()));
   }
 
+  /**
+   * All threads' answers. Where a thread died it is replaced and the whole request computed anew: an answer depends on
+   * request and parameters alone, and nothing of a first attempt was released, so a second costs no privacy.
+   */
   private async ask(parameters: readonly Float32Array[], request: ThreadRequest): Promise<ThreadReply[]> {
     let at = 0;
     for (const values of parameters) {
       this.parameters.set(values, at);
       at += values.length;
     }
-    Atomics.store(this.next, 0, 0);
-    return Promise.all(this.threads.map((thread) => thread.ask(request)));
+    for (let restarts = 0; ; restarts++) {
+      Atomics.store(this.next, 0, 0);
+      const answers = await Promise.allSettled(this.threads.map((thread) => thread.ask(request)));
+      const failed = answers.flatMap((answer, index) =>
+        answer.status === "rejected" ? [{ index, reason: answer.reason as Error }] : [],
+      );
+      if (failed.length === 0)
+        return answers.map((answer) => (answer as PromiseFulfilledResult<ThreadReply>).value);
+      if (this.closed || restarts === MOST_RESTARTS) throw failed[0].reason;
+      this.warn(`${failed[0].reason.message}; it was replaced, and its work is done again`);
+      await Promise.all(failed.map(({ index }) => this.replace(index)));
+    }
+  }
+
+  private async replace(index: number): Promise<void> {
+    await this.threads[index].close();
+    this.threads[index] = new Thread(this.threads[index].setup);
+    // Closed meanwhile: the new thread must not outlive the engine.
+    if (this.closed) await this.threads[index].close();
+    await this.threads[index].ready;
   }
 }
 
 /** One worker thread with at most one question open. Its death fails the question, now or when it is asked. */
 class Thread {
+  /** When it can compute. */
+  readonly ready: Promise<ThreadReply>;
   private readonly worker: Worker;
   private failure: Error | undefined;
   private waiting: { resolve: (reply: ThreadReply) => void; reject: (error: Error) => void } | undefined;
 
-  constructor(setup: ThreadSetup) {
+  constructor(readonly setup: ThreadSetup) {
     this.worker = new Worker(workerFile(), { workerData: setup });
     this.worker.on("message", (reply: ThreadReply) => {
       const waiting = this.waiting;
@@ -188,6 +221,9 @@ class Thread {
     });
     this.worker.on("error", (error) => this.fail(`a worker thread failed: ${error.message}`));
     this.worker.on("exit", (code) => this.fail(`a worker thread ended early, with status ${code}`));
+    this.ready = this.reply();
+    // Whoever waits for it hears of a failure; nobody else need.
+    this.ready.catch(() => {});
   }
 
   ask(request: ThreadRequest): Promise<ThreadReply> {
@@ -197,7 +233,7 @@ class Thread {
   }
 
   /** The thread's next message. */
-  reply(): Promise<ThreadReply> {
+  private reply(): Promise<ThreadReply> {
     if (this.failure) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
       this.waiting = { resolve, reject };

@@ -1,0 +1,131 @@
+// What a run does besides its plan: options checked once, when it begins, and kept in its checkpoints as plain JSON.
+import { randomInt } from "node:crypto";
+import { dpSgdEvent } from "../accounting/index.js";
+import type { Plan } from "../planner/index.js";
+import type { Dataset } from "./data/index.js";
+import { Network, type NetworkSpec } from "./layers/network.js";
+import { buildModel } from "./models/index.js";
+
+/** Options that belong to the run, not to the process: a resumed run has those that it began with. */
+export interface RunOptions {
+  /** The name of a built-in model, or a network of one's own from the same layers. */
+  readonly model: string | NetworkSpec;
+  /** K: augmented views an example, ≥ 0; 0 (default) trains on the images as they are. */
+  readonly augmentation?: number;
+  /** Seed of the augmented views; default: drawn at random. Sampling and noise cannot be seeded. */
+  readonly seedAugmentation?: number;
+  /** Seed of the initial weights; default: drawn at random. */
+  readonly seedInitialisation?: number;
+  /** Per unit of mean clipped gradient (norm at most 1), constant; default 2 [De2022]. */
+  readonly learningRate?: number;
+  /** C > 0: the gradient norm from which on gradients are clipped; default 1 [De2022]. */
+  readonly clipNorm?: number;
+  /** In [0, 1); default 0. */
+  readonly momentum?: number;
+  /** Decay of the average of the parameters, in [0, 1), or false for none; default 0.9999 [De2022]. */
+  readonly ema?: number | false;
+  /** How often the test set is looked at before the end, evenly spread; default 4. */
+  readonly evaluations?: number;
+  /** Also puts accuracy and loss on the PRIVATE training set, and times, into metrics.jsonl: outside the guarantee. */
+  readonly logPrivateMetrics?: boolean;
+  /** How the data are found again when the run is resumed, as loadDataset takes it; default: their name. */
+  readonly dataSource?: string;
+}
+
+/** The same, checked and complete. */
+export interface RunSettings {
+  readonly network: NetworkSpec;
+  readonly augmentation: number;
+  readonly seeds: { readonly augmentation: number; readonly initialisation: number };
+  readonly learningRate: number;
+  readonly clipNorm: number;
+  readonly momentum: number;
+  readonly ema: number | false;
+  readonly evaluations: number;
+  readonly logPrivateMetrics: boolean;
+  readonly dataSource: string;
+  /** Of the data, where features stand in place of images. */
+  readonly frontEnd?: string;
+}
+
+/** Throws TypeError or RangeError, in one line, unless the trainer can do what plan and options say on these data. */
+export function runSettings(plan: Plan, data: Dataset, options: RunOptions): RunSettings {
+  const { learningRate = 2, clipNorm = 1, momentum = 0, ema = 0.9999, augmentation = 0 } = options;
+  const { evaluations = 4, logPrivateMetrics = false, dataSource = data.name } = options;
+  checkPlan(plan, data);
+  positive("learningRate", learningRate);
+  positive("clipNorm", clipNorm);
+  fraction("momentum", momentum);
+  if (ema !== false) fraction("ema", ema);
+  whole("augmentation", augmentation);
+  whole("evaluations", evaluations);
+  const seeds = {
+    augmentation: options.seedAugmentation ?? randomInt(2 ** 47),
+    initialisation: options.seedInitialisation ?? randomInt(2 ** 47),
+  };
+  whole("seedAugmentation", seeds.augmentation);
+  whole("seedInitialisation", seeds.initialisation);
+  const network = networkFor(options.model, data).spec;
+  return {
+    network,
+    augmentation,
+    seeds,
+    learningRate,
+    clipNorm,
+    momentum,
+    ema,
+    evaluations,
+    logPrivateMetrics,
+    dataSource,
+    ...(data.frontEnd !== undefined && { frontEnd: data.frontEnd }),
+  };
+}
+
+/** Throws TypeError or RangeError, in one line, unless the trainer can do what the plan says on these data. */
+export function checkPlan(plan: Plan, data: Dataset): void {
+  if (!(typeof plan === "object" && plan !== null && plan.kind === "dpsgd-plan"))
+    throw new TypeError(`plan must be a dpsgd-plan, got kind ${String((plan as Plan | null)?.kind)}`);
+  if (!(plan.version === 1)) throw new RangeError(`plan version must be 1, got ${String(plan.version)}`);
+  whole("plan examples", plan.examples, 1);
+  whole("plan steps", plan.steps, 1);
+  positive("plan batchSize", plan.batchSize);
+  positive("plan noiseMultiplier", plan.noiseMultiplier);
+  if (!(plan.samplingRate > 0 && plan.samplingRate <= 1))
+    throw new RangeError(`plan samplingRate must be in (0, 1], got ${plan.samplingRate}`);
+  if (!(plan.batchSize / plan.examples === plan.samplingRate))
+    throw new RangeError(
+      `plan samplingRate must be batchSize / examples = ${plan.batchSize / plan.examples}, got ${plan.samplingRate}`,
+    );
+  if (!(JSON.stringify(plan.event) === JSON.stringify(dpSgdEvent(plan))))
+    throw new RangeError(
+      "plan event must be that of DP-SGD with the plan's samplingRate, noiseMultiplier and steps",
+    );
+  if (!(data.train.count === plan.examples))
+    throw new RangeError(
+      `data must have the ${plan.examples} examples of the plan, but ${data.name} has ${data.train.count}`,
+    );
+}
+
+function networkFor(model: RunOptions["model"], data: Dataset): Network {
+  if (typeof model === "string") return buildModel(model, data.train.shape, data.classes);
+  if (!(String(model.inputShape) === String(data.train.shape) && model.classes === data.classes))
+    throw new RangeError(
+      `model ${model.name} takes ${model.inputShape.join(" x ")} images of ${model.classes} classes, ` +
+        `${data.name} has ${data.train.shape.join(" x ")} of ${data.classes}`,
+    );
+  return new Network(model);
+}
+
+function positive(name: string, value: number): void {
+  if (!(value > 0 && value < Infinity)) throw new RangeError(`${name} must be > 0 and finite, got ${value}`);
+}
+
+function fraction(name: string, value: number): void {
+  if (!(value >= 0 && value < 1)) throw new RangeError(`${name} must be in [0, 1), got ${value}`);
+}
+
+/** Throws RangeError unless value is a whole number ≥ least. */
+export function whole(name: string, value: number, least = 0): void {
+  if (!(Number.isSafeInteger(value) && value >= least))
+    throw new RangeError(`${name} must be a whole number >= ${least}, got ${value}`);
+}

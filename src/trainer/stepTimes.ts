@@ -1,0 +1,24 @@
+// Where the time of a step goes, for measurements on data that are not private.
+
+/** Milliseconds of one step, part by part. How long a step takes depends on the batch drawn: private, like its size. */
+export interface StepTimes {
+  readonly sampling: number;
+  /** Waiting for the clipped sum; `engine` says what it was. */
+  readonly gradients: number;
+  readonly noise: number;
+  readonly ledger: number;
+  readonly update: number;
+  readonly checkpoint: number;
+  /** Inside `gradients`, added up over the threads; absent where the engine does not say. */
+  readonly engine?: EngineTimes;
+}
+
+/** Milliseconds of the threads' work on one clipped sum, added up over the threads. */
+export interface EngineTimes {
+  /** Augmentation: network inputs from stored pixels. */
+  readonly views: number;
+  /** Forward and backward pass, and the norms of the examples' gradients. */
+  readonly gradients: number;
+  /** The clipped sum from them. */
+  readonly sums: number;
+}
