@@ -8,6 +8,7 @@ declare module "cli-progress" {
       hideCursor?: boolean;
     });
     start(total: number, value: number, payload?: object): void;
+    setTotal(total: number): void;
     update(value: number, payload?: object): void;
     stop(): void;
   }

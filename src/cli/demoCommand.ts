@@ -1,11 +1,11 @@
 // dpsgd demo: the whole line on MNIST — plan, train, audit — with the recipe that was measured.
+import { join } from "node:path";
 import { plan, roundedDown, roundedUp } from "../planner/index.js";
-import { ENGINE_NAMES, loadDataset, mnistDemo } from "../trainer/index.js";
-import { auditFolder } from "./auditRuns.js";
+import { ENGINE_NAMES, loadDataset, mnistDemo, RUN_FILES } from "../trainer/index.js";
 import type { VerbHelp } from "./help.js";
 import { type Option, readArguments, readChoice, readNumbers, readText } from "./options.js";
 import { printJson, printRows, say, tell } from "./print.js";
-import { BACKEND, runTraining, tellBackend, WORKERS } from "./trainCommand.js";
+import { BACKEND, reportOn, runTraining, tellBackend, WORKERS } from "./trainCommand.js";
 
 const OUT: Option = {
   name: "out",
@@ -50,7 +50,7 @@ export async function demoCommand(args: readonly string[]): Promise<number> {
       tellBackend(chosen);
     },
   });
-  const report = auditFolder(result.out);
+  const report = reportOn(result.out, made);
   if (values.json) printJson({ plan: made, training: result, audit: report });
   else {
     say(`\nMNIST by DP-SGD: the claim ${report.verdict === "holds" ? "holds" : `is ${report.verdict}`}`);
@@ -67,6 +67,7 @@ export async function demoCommand(args: readonly string[]): Promise<number> {
           ] as const,
       ),
       ["run folder", result.out],
+      ["report", join(result.out, RUN_FILES.report)],
     ]);
   }
   return report.verdict === "holds" ? 0 : 1;

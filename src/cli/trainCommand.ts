@@ -1,6 +1,7 @@
 // dpsgd train: runs a plan and leaves a run folder with weights and ledger; goes on with one that stopped.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { AuditReport } from "../audit/index.js";
 import { type Plan, PlanFormatError, planFromJson, roundedDown } from "../planner/index.js";
 import {
   checkModelName,
@@ -16,6 +17,7 @@ import {
   type TrainResult,
   train,
 } from "../trainer/index.js";
+import { auditFolder } from "./auditRuns.js";
 import { BUDGET, withinBudget } from "./budgetRun.js";
 import type { VerbHelp } from "./help.js";
 import { DATA, FEATURE_CACHE, openData } from "./openData.js";
@@ -33,6 +35,7 @@ import {
 } from "./options.js";
 import { printJson, printRows, say, tell } from "./print.js";
 import { showProgress } from "./progress.js";
+import { writeRunReport } from "./runReport.js";
 
 export const BACKEND: Option = {
   name: "backend",
@@ -131,6 +134,13 @@ const OPTIONS: readonly Option[] = [
     range: whole(0),
     otherwise: "random",
   },
+  {
+    name: "evaluations",
+    value: "n",
+    help: "looks at the public test set before the last, evenly spread",
+    range: whole(0),
+    otherwise: "4",
+  },
   BUDGET,
   CHECKPOINT_EVERY,
   RESUME,
@@ -178,7 +188,7 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const result = await withinBudget(budget, { plan, out }, () =>
     runTraining(plan, { data, dataSource: dataName, model, out, ...options }),
   );
-  return showResult(result, values);
+  return showResult(result, plan, values);
 }
 
 /** --resume DIR: the plan, the settings and the name of the data are those in the folder. */
@@ -196,17 +206,21 @@ async function resumeCommand(values: Arguments["values"], positionals: readonly 
   const data = await openData(name, featureCache(values));
   const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
   const result = await withinBudget(budget, { plan, out }, () =>
-    supervised(plan, out, (process) =>
+    supervised(plan, out, (process, begin) =>
       resumeTraining(out, {
         ...process,
         data,
         ...options,
         redoLostSteps: values[REDO.name] === true,
-        onResume: tellResumed,
+        onBackend: tellBackend,
+        onResume(found) {
+          tellResumed(found);
+          begin();
+        },
       }),
     ),
   );
-  return showResult(result, values);
+  return showResult(result, plan, values);
 }
 
 function featureCache(values: Arguments["values"]): { readonly cache?: string } {
@@ -221,7 +235,8 @@ function tellResumed({ steps, lost, left }: ResumedFrom): void {
   tell(`resumed after step ${steps}${missing}; ${left} to go`);
 }
 
-function showResult(result: TrainResult, values: Arguments["values"]): number {
+function showResult(result: TrainResult, plan: Plan, values: Arguments["values"]): number {
+  reportOn(result.out, plan);
   if (values.json) printJson(result);
   else {
     say("trained");
@@ -233,10 +248,22 @@ function showResult(result: TrainResult, values: Arguments["values"]): number {
       ["test accuracy", `${roundedDown(100 * result.testAccuracy, 4)} %`],
       ["time", `${Math.ceil(result.seconds)} s`],
       ["run folder", result.out],
+      ["report", join(result.out, RUN_FILES.report)],
     ]);
-    say(`\naudit it: dpsgd audit ${result.out}`);
+    say(`\naudit it: dpsgd audit ${shellWord(result.out)}`);
   }
   return 0;
+}
+
+/** Audits a finished run and writes its report; one that cannot be written spoils nothing. */
+export function reportOn(out: string, plan: Plan): AuditReport {
+  const report = auditFolder(out);
+  try {
+    writeRunReport(out, plan, report);
+  } catch (error) {
+    tell(`warning: no report: ${(error as Error).message}`);
+  }
+  return report;
 }
 
 export function tellBackend({ name, reason }: TrainResult["backend"]): void {
@@ -248,14 +275,26 @@ export function runTraining(
   plan: Plan,
   options: TrainOptions & { readonly out: string },
 ): Promise<TrainResult> {
-  return supervised(plan, options.out, (process) => train(plan, { ...process, ...options }));
+  return supervised(plan, options.out, (process, begin) =>
+    train(plan, {
+      ...process,
+      ...options,
+      onBackend(backend) {
+        (options.onBackend ?? tellBackend)(backend);
+        begin();
+      },
+    }),
+  );
 }
 
-/** Runs `training` with progress and warnings on standard error; signals stop it after the step in hand. */
+/**
+ * Runs `training` with progress and warnings on standard error; signals stop it after the step in hand. `begin` is called
+ * when all is ready for the first step: whatever stops it from then on leaves a run to go on with.
+ */
 async function supervised(
   plan: Plan,
   out: string,
-  training: (options: Omit<ProcessOptions, "data">) => Promise<TrainResult>,
+  training: (options: Omit<ProcessOptions, "data">, begin: () => void) => Promise<TrainResult>,
 ): Promise<TrainResult> {
   const progress = showProgress(plan);
   const stopping = new AbortController();
@@ -267,19 +306,23 @@ async function supervised(
   };
   for (const signal of STOPPING) process.once(signal, stop);
   try {
-    return await training({
-      onBackend: tellBackend,
-      onProgress: (each) => {
+    return await training(
+      {
+        onProgress: (each) => {
+          if (!stopping.signal.aborted) progress.update(each);
+        },
+        onWarning: (message) => {
+          // The bar ends on a line of its own and starts again below.
+          progress.stop();
+          tell(`warning: ${message}`);
+        },
+        signal: stopping.signal,
+      },
+      () => {
         began = true;
-        if (!stopping.signal.aborted) progress.update(each);
+        progress.begin();
       },
-      onWarning: (message) => {
-        // The bar ends on a line of its own and starts again below.
-        progress.stop();
-        tell(`warning: ${message}`);
-      },
-      signal: stopping.signal,
-    });
+    );
   } catch (error) {
     progress.stop();
     if (began) tell(`go on with: dpsgd train --resume ${shellWord(out)}`);
@@ -311,6 +354,7 @@ async function trainingOptions(values: Arguments["values"]): Promise<Partial<Tra
     learningRate: numbers["learning-rate"],
     clipNorm: numbers["clip-norm"],
     momentum: numbers.momentum,
+    evaluations: numbers.evaluations,
     checkpointEvery: numbers["checkpoint-every"],
     logPrivateMetrics: values["log-private-metrics"] === true,
   };

@@ -13,6 +13,7 @@ import { GaussianNoise, PoissonSampler, SecureStream } from "./random/index.js";
 import type { RunFolder } from "./runFolder.js";
 import { encodeSafetensors } from "./safetensors.js";
 import type { RunSettings } from "./settings.js";
+import { stopwatch } from "./stepTimes.js";
 import type { ProcessOptions, TrainResult } from "./train.js";
 
 export interface RunParts {
@@ -263,16 +264,6 @@ function spread(steps: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => Math.floor((steps * (i + 1)) / (count + 1))).filter(
     (step) => step >= 1,
   );
-}
-
-/** Milliseconds since it was last asked. */
-function stopwatch(): () => number {
-  let last = performance.now();
-  return () => {
-    const before = last;
-    last = performance.now();
-    return last - before;
-  };
 }
 
 const round = (value: number): number => Number(value.toPrecision(6));

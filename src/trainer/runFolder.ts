@@ -28,6 +28,10 @@ export const RUN_FILES = {
   weights: "weights.safetensors",
   /** Names and shapes of the parameters, and how to rebuild the model. */
   model: "model.json",
+  /** All of it for people, on one page, and its charts. */
+  report: "report.html",
+  epsilonChart: "epsilon.svg",
+  accuracyChart: "accuracy.svg",
   /** The state of a run that is not finished, to go on from: a folder. */
   checkpoints: "checkpoints",
   /** SECRET: with it, guesses about the data can be tested against the ledger's fingerprint. Keep it with the data. */

@@ -22,3 +22,13 @@ export interface EngineTimes {
   /** The clipped sum from them. */
   readonly sums: number;
 }
+
+/** Milliseconds since it was last asked. */
+export function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const before = last;
+    last = performance.now();
+    return last - before;
+  };
+}

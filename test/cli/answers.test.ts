@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { helpPage, type VerbHelp } from "../../src/cli/help.js";
 import { harmless, shownInterval, wrapped } from "../../src/cli/print.js";
-import { barLayout } from "../../src/cli/progress.js";
 import { createRunFolder } from "../../src/trainer/index.js";
 import { dpsgdHere } from "../support/commandLine.js";
 import { samplePlan } from "../support/runs.js";
@@ -148,19 +147,5 @@ describe("pages", () => {
   test("text of unknown origin cannot drive the terminal, and ends", () => {
     expect(harmless("a\u001b[31mb\nc\u009b\u202ed")).toBe("a\\u{1b}[31mb\\u{a}c\\u{9b}\\u{202e}d");
     expect(harmless("x".repeat(1000)).length).toBe(400);
-  });
-
-  test("the progress line fits 60, 80 and 120 columns", () => {
-    for (const columns of [60, 80, 120]) {
-      const { format, barsize } = barLayout(columns);
-      const line = format
-        .replace("{bar}", "=".repeat(barsize))
-        .replace("{value}/{total}", "1234/1234")
-        .replace("{rate}", "14800 examples/s")
-        .replace("{left}", "185 s")
-        .replace("{spent}", "2.99")
-        .replace("{accuracy}", "  test 97.16 %");
-      expect(line.length).toBeLessThanOrEqual(columns);
-    }
   });
 });

@@ -125,7 +125,7 @@ test.runIf(hasScript)(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal is sent.
     const lines = stdout.replaceAll(/\u001b(\[[?\d;]*[a-zA-Z]|[78])/g, "\n").split(/[\r\n]+/);
     const bars = lines.filter((line) => /^[=-]+ \d\/4/.test(line));
-    expect(bars.at(-1)).toMatch(/^=+ 4\/4 {2}0 s left {2}epsilon [\d.]+ {2}test [\d.]+ %$/);
+    expect(bars.at(-1)).toMatch(/^=+ 4\/4 {2}0 s left {2}epsilon [\d.]+ \(pld\) {2}test [\d.]+ %$/);
     for (const line of bars) expect(line.length).toBeLessThanOrEqual(60);
     expect(lines).toContain("trained");
   },

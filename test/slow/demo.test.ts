@@ -20,7 +20,7 @@ test("dpsgd demo prints the README's table: 95.5 % or more, both accountants, un
     const table = blocksOf(readFileSync("README.md", "utf8")).find(({ text }) =>
       text.startsWith("MNIST by DP-SGD"),
     )!;
-    expectPrinted(stdout.trimStart().replace(out, "runs/mnist-run"), table.text);
+    expectPrinted(stdout.trimStart().replaceAll(out, "runs/mnist-run"), table.text);
 
     const value = (label: string) => Number.parseFloat(stdout.split(`  ${label}`)[1]!.trim());
     expect(value("test accuracy")).toBeGreaterThanOrEqual(95.5);

@@ -1,4 +1,5 @@
 // The clipped sum by worker threads: the same whatever the split, isolated, honest about broken examples and dead workers.
+import type { Worker } from "node:worker_threads";
 import { afterAll, expect, test } from "vitest";
 import type { Dataset } from "../../src/trainer/data/index.js";
 import type { ClippedSum, GradientEngine } from "../../src/trainer/engine/gradientEngine.js";
@@ -18,6 +19,7 @@ async function engineWith(options: {
   microBatch: number;
   views?: number;
   backend?: "wasm" | "cpu";
+  onWarning?: (message: string) => void;
 }) {
   const engine = await startThreads({
     backend: { name: options.backend ?? "wasm", reason: "test" },
@@ -26,6 +28,7 @@ async function engineWith(options: {
     augmentation: { views: options.views ?? 0, seed: 9, padding: 2 },
     workers: options.workers,
     microBatch: options.microBatch,
+    ...(options.onWarning && { onWarning: options.onWarning }),
   });
   engines.push(engine);
   return engine;
@@ -112,6 +115,60 @@ test("a closed or dead worker fails the step at once: nothing hangs", async () =
   await expect(open).rejects.toBeInstanceOf(WorkerFailedError);
   await closed;
   await expect(engine.clippedSum(parameters, everyone, clip)).rejects.toBeInstanceOf(WorkerFailedError);
+});
+
+/** Ends the thread as a crash in native code or an out-of-memory kill does, at once and without a word. */
+const killThread = (engine: GradientEngine, index: number): Promise<number> =>
+  (engine as unknown as { threads: { worker: Worker }[] }).threads[index]!.worker.terminate();
+
+test("a thread that dies, idle or at work, is replaced, and the sum is what it would have been", async () => {
+  const warnings: string[] = [];
+  const engine = await engineWith({
+    workers: 2,
+    microBatch: 4,
+    onWarning: (message) => warnings.push(message),
+  });
+  const whole = await engine.clippedSum(parameters, everyone, clip);
+  await killThread(engine, 0);
+  expect(distance(await engine.clippedSum(parameters, everyone, clip), whole)).toBeLessThan(1e-5);
+  expect(warnings).toEqual([
+    expect.stringMatching(/^a worker thread ended early, .*; it was replaced, and its work is done again$/),
+  ]);
+  const open = engine.clippedSum(parameters, everyone, clip);
+  await killThread(engine, 1);
+  expect(distance(await open, whole)).toBeLessThan(1e-5);
+  expect((await engine.evaluate(parameters, "test")).count).toBe(data.test.count);
+});
+
+test("threads that die again and again fail the step, in finite time", async () => {
+  let deaths = 0;
+  const engine = await engineWith({
+    workers: 1,
+    microBatch: 4,
+    onWarning: () => {
+      // The one that takes its place is killed as soon as it is there.
+      const old = (engine as unknown as { threads: object[] }).threads[0];
+      const watch = setInterval(() => {
+        if ((engine as unknown as { threads: object[] }).threads[0] === old) return;
+        clearInterval(watch);
+        deaths++;
+        killThread(engine, 0);
+      }, 1);
+    },
+  });
+  await killThread(engine, 0);
+  await expect(engine.clippedSum(parameters, everyone, clip)).rejects.toBeInstanceOf(WorkerFailedError);
+  expect(deaths).toBeGreaterThan(0);
+});
+
+test("the time inside a step is told part by part, and is no more than the threads had", async () => {
+  const engine = await engineWith({ workers: 2, microBatch: 4 });
+  await engine.clippedSum(parameters, everyone, clip);
+  const start = performance.now();
+  const { times } = await engine.clippedSum(parameters, everyone, clip);
+  const wall = performance.now() - start;
+  for (const part of [times!.views, times!.gradients, times!.sums]) expect(part).toBeGreaterThan(0);
+  expect(times!.views + times!.gradients + times!.sums).toBeLessThan(2 * wall);
 });
 
 test("a worker whose backend cannot start is an error that says why", async () => {

@@ -9,6 +9,7 @@ import { LedgerWriter } from "../../src/trainer/ledgerFile.js";
 import { Optimizer } from "../../src/trainer/optimizer.js";
 import { TrainingStoppedError } from "../../src/trainer/run.js";
 import { decodeSafetensors, encodeSafetensors } from "../../src/trainer/safetensors.js";
+import type { StepTimes } from "../../src/trainer/stepTimes.js";
 import { type TrainOptions, train } from "../../src/trainer/train.js";
 import { dataOf, planOf } from "./support.js";
 
@@ -196,6 +197,22 @@ test("a folder that holds a run, or is a file, is refused", async () => {
   await expect(train(plan, options())).rejects.toThrow("already holds a run");
   writeFileSync(join(folder, "file"), "");
   await expect(train(plan, options({ out: join(folder, "file") }))).rejects.toThrow("out must be a folder");
+});
+
+test("a step's time is told part by part, for benchmarks", async () => {
+  const all: StepTimes[] = [];
+  const started = performance.now();
+  await train(plan, options({ onStepTimes: (times) => all.push(times) }));
+  const wall = performance.now() - started;
+  expect(all).toHaveLength(6);
+  let total = 0;
+  for (const { engine, ...parts } of all) {
+    expect(Object.keys(parts)).toEqual(["sampling", "gradients", "noise", "ledger", "update", "checkpoint"]);
+    expect(engine!.gradients).toBeLessThanOrEqual(parts.gradients);
+    for (const part of Object.values(parts)) total += part;
+  }
+  expect(total).toBeGreaterThan(0);
+  expect(total).toBeLessThan(wall);
 });
 
 test("twenty private steps on real MNIST digits learn", async () => {

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels } from "../../backends/index.js";
 import type { LabelledImages } from "../data/index.js";
 import { type Network, sizeOf } from "../layers/network.js";
+import { stopwatch } from "../stepTimes.js";
 import type { ClipRule, Evaluation } from "./gradientEngine.js";
 import { viewsAtOnce } from "./microBatchSize.js";
 import { type Augmentation, fillViews, viewsPerExample } from "./views.js";
@@ -33,6 +34,8 @@ export function clipFactor(squaredNorm: number, clip: ClipRule): number {
 export class PartialSum {
   readonly sum: readonly Float64Array[];
   nonFinite = false;
+  /** Milliseconds so far. */
+  readonly times = { views: 0, gradients: 0, sums: 0 };
 
   constructor(network: Network) {
     this.sum = network.parameters.map(({ shape }) => new Float64Array(sizeOf(shape)));
@@ -61,7 +64,9 @@ export class MicroBatchRunner {
     if (to <= from) return;
     const [height, width, channels] = this.train.shape;
     const views = viewsPerExample(this.augmentation);
+    const lap = stopwatch();
     const values = fillViews(this.train, batch.indices, from, to, this.augmentation, batch.step);
+    partial.times.views += lap();
     const labels = batch.indices.subarray(from, to).map((index) => this.train.labels[index]);
     const broken = tf.tidy(() => {
       const images = tf.tensor4d(values, [(to - from) * views, height, width, channels]);
@@ -73,6 +78,7 @@ export class MicroBatchRunner {
         this.kernels,
         viewsAtOnce(to - from, views),
       );
+      partial.times.gradients += lap();
       const weights = Float32Array.from(squaredNorms, (value) => clipFactor(value, clip));
       // A factor of zero would not remove NaN or Infinity from a sum: such examples must not be in it at all.
       if (squaredNorms.some((value) => !Number.isFinite(value)))
@@ -82,6 +88,7 @@ export class MicroBatchRunner {
         const part = tensor.dataSync();
         for (let i = 0; i < part.length; i++) target[i] += part[i];
       });
+      partial.times.sums += lap();
       return undefined;
     });
     if (!broken) return;

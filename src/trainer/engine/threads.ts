@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import { type BackendChoice, type BackendName, currentKernels } from "../../backends/index.js";
 import type { Dataset, LabelledImages } from "../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../layers/network.js";
+import type { EngineTimes } from "../stepTimes.js";
 import {
   type Batch,
   type ClippedSum,
@@ -39,7 +40,7 @@ export type ThreadRequest =
 
 export type ThreadReply =
   | { readonly kind: "ready" }
-  | { readonly kind: "clipped-sum"; readonly nonFinite: boolean }
+  | { readonly kind: "clipped-sum"; readonly nonFinite: boolean; readonly times: EngineTimes }
   | { readonly kind: "evaluate"; readonly evaluation: Evaluation }
   | { readonly kind: "failed"; readonly message: string };
 
@@ -141,7 +142,13 @@ class ThreadEngine implements GradientEngine {
       step: batch.step,
       clip,
     });
-    const nonFinite = replies.some((reply) => reply.kind === "clipped-sum" && reply.nonFinite);
+    let nonFinite = false;
+    const times = { views: 0, gradients: 0, sums: 0 };
+    for (const reply of replies) {
+      if (reply.kind !== "clipped-sum") continue;
+      nonFinite ||= reply.nonFinite;
+      for (const part of Object.keys(times) as (keyof EngineTimes)[]) times[part] += reply.times[part];
+    }
     let at = 0;
     const sum = this.network.parameters.map(({ shape }) => {
       const total = new Float64Array(sizeOf(shape));
@@ -149,7 +156,7 @@ class ThreadEngine implements GradientEngine {
       at += total.length;
       return total;
     });
-    return { sum, sensitivity: 1, nonFinite };
+    return { sum, sensitivity: 1, nonFinite, times };
   }
 
   async evaluate(parameters: readonly Float32Array[], set: "train" | "test"): Promise<Evaluation> {

@@ -67,7 +67,7 @@ function answer(request: ThreadRequest): ThreadReply {
       sum.set(part, at);
       at += part.length;
     }
-    return { kind: "clipped-sum", nonFinite: partial.nonFinite };
+    return { kind: "clipped-sum", nonFinite: partial.nonFinite, times: partial.times };
   });
 }
 

@@ -150,10 +150,9 @@ test("bad arguments are refused before anything changes", () => {
   expect(() => new GaussianNoise(new SeededRandom(1) as unknown as SecureStream)).toThrow("cannot be seeded");
 });
 
-test("a million coordinates take less than half a second", () => {
-  const target = new Float32Array(1_000_000);
+test("ten million coordinates take less than half a second of one core", { timeout: 30_000 }, () => {
+  const target = new Float64Array(10_000_000);
   const noise = new GaussianNoise();
-  noise.addTo(target, 1);
   expect(cpuMilliseconds(() => noise.addTo(target, 1), 500)).toBeLessThan(500);
 });
 
