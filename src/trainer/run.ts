@@ -188,6 +188,7 @@ export class Run {
     const line = {
       step,
       epsilon: epsilonSpent(plan, step),
+      accountant: plan.request.accountant,
       // A step takes longer the more examples were drawn: times are private metrics.
       ...(logPrivateMetrics ? { privateSeconds: round(this.elapsed()) } : {}),
       testAccuracy: result.last,

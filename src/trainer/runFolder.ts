@@ -92,7 +92,9 @@ export function createRunFolder(path: string, plan: unknown): RunFolder {
   if (found && !found.isDirectory()) throw new RunFolderError(`out must be a folder, got the file ${path}`);
   const held = Object.values(RUN_FILES).find((name) => existsSync(join(path, name)));
   if (held !== undefined)
-    throw new RunFolderError(`out must be a new or empty folder: ${path} already holds a run (${held})`);
+    throw new RunFolderError(
+      `out must be a new or empty folder: ${path} already holds a run (${held}); dpsgd train --resume goes on with one that stopped`,
+    );
   const salt = newFingerprintSalt();
   try {
     makeFolder(resolve(path));

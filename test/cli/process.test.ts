@@ -3,10 +3,12 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { decodeCheckpoint } from "../../src/trainer/index.js";
 import { writeSmallData } from "../support/smallData.js";
 
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 240_000 });
 const folder = mkdtempSync(join(tmpdir(), "dpsgd-process-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const program = resolve("dist/cli/main.js");

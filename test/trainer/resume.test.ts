@@ -19,6 +19,24 @@ import {
 } from "../../src/trainer/train.js";
 import { dataOf, planOf } from "./support.js";
 
+// Each run starts a worker thread: a moment on a free machine.
+vi.setConfig({ testTimeout: 240_000 });
+/** The engine fails at this step. */
+const failing = vi.hoisted(() => ({ step: 0 }));
+vi.mock("../../src/trainer/engine/threads.js", async (original) => {
+  const actual = await original<typeof import("../../src/trainer/engine/threads.js")>();
+  const startThreads: typeof actual.startThreads = async (options) => {
+    const engine = await actual.startThreads(options);
+    const clippedSum = engine.clippedSum.bind(engine);
+    engine.clippedSum = (parameters, batch, clip) =>
+      batch.step === failing.step
+        ? Promise.reject(new Error("the device was lost"))
+        : clippedSum(parameters, batch, clip);
+    return engine;
+  };
+  return { ...actual, startThreads };
+});
+
 const data = dataOf(120);
 const model: NetworkSpec = {
   name: "small",
@@ -308,6 +326,17 @@ test("a writer notices that another process wrote to its ledger, and the step is
   other.step(plan);
   other.end();
   expect(readLedger(readFileSync(path, "utf8"))).toMatchObject({ problems: [], stepsDone: 2 });
+});
+
+test("an engine that fails, as when its device or its process is lost, costs no step that was done", async () => {
+  failing.step = 6;
+  await expect(train(plan, { ...process_, model, out, checkpointEvery: 100 })).rejects.toThrow(
+    "the device was lost",
+  );
+  failing.step = 0;
+  const found: ResumedFrom[] = [];
+  await resumed({ onResume: (each) => found.push(each) });
+  expect(found).toEqual([{ steps: 5, lost: 0, left: 7 }]);
 });
 
 test("checkpoints come every hundredth of the run unless asked otherwise", async () => {
