@@ -2,6 +2,7 @@
 import { type AuditPageOptions, auditPage } from "../audit/index.js";
 import { writeWholeFile } from "./files.js";
 import type { Option } from "./options.js";
+import { shellWord } from "./print.js";
 
 export const HTML: Option = {
   name: "html",
@@ -18,15 +19,10 @@ export interface AuditPageFile {
 /** The command line of these arguments, without where the page goes. */
 export function commandOf(args: readonly string[]): string {
   const kept = args.filter((arg, i) => !/^--html(=|$)/.test(arg) && args[i - 1] !== "--html");
-  return ["dpsgd audit", ...kept.map(quoted)].join(" ");
+  return ["dpsgd audit", ...kept.map(shellWord)].join(" ");
 }
 
 /** Writes the page if one was asked for. Throws UsageError. */
 export function writePage(file: AuditPageFile | undefined, page: Omit<AuditPageOptions, "command">): void {
   if (file) writeWholeFile(file.path, HTML, auditPage({ ...page, command: file.command }));
-}
-
-/** As a shell takes it. */
-function quoted(arg: string): string {
-  return /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", `'\\''`)}'`;
 }

@@ -19,6 +19,8 @@ export interface Chart {
 
 const [WIDTH, HEIGHT] = [720, 360];
 const PLOT = { left: 70, right: 150, top: 46, bottom: 52 };
+/** As a style, so that a page that the chart stands in does not colour its text: its ground is always white. */
+const INK = `style="fill:#1d2430"`;
 /** Told apart by those who see no red or green, and in print. */
 const COLOURS = ["#1f6fb4", "#c25c12", "#3f7f4f"];
 
@@ -39,22 +41,22 @@ export function lineChart({ title, xLabel, yLabel, lines, percent = false }: Cha
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-labelledby="${id}" font-family="system-ui, sans-serif" font-size="13" fill="#1d2430">`,
     `<title id="${id}">${escapeMarkup(title)}</title>`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>`,
-    `<text x="${PLOT.left}" y="26" font-size="16" font-weight="600">${escapeMarkup(title)}</text>`,
+    `<text ${INK} x="${PLOT.left}" y="26" font-size="16" font-weight="600">${escapeMarkup(title)}</text>`,
   ];
   for (const tick of x.ticks)
     out.push(
-      `<text x="${x.at(tick).toFixed(1)}" y="${HEIGHT - PLOT.bottom + 20}" text-anchor="middle">${label(tick)}</text>`,
+      `<text ${INK} x="${x.at(tick).toFixed(1)}" y="${HEIGHT - PLOT.bottom + 20}" text-anchor="middle">${label(tick)}</text>`,
     );
   for (const tick of y.ticks) {
     const height = y.at(tick);
     out.push(
       `<line x1="${PLOT.left}" x2="${WIDTH - PLOT.right}" y1="${height.toFixed(1)}" y2="${height.toFixed(1)}" stroke="#e6e9ee"/>`,
-      `<text x="${PLOT.left - 8}" y="${(height + 4).toFixed(1)}" text-anchor="end">${shown(tick)}</text>`,
+      `<text ${INK} x="${PLOT.left - 8}" y="${(height + 4).toFixed(1)}" text-anchor="end">${shown(tick)}</text>`,
     );
   }
   out.push(
-    `<text x="${(PLOT.left + WIDTH - PLOT.right) / 2}" y="${HEIGHT - 12}" text-anchor="middle">${escapeMarkup(xLabel)}</text>`,
-    `<text transform="translate(16 ${(PLOT.top + HEIGHT - PLOT.bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeMarkup(yLabel)}</text>`,
+    `<text ${INK} x="${(PLOT.left + WIDTH - PLOT.right) / 2}" y="${HEIGHT - 12}" text-anchor="middle">${escapeMarkup(xLabel)}</text>`,
+    `<text ${INK} transform="translate(16 ${(PLOT.top + HEIGHT - PLOT.bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeMarkup(yLabel)}</text>`,
   );
   const ends = apart(lines.map((line) => y.at(line.points.at(-1)![1])));
   let colours = 0;
@@ -70,7 +72,7 @@ export function lineChart({ title, xLabel, yLabel, lines, percent = false }: Cha
           `<circle cx="${x.at(px).toFixed(1)}" cy="${y.at(py).toFixed(1)}" r="3" fill="${colour}"><title>step ${px}: ${shown(py)}</title></circle>`,
         );
     out.push(
-      `<text x="${WIDTH - PLOT.right + 10}" y="${(ends[i]! + 4).toFixed(1)}" fill="${colour}">${escapeMarkup(name)}</text>`,
+      `<text style="fill:${colour}" x="${WIDTH - PLOT.right + 10}" y="${(ends[i]! + 4).toFixed(1)}">${escapeMarkup(name)}</text>`,
     );
   });
   out.push("</svg>");

@@ -61,3 +61,8 @@ export function harmless(text: string, most = 400): string {
   const escaped = text.replaceAll(/\p{C}/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
   return escaped.length > most ? `${escaped.slice(0, most - 3)}...` : escaped;
 }
+
+/** As a POSIX shell reads it back. */
+export function shellWord(text: string): string {
+  return /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -33,7 +33,7 @@ import {
   UsageError,
   whole,
 } from "./options.js";
-import { printJson, printRows, say, tell } from "./print.js";
+import { printJson, printRows, say, shellWord, tell } from "./print.js";
 import { showProgress } from "./progress.js";
 import { writeRunReport } from "./runReport.js";
 
@@ -259,7 +259,7 @@ function showResult(result: TrainResult, plan: Plan, values: Arguments["values"]
 export function reportOn(out: string, plan: Plan): AuditReport {
   const report = auditFolder(out);
   try {
-    writeRunReport(out, plan, report);
+    writeRunReport(out, plan, report, `dpsgd audit ${shellWord(out)}`);
   } catch (error) {
     tell(`warning: no report: ${(error as Error).message}`);
   }
@@ -335,11 +335,6 @@ async function supervised(
 
 /** Ctrl-C; the end of a batch job; the terminal that was closed. */
 const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-
-/** As a POSIX shell reads it back. */
-function shellWord(text: string): string {
-  return /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
 
 async function trainingOptions(values: Arguments["values"]): Promise<Partial<TrainOptions>> {
   const auto = values["micro-batch"] === "auto";

@@ -1,8 +1,8 @@
 // Checkpoints: all that a run needs to go on, in one checksummed file that is there whole or not at all; the last few are kept.
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type LedgerPosition, syncFolder, writeSynced } from "./ledgerFile.js";
+import { type LedgerPosition, writeWhole } from "./ledgerFile.js";
 import type { OptimizerState } from "./optimizer.js";
 import { decodeFloats, encodeSafetensors } from "./safetensors.js";
 
@@ -108,15 +108,12 @@ export class CheckpointStore {
   save(checkpoint: Checkpoint): void {
     const name = `step-${String(checkpoint.ledger.steps).padStart(9, "0")}.safetensors`;
     const path = join(this.folder, name);
-    const partial = `${path}.partial`;
     const bytes = encodeCheckpoint(checkpoint);
     mkdirSync(this.folder, { recursive: true });
     const write = () => {
       try {
-        writeSynced(partial, bytes, "w");
-        renameSync(partial, path);
+        writeWhole(path, bytes);
       } catch (error) {
-        rmSync(partial, { force: true });
         const { code, message } = error as NodeJS.ErrnoException;
         throw Object.assign(new Error(`checkpoint ${path} cannot be written (${message})`), { code });
       }
@@ -130,7 +127,6 @@ export class CheckpointStore {
       for (const each of older) rmSync(join(this.folder, each), { force: true });
       write();
     }
-    syncFolder(this.folder);
     for (const each of this.#names().slice(this.#keep)) rmSync(join(this.folder, each), { force: true });
   }
 

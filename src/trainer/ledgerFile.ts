@@ -7,6 +7,8 @@ import {
   fsyncSync,
   openSync,
   readFileSync,
+  renameSync,
+  rmSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -207,4 +209,17 @@ export function writeSynced(
   } finally {
     closeSync(file);
   }
+}
+
+/** Writes a whole file: under another name first, on disk, then renamed; so it is there whole or not at all. */
+export function writeWhole(path: string, content: string | Uint8Array): void {
+  const partial = `${path}.partial`;
+  try {
+    writeSynced(partial, content, "w");
+    renameSync(partial, path);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
+  syncFolder(dirname(path));
 }

@@ -1,20 +1,10 @@
 // The folder of one run: its names, its creation, and reading it back for an audit. Nothing half-written looks finished.
 import { isAscii } from "node:buffer";
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  type Stats,
-  statSync,
-} from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { CheckpointStore } from "./checkpoint.js";
 import { newFingerprintSalt } from "./data/dataset.js";
-import { LedgerWriter, syncFolder, writeSynced } from "./ledgerFile.js";
+import { LedgerWriter, syncFolder, writeSynced, writeWhole } from "./ledgerFile.js";
 
 /** What a run folder holds. Weights appear only when whole, under their final name. */
 export const RUN_FILES = {
@@ -68,18 +58,14 @@ export class RunFolder {
     return new CheckpointStore(this.file("checkpoints"), keep);
   }
 
-  /** Writes a whole file: under another name first, on disk, then renamed; so it is there whole or not at all. */
+  /** Writes a file of the run, see `writeWhole`. */
   writeWhole(name: "weights" | "model", content: string | Uint8Array): void {
     const path = this.file(name);
-    const partial = `${path}.partial`;
     try {
-      writeSynced(partial, content, "w");
-      renameSync(partial, path);
+      writeWhole(path, content);
     } catch (error) {
-      rmSync(partial, { force: true });
       throw new RunFolderError(`${path} cannot be written (${(error as Error).message})`);
     }
-    syncFolder(this.path);
   }
 }
 
