@@ -189,7 +189,9 @@ describe("train and audit", () => {
     const report = JSON.parse(audited.stdout);
     expect(report.verdict).toBe("holds");
     expect(report.recomputed.map((each: { accountant: string }) => each.accountant)).toEqual(["pld", "rdp"]);
-    expect(report.recomputed[0].epsilon).toBeCloseTo(report.claimed.epsilon, 9);
+    // The audit may look closer than the search for the plan did, never less close.
+    expect(report.recomputed[0].epsilon).toBeLessThanOrEqual(report.claimed.epsilon);
+    expect(report.recomputed[0].epsilon).toBeGreaterThan(report.claimed.epsilon * (1 - 1e-3));
 
     // A ledger whose last step is cut off in the middle still audits; one with a changed step does not.
     const ledger = readFileSync(join(run, "ledger.jsonl"), "utf8");

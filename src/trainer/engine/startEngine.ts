@@ -24,14 +24,17 @@ export interface StartOptions extends Omit<EngineOptions, "backend"> {
  */
 export async function startEngine(options: StartOptions): Promise<GradientEngine> {
   const { backend: request, ...rest } = options;
-  if (request === "webgpu") return startWebGpu(rest);
+  const { microBatch, ...others } = rest;
+  // Its kernels have one best size: there is nothing to try.
+  const forWebGpu = { ...others, ...(typeof microBatch === "number" ? { microBatch } : {}) };
+  if (request === "webgpu") return startWebGpu(forWebGpu);
   let backend: BackendChoice;
   if (request === "auto" && hasKernels(rest.network)) {
     try {
       backend = await startBackend("tfjs-node-gpu");
     } catch {
       try {
-        return await startWebGpu({ ...rest, hardwareOnly: true });
+        return await startWebGpu({ ...forWebGpu, hardwareOnly: true });
       } catch (error) {
         if (!(error instanceof BackendUnavailableError)) throw error;
         backend = await startBackend("auto");
