@@ -153,7 +153,7 @@ const OPTIONS: readonly Option[] = [
 
 /** What may be said about a run that is resumed: the rest stays as it began. */
 const WITH_RESUME = new Set(
-  [DATA, FEATURE_CACHE, BACKEND, WORKERS, MICRO_BATCH, BUDGET, CHECKPOINT_EVERY, RESUME, REDO].map(
+  [DATA, FEATURE_CACHE, BACKEND, PRECISION, WORKERS, MICRO_BATCH, BUDGET, CHECKPOINT_EVERY, RESUME, REDO].map(
     ({ name }) => name,
   ),
 );

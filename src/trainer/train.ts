@@ -4,7 +4,6 @@ import type { BackendChoice, BackendName, webgpu } from "../backends/index.js";
 import type { Plan } from "../planner/index.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { type Dataset, datasetFingerprint } from "./data/index.js";
-import type { GradientEngine } from "./engine/gradientEngine.js";
 import { startEngine } from "./engine/startEngine.js";
 import { Network } from "./layers/network.js";
 import { readStoppedLedger } from "./ledgerFile.js";
@@ -242,7 +241,7 @@ async function withEngine<T>(
   use: (parts: Pick<RunParts, "plan" | "settings" | "options" | "engine" | "network">) => Promise<T>,
 ): Promise<T> {
   if (options.checkpointEvery !== undefined) whole("checkpointEvery", options.checkpointEvery, 1);
-  const engine: GradientEngine = await startEngine({
+  const engine = await startEngine({
     backend: options.backend ?? "auto",
     network,
     data: options.data,

@@ -24,17 +24,17 @@ export interface StartOptions extends Omit<EngineOptions, "backend"> {
  */
 export async function startEngine(options: StartOptions): Promise<GradientEngine> {
   const { backend: request, ...rest } = options;
-  // The WebGPU engine's own default is what "auto" means there.
   const { microBatch, ...others } = rest;
-  const device = { ...others, ...(typeof microBatch === "number" ? { microBatch } : {}) };
-  if (request === "webgpu") return startWebGpu(device);
+  // Its kernels have one best size: there is nothing to try.
+  const forWebGpu = { ...others, ...(typeof microBatch === "number" ? { microBatch } : {}) };
+  if (request === "webgpu") return startWebGpu(forWebGpu);
   let backend: BackendChoice;
   if (request === "auto" && hasKernels(rest.network)) {
     try {
       backend = await startBackend("tfjs-node-gpu");
     } catch {
       try {
-        return await startWebGpu({ ...device, hardwareOnly: true });
+        return await startWebGpu({ ...forWebGpu, hardwareOnly: true });
       } catch (error) {
         if (!(error instanceof BackendUnavailableError)) throw error;
         backend = await startBackend("auto");

@@ -4,7 +4,14 @@ import type { Readable, Writable } from "node:stream";
 import { type BackendChoice, BackendUnavailableError, type webgpu as gpu } from "../../../backends/index.js";
 import type { Dataset, LabelledImages } from "../../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../../layers/network.js";
-import type { Batch, ClippedSum, ClipRule, Evaluation, GradientEngine } from "../gradientEngine.js";
+import {
+  type Batch,
+  type ClippedSum,
+  type ClipRule,
+  checkClipRule,
+  type Evaluation,
+  type GradientEngine,
+} from "../gradientEngine.js";
 import { WorkerFailedError } from "../threads.js";
 import type { Augmentation } from "../views.js";
 import { bytesOf, listen, type Message, send } from "./messages.js";
@@ -60,6 +67,8 @@ const DEFAULT_MICRO_BATCH = 64;
  */
 export async function startWebGpu(options: WebGpuOptions): Promise<GradientEngine> {
   unitsOf(options.network);
+  if (options.network.spec.frozen)
+    throw new RangeError("frozen must name no parameters with backend webgpu: it trains all of them");
   const { microBatch = DEFAULT_MICRO_BATCH } = options;
   if (!(Number.isSafeInteger(microBatch) && microBatch >= 1))
     throw new RangeError(`microBatch must be a whole number >= 1, got ${microBatch}`);
@@ -124,8 +133,10 @@ class WebGpuEngine implements GradientEngine {
   }
 
   async clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum> {
-    if (!(clip.norm > 0 && clip.norm < Infinity))
-      throw new RangeError(`clip norm must be > 0 and finite, got ${clip.norm}`);
+    checkClipRule(clip);
+    // Its kernels clip to the norm: what was asked for would silently be something else.
+    if (clip.gamma !== undefined)
+      throw new RangeError("clip gamma must be left out with backend webgpu: it clips to a norm");
     const { reply, body } = await this.ask({
       head: { kind: "clipped-sum", step: batch.step, clip },
       body: [...parameters, batch.indices].map(bytesOf),
