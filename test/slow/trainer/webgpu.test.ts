@@ -58,7 +58,7 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
     }
   }, 600_000);
 
-  test("float16 activations keep norms to 2e-3, and an example that overflows is done again with smaller gradients", async () => {
+  test("float16 alone keeps norms to 5e-3 and the sum to 5e-2, and an example that overflows is done again with smaller gradients", async () => {
     // 2^22 overflows float16 at once: all of the sum then comes from the second try.
     const { got, expected } = await bothEngines(open!, smallResidual(true), {
       precision: "float16",
@@ -67,9 +67,9 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
     });
     expect(got.nonFinite).toBe(false);
     got.norms.forEach((norm, n) => {
-      expect(Math.abs(norm / expected.norms[n] - 1)).toBeLessThan(2e-3);
+      expect(Math.abs(norm / expected.norms[n] - 1)).toBeLessThan(5e-3);
     });
-    expect(relativeError(got.sum, expected.sum)).toBeLessThan(2e-2);
+    expect(relativeError(got.sum, expected.sum)).toBeLessThan(5e-2);
   }, 600_000);
 
   test("a device process that is killed is replaced, and the step's sum is the same to the last bit", async () => {
