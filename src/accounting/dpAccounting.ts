@@ -54,12 +54,8 @@ const CLASSES: Record<string, readonly [fields: string, read: (f: Fields, where:
     (f, w) => ({
       kind: "gaussian-mixture",
       standardDeviation: num(f, "standard_deviation", w),
-      sensitivities: list(f, "sensitivities", w).map((x, i) =>
-        finiteOrInfinity(x, `${w}.sensitivities[${i}]`),
-      ),
-      probabilities: list(f, "sampling_probs", w).map((x, i) =>
-        finiteOrInfinity(x, `${w}.sampling_probs[${i}]`),
-      ),
+      sensitivities: numbers(f, "sensitivities", w),
+      probabilities: numbers(f, "sampling_probs", w),
     }),
   ],
   PoissonSampledDpEvent: [
@@ -89,8 +85,17 @@ const CLASSES: Record<string, readonly [fields: string, read: (f: Fields, where:
       event: { kind: "gaussian", noiseMultiplier: num(f, "noise_multiplier", w) },
     }),
   ],
-  SingleEpochTreeAggregationDpEvent: ["noise_multiplier step_counts", tree],
-  RandomAllocationDpEvent: ["event num_selected num_steps", randomAllocation],
+  // A record is in one of the trees only, once: the deepest costs most [Kairouz2021, appendix D].
+  SingleEpochTreeAggregationDpEvent: [
+    "noise_multiplier step_counts",
+    (f, w) => ({
+      kind: "tree-aggregation",
+      noiseMultiplier: num(f, "noise_multiplier", w),
+      steps: Math.max(...numbers({ step_counts: [f.step_counts].flat() }, "step_counts", w)),
+      participations: 1,
+      separation: 1,
+    }),
+  ],
   RepeatAndSelectDpEvent: ["event mean shape", repeatAndSelect],
   SelfComposedDpEvent: [
     "event count",
@@ -169,6 +174,10 @@ function list(fields: Fields, name: string, where: string): unknown[] {
   return value;
 }
 
+function numbers(fields: Fields, name: string, where: string): number[] {
+  return list(fields, name, where).map((x, i) => finiteOrInfinity(x, `${where}.${name}[${i}]`));
+}
+
 /** One dimension keeps its exact law; otherwise only ρ = sensitivity²/2σ² zCDP is known [CanonneKamathSteinke2020]. */
 function discreteGaussian(f: Fields, where: string): PrivacyEvent {
   const sigma = num(f, "sigma", where);
@@ -178,34 +187,6 @@ function discreteGaussian(f: Fields, where: string): PrivacyEvent {
   const ratio = sensitivity / sigma;
   if (sensitivity === 0) return { kind: "none" };
   return { kind: "zcdp", rho: up((ratio * ratio) / 2), xi: 0 };
-}
-
-/** A record is in one of the trees only, once: the deepest costs most [Kairouz2021, appendix D]. */
-function tree(f: Fields, where: string): PrivacyEvent {
-  const counts = [f.step_counts].flat().map((each) => finiteOrInfinity(each, `${where}.step_counts`));
-  const steps = Math.max(0, ...counts);
-  const noiseMultiplier = num(f, "noise_multiplier", where);
-  return { kind: "tree-aggregation", noiseMultiplier, steps, participations: 1, separation: 1 };
-}
-
-/**
- * k of t steps, as k times one of t/k: given a uniform division of the steps into k blocks, each holds one of the k
- * (docs/math-pld.md, theorem 10).
- */
-function randomAllocation(f: Fields, where: string): PrivacyEvent {
-  const event = read(f.event, `${where}.event`);
-  const selected = num(f, "num_selected", where);
-  const steps = num(f, "num_steps", where);
-  const size = Math.floor(steps / selected);
-  const more = steps % selected;
-  const events = [size, size + 1].map(
-    (bins): PrivacyEvent => ({
-      kind: "repeated",
-      count: bins === size ? selected - more : more,
-      event: { kind: "balls-in-bins", bins, event },
-    }),
-  );
-  return { kind: "composed", events };
 }
 
 /**

@@ -305,18 +305,12 @@ const CHECKS: { [K in PrivacyEvent["kind"]]: (event: Extract<PrivacyEvent, { kin
   "pmf-pair": (e) => {
     distribution("upper", e.upper);
     distribution("lower", e.lower);
-    if (e.upper.length !== e.lower.length)
-      throw new RangeError(
-        `upper and lower must be equally long, got ${e.upper.length} and ${e.lower.length}`,
-      );
+    equallyLong("upper", e.upper, "lower", e.lower);
   },
   "gaussian-mixture": (e) => {
     atLeastZero("standardDeviation", e.standardDeviation);
     distribution("probabilities", e.probabilities);
-    if (e.sensitivities.length !== e.probabilities.length)
-      throw new RangeError(
-        `sensitivities and probabilities must be equally long, got ${e.sensitivities.length} and ${e.probabilities.length}`,
-      );
+    equallyLong("sensitivities", e.sensitivities, "probabilities", e.probabilities);
     for (const each of e.sensitivities) atLeastZero("sensitivities", each);
   },
   "poisson-sampled": (e) => {
@@ -375,6 +369,11 @@ const CHECKS: { [K in PrivacyEvent["kind"]]: (event: Extract<PrivacyEvent, { kin
     for (const each of e.events) checkEvent(each);
   },
 };
+
+function equallyLong(a: string, x: readonly number[], b: string, y: readonly number[]): void {
+  if (x.length !== y.length)
+    throw new RangeError(`${a} and ${b} must be equally long, got ${x.length} and ${y.length}`);
+}
 
 function checkInner(e: { event: PrivacyEvent }): void {
   checkEvent(e.event);

@@ -1,5 +1,32 @@
-// From the event of one record to that of a person who owns several: all of them in, or none.
+// Events made from others: of a person who owns several records, of a random allocation to several steps.
 import { type AtomicEvent, checkEvent, type PrivacyEvent } from "./event.js";
+
+/**
+ * Random allocation of each record to `selected` of `steps` steps, on each of which event runs once: as selected times one of
+ * steps/selected, which costs no less. Given a uniform division of the steps into blocks each holds one of the selected
+ * (docs/math-pld.md, theorem 10). Whole numbers, 1 ≤ selected ≤ steps.
+ */
+export function randomAllocationEvent(run: {
+  event: PrivacyEvent;
+  steps: number;
+  selected: number;
+}): PrivacyEvent {
+  const { event, steps, selected } = run;
+  if (!(selected >= 1 && selected <= steps))
+    throw new RangeError(`selected must be in [1, steps ${steps}], got ${selected}`);
+  const size = Math.floor(steps / selected);
+  const more = steps % selected;
+  const events = [size, size + 1].map(
+    (bins): PrivacyEvent => ({
+      kind: "repeated",
+      count: bins === size ? selected - more : more,
+      event: { kind: "balls-in-bins", bins, event },
+    }),
+  );
+  const all: PrivacyEvent = { kind: "composed", events };
+  checkEvent(all);
+  return all;
+}
 
 /** Weights of a mixture, at most. */
 const LARGEST_SAMPLED_GROUP = 1000;

@@ -4,11 +4,15 @@ import { UnsupportedEventError } from "./accountant.js";
 import {
   type AtomicEvent,
   type CountedEvent,
+  dpSgdEvent,
   flatten,
   type PrivacyEvent,
   type TreeAggregationEvent,
 } from "./event.js";
 import type { Neighboring } from "./guarantee.js";
+
+/** What is asked for: see {@link atomsOf}. */
+type End = "bound" | "shown" | "exact";
 
 /** Who asks, so that a refusal can name the accountant. */
 export interface Asked {
@@ -18,42 +22,21 @@ export interface Asked {
 
 /**
  * The atoms of an event that costs at least as much, with their counts, of kinds that every accountant knows; `flatten` where
- * all are plain. end "shown": of one that some mechanism of the kind costs, so that lower ends follow from it; "exact": both
- * must be one. Throws UnsupportedEventError where nothing is proven under the relation, or where they are not one.
+ * all are plain. end "shown": of one that some mechanism of the kind costs, so that lower ends follow from it; "exact": left
+ * as they are where both are not one. Throws UnsupportedEventError where nothing is proven under the relation.
  */
-export function atomsOf(
-  event: PrivacyEvent,
-  asked: Asked,
-  end: "bound" | "shown" | "exact" = "bound",
-): CountedEvent[] {
+export function atomsOf(event: PrivacyEvent, asked: Asked, end: End = "bound"): CountedEvent[] {
   const parts = flatten(event);
-  let plain = true;
-  const events = parts.map(({ event: atom, count }): PrivacyEvent => {
-    const to = reducedAtom(atom, asked, end === "shown" ? end : "bound");
-    if (to === atom) return { kind: "repeated", count, event: atom };
-    plain = false;
-    if (end === "exact" && JSON.stringify(reducedAtom(atom, asked, "shown")) !== JSON.stringify(to))
-      throw new UnsupportedEventError(
-        asked.accountant,
-        atom.kind,
-        "only an upper bound is proven",
-        "pld or rdp",
-      );
-    return { kind: "repeated", count, event: to };
-  });
+  const events = parts.map(({ event: atom }) => reducedAtom(atom, asked, end));
+  if (parts.every(({ event: atom }, i) => atom === events[i])) return parts;
   // What an epoch runs may need reducing in its turn.
-  return plain ? parts : atomsOf({ kind: "composed", events }, asked, end);
+  const all = parts.map(({ count }, i): PrivacyEvent => ({ kind: "repeated", count, event: events[i]! }));
+  return atomsOf({ kind: "composed", events: all }, asked, end);
 }
 
-function reducedAtom(
-  atom: AtomicEvent,
-  { neighboring, accountant }: Asked,
-  end: "bound" | "shown",
-): PrivacyEvent {
-  if (
-    neighboring === "add-or-remove-one" &&
-    ["deterministic-batches", "shuffled-batches", "tree-aggregation"].includes(atom.kind)
-  )
+function reducedAtom(atom: AtomicEvent, { neighboring, accountant }: Asked, end: End): PrivacyEvent {
+  // Those that go by the order of the records.
+  if (neighboring === "add-or-remove-one" && /-batches|^tree/.test(atom.kind))
     throw new UnsupportedEventError(
       accountant,
       atom.kind,
@@ -63,28 +46,20 @@ function reducedAtom(
   switch (atom.kind) {
     case "shuffled-batches":
       // Given the order, one batch. What its being secret gains is proven by no bound here.
-      if (end === "shown") return { kind: "none" };
-      return atom.event;
+      return end === "exact" ? atom : end === "shown" ? { kind: "none" } : atom.event;
     case "deterministic-batches":
       return atom.event;
     case "tree-aggregation": {
       if (atom.steps === 0) return { kind: "none" };
-      const squared = treeSensitivity(atom)[end];
+      const { bound, shown } = treeSensitivity(atom);
+      if (end === "exact" && bound !== shown) return atom;
       return {
         kind: "gaussian",
-        noiseMultiplier: (atom.noiseMultiplier / Math.sqrt(squared)) * (1 - 2 ** -51),
+        noiseMultiplier: (atom.noiseMultiplier / Math.sqrt(end === "shown" ? shown : bound)) * (1 - 2 ** -51),
       };
     }
     case "banded-matrix":
-      return {
-        kind: "repeated",
-        count: Math.ceil(atom.steps / atom.bands),
-        event: {
-          kind: "poisson-sampled",
-          samplingRate: atom.samplingRate,
-          event: { kind: "gaussian", noiseMultiplier: atom.noiseMultiplier },
-        },
-      };
+      return dpSgdEvent({ ...atom, steps: Math.ceil(atom.steps / atom.bands) });
     default:
       return atom;
   }
@@ -100,14 +75,11 @@ export function treeSensitivity(tree: TreeAggregationEvent): { bound: number; sh
   let bound = 0;
   let levels = 0;
   for (let size = 1; size <= steps; size *= 2) {
-    // A stretch holds at most `each`, all of this size `held`: the squares are most where they crowd.
+    // A stretch holds at most `each`, all of this size `held`: the squares are at most each·held.
     const each = Math.min(most, Math.ceil(size / separation));
-    const held = Math.min(most, Math.floor(steps / size) * each);
-    const rest = held % each;
-    bound += (held - rest) * each + rest * rest;
+    bound += each * Math.min(most, Math.floor(steps / size) * each);
     levels++;
   }
-  // Whole numbers, exact as far as doubles hold them.
-  if (bound > 2 ** 53) bound *= 1 + 2 ** -45;
-  return { bound, shown: levels };
+  // Past rounding, where it is not a small whole number.
+  return { bound: most > 1 ? bound * (1 + 2 ** -45) : bound, shown: levels };
 }

@@ -107,29 +107,6 @@ describe("an event exported from dp_accounting", () => {
     });
   });
 
-  test("as a random allocation of k in t steps reads as k allocations of one in t/k", () => {
-    const balls = (bins: number) => ({
-      kind: "balls-in-bins",
-      bins,
-      event: { kind: "gaussian", noiseMultiplier: 2 },
-    });
-    const json = {
-      class_name: "RandomAllocationDpEvent",
-      event: tuple("GaussianDpEvent", 2),
-      num_selected: 3,
-    };
-    expect(eventFromDpAccounting({ ...json, num_steps: 11 })).toEqual({
-      kind: "composed",
-      events: [
-        { kind: "repeated", count: 1, event: balls(3) },
-        { kind: "repeated", count: 2, event: balls(4) },
-      ],
-    });
-    expect(() => eventFromDpAccounting({ ...json, num_steps: 2 })).toThrow(
-      "bins must be a whole number >= 1, got 0",
-    );
-  });
-
   test("as repeat-and-select has at least the mean asked for, by summing the distribution itself", () => {
     fc.assert(
       fc.property(

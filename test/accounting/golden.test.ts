@@ -10,6 +10,7 @@ import {
   type Interval,
   type Neighboring,
   type PrivacyEvent,
+  randomAllocationEvent,
   truePositiveRateAt,
   UnsupportedEventError,
 } from "../../src/accounting/index.js";
@@ -248,11 +249,10 @@ suite("reference values (skipped: no golden file at ../shared/golden or DPSGD_GO
       const event: PrivacyEvent = {
         kind: "repeated",
         count: inputs.epochs,
-        event: eventFromDpAccounting({
-          class_name: "RandomAllocationDpEvent",
-          event: ["", "GaussianDpEvent", inputs.noise_multiplier],
-          num_selected: inputs.selected_per_epoch,
-          num_steps: inputs.steps_per_epoch,
+        event: randomAllocationEvent({
+          event: { kind: "gaussian", noiseMultiplier: inputs.noise_multiplier },
+          steps: inputs.steps_per_epoch,
+          selected: inputs.selected_per_epoch,
         }),
       };
       const [peerUpper, peerLower] = expected.PLD_accounting_upper_lower as [number, number];

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { contourAccountant } from "../../src/accounting/contour/index.js";
-import { groupEvent } from "../../src/accounting/group.js";
+import { groupEvent, randomAllocationEvent } from "../../src/accounting/group.js";
 import { dpSgdEvent, type PrivacyEvent } from "../../src/accounting/index.js";
 
 const epsilon = (event: PrivacyEvent, delta = 1e-6) =>
@@ -69,4 +69,19 @@ describe("a group of k records", () => {
     ).toThrow("no event of a group of 2 is proven for poisson-sampled laplace");
     expect(() => groupEvent({ kind: "none" }, 0)).toThrow("size must be a whole number >= 1, got 0");
   });
+});
+
+test("a random allocation to k of t steps is k allocations to one of t/k", () => {
+  const event = { kind: "gaussian", noiseMultiplier: 2 } as const;
+  const balls = (bins: number) => ({ kind: "balls-in-bins", bins, event });
+  expect(randomAllocationEvent({ event, steps: 11, selected: 3 })).toEqual({
+    kind: "composed",
+    events: [
+      { kind: "repeated", count: 1, event: balls(3) },
+      { kind: "repeated", count: 2, event: balls(4) },
+    ],
+  });
+  expect(() => randomAllocationEvent({ event, steps: 2, selected: 3 })).toThrow(
+    "selected must be in [1, steps 2], got 3",
+  );
 });

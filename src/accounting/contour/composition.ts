@@ -50,11 +50,7 @@ export function partsOf(event: PrivacyEvent, neighboring: Neighboring, accountan
         let squared = 0;
         for (const part of inner) {
           if (part.event.kind !== "gaussian")
-            refuse(
-              `poisson-sampled ${part.event.kind}`,
-              "only Gaussian noise has a proven contour bound here",
-              "pld",
-            );
+            refuse(`poisson-sampled ${part.event.kind}`, "it is not a mixture of Gaussians", "pld");
           else squared += part.count / part.event.noiseMultiplier ** 2;
         }
         addMixture(

@@ -336,25 +336,25 @@ function sampledWithoutReplacement(
   if (whole.extraDelta > 0)
     throw new UnsupportedEventError(NAME, "sampled-without-replacement", "its event has an additive delta");
   // (1−γ)A + γB against (1−γ)A + γB′, all of whose parts are neighbours: the classical amplification [BalleBartheGaboardi2018].
-  const pure = logMix(rate, whole.pure);
   const only = onlyOne(flatten(inner));
-  const sigma = only?.kind === "gaussian" ? only.noiseMultiplier / 2 : 0;
+  const plain = worse(whole);
   const one = neighboring === "add-or-remove-one";
-  if (!(sigma > 0 && sigma < Infinity))
-    return {
-      // Against A itself: joint convexity.
-      remove: one
-        ? (lambda) => logMix(rate, worse(whole)(lambda))
-        : withoutReplacementMoment(rate, worse(whole), whole.pure),
-      pure,
-      extraDelta: 0,
-    };
-  // One record more: a Poisson sample at twice the shift. One replaced: its losses above 0, and their mirror image below,
-  // E ≤ E_remove + E_add − 1 ≤ 2 E_remove − 1 (docs/math-rdp.md, theorem 5).
-  const pair = { deviation: sigma, shifts: [1], probabilities: [rate] };
-  const remove: Moment = (lambda) => {
-    const value = mixtureMoment(pair, 0, lambda);
-    return one ? value : Math.min(worse(whole)(lambda), logMix(2, value));
-  };
-  return { remove, pure, extraDelta: 0 };
+  if (only?.kind === "gaussian") {
+    // One record more: a Poisson sample at twice the shift. One replaced: its losses above 0, and their mirror image below,
+    // E ≤ E_remove + E_add − 1 ≤ 2 E_remove − 1 (docs/math-rdp.md, theorem 5).
+    const { remove } = poissonSampled(
+      {
+        kind: "poisson-sampled",
+        samplingRate: rate,
+        event: { ...only, noiseMultiplier: only.noiseMultiplier / 2 },
+      },
+      "add-or-remove-one",
+    );
+    return { ...whole, remove: one ? remove : (l) => Math.min(plain(l), logMix(2, remove(l))) };
+  }
+  // Against A itself: joint convexity.
+  const remove = one
+    ? (l: number) => logMix(rate, plain(l))
+    : withoutReplacementMoment(rate, plain, whole.pure);
+  return { remove, pure: logMix(rate, whole.pure), extraDelta: 0 };
 }
