@@ -29,7 +29,7 @@ beforeAll(async () => {
   server = spawn(process.execPath, ["dist/cli/main.js", "page"], { stdio: ["ignore", "pipe", "ignore"] });
   const [line] = (await once(server.stdout!, "data")) as [Buffer];
   address = String(line).trim();
-});
+}, 60_000);
 afterAll(async () => {
   const ended = once(server, "exit");
   server.kill("SIGINT");
