@@ -20,6 +20,8 @@ import { type Augmentation, viewsPerExample } from "./views.js";
 export interface ThreadSetup {
   readonly backend: BackendName;
   readonly network: NetworkSpec;
+  /** Values of the parameters that are not trained. */
+  readonly frozen: ReadonlyMap<string, Float32Array>;
   readonly train: LabelledImages;
   readonly test: LabelledImages;
   readonly augmentation: Augmentation;
@@ -114,12 +116,20 @@ class ThreadEngine implements GradientEngine {
     const [train, test] = [options.data.train, options.data.test].map(share);
     this.parameters = new Float32Array(new SharedArrayBuffer(4 * size));
     this.indices = new Uint32Array(new SharedArrayBuffer(4 * train.count));
+    const frozen = new Map(
+      [...this.network.frozenValues].map(([name, values]) => {
+        const copy = new Float32Array(new SharedArrayBuffer(values.byteLength));
+        copy.set(values);
+        return [name, copy] as const;
+      }),
+    );
     this.sums = Array.from({ length: workers }, () => new Float64Array(new SharedArrayBuffer(8 * size)));
     this.threads = this.sums.map(
       (sum) =>
         new Thread({
           backend: options.backend.name,
           network: this.network.spec,
+          frozen,
           train,
           test,
           augmentation: options.augmentation,

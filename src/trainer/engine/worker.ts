@@ -16,7 +16,7 @@ const sum = new Float64Array(setup.sum);
 const EVALUATION_BATCH = 200;
 
 await startBackend(setup.backend);
-const network = new Network(setup.network);
+const network = new Network(setup.network, setup.frozen);
 const runner = new MicroBatchRunner(network, currentKernels(), setup.train, setup.test, setup.augmentation);
 
 function withParameters<T>(use: (tensors: tf.Tensor[]) => T): T {

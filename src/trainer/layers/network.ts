@@ -76,7 +76,8 @@ export class Network {
         ? values[next++]
         : this.frozenValues.get(parameter.name);
       if (!own) throw new RangeError(`${parameter.name} is frozen and must have values`);
-      return tf.tensor(own, [...parameter.shape]);
+      // Copied where it is in shared memory: not every backend takes views of that.
+      return tf.tensor(own.buffer instanceof SharedArrayBuffer ? own.slice() : own, [...parameter.shape]);
     });
   }
 
