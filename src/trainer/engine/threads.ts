@@ -5,6 +5,7 @@ import { type BackendChoice, type BackendName, currentKernels } from "../../back
 import type { Dataset, LabelledImages } from "../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../layers/network.js";
 import type { EngineTimes } from "../stepTimes.js";
+import { type FeatureMemory, featureMemory } from "./featureStore.js";
 import {
   type Batch,
   type ClippedSum,
@@ -22,6 +23,8 @@ export interface ThreadSetup {
   readonly network: NetworkSpec;
   /** Values of the parameters that are not trained. */
   readonly frozen: ReadonlyMap<string, Float32Array>;
+  /** Where the features of frozen layers are kept; absent where there are none or too many. */
+  readonly features: { readonly train?: FeatureMemory; readonly test?: FeatureMemory };
   readonly train: LabelledImages;
   readonly test: LabelledImages;
   readonly augmentation: Augmentation;
@@ -123,6 +126,10 @@ class ThreadEngine implements GradientEngine {
         return [name, copy] as const;
       }),
     );
+    const room = (images: LabelledImages) => featureMemory(images.count, this.network.featureShape);
+    // Of augmented images the features are new at every step.
+    const [ofTrain, ofTest] = [options.augmentation.views === 0 ? room(train) : undefined, room(test)];
+    const features = { ...(ofTrain && { train: ofTrain }), ...(ofTest && { test: ofTest }) };
     this.sums = Array.from({ length: workers }, () => new Float64Array(new SharedArrayBuffer(8 * size)));
     this.threads = this.sums.map(
       (sum) =>
@@ -130,6 +137,7 @@ class ThreadEngine implements GradientEngine {
           backend: options.backend.name,
           network: this.network.spec,
           frozen,
+          features,
           train,
           test,
           augmentation: options.augmentation,
