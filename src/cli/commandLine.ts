@@ -80,6 +80,8 @@ const USAGE_ERRORS = new Set([
   "RunFolderError",
   "BackendUnavailableError",
   "UnsupportedNetworkError",
+  "ModelConversionError",
+  "WeightsError",
   "LedgerResumeError",
   "RunBusyError",
 ]);

@@ -6,11 +6,15 @@ import { type Plan, PlanFormatError, planFromJson, roundedDown } from "../planne
 import {
   checkModelName,
   ENGINE_NAMES,
+  type FineTuning,
+  loadLayersModel,
   MODEL_NAMES,
   MOST_WORKERS,
+  OPTIMIZER_NAMES,
   type ProcessOptions,
   type ResumedFrom,
   RUN_FILES,
+  readWeights,
   resumeTraining,
   storedSettings,
   type TrainOptions,
@@ -61,7 +65,45 @@ export const WORKERS: Option = {
   },
   otherwise: "one a core",
 };
-const MODEL: Option = { name: "model", value: "NAME", help: MODEL_NAMES.join(", ") };
+const MODEL: Option = {
+  name: "model",
+  value: "NAME|FILE",
+  help: `${MODEL_NAMES.join(", ")}, or the model.json of a TensorFlow.js layers model`,
+};
+const WEIGHTS: Option = {
+  name: "weights",
+  value: "FILE",
+  help: "start from these: safetensors, or the model.json of a TensorFlow.js model",
+};
+const RESET: Option = {
+  name: "reset",
+  value: "NAMES",
+  help: "with weights: parameters that start anew all the same; * stands for any text, commas between",
+};
+const FREEZE: Option = {
+  name: "freeze",
+  value: "NAMES",
+  help: "with weights: parameters that are not trained; body stands for all but the last layer's",
+};
+const LEARNING_RATE: Option = {
+  name: "learning-rate",
+  value: "x",
+  help: "per unit of mean clipped gradient; also over the step t of T, as in 2*(1-t/T)",
+  range: positive,
+  otherwise: "2",
+};
+const AUTO_S: Option = {
+  name: "auto-s",
+  value: "γ",
+  help: "automatic clipping by g/(|g| + γ) in place of a clip norm",
+  range: positive,
+};
+const OPTIMIZER: Option = {
+  name: "optimizer",
+  value: "NAME",
+  help: `${OPTIMIZER_NAMES.join(", ")}; corrected: for the noise in the second moment`,
+  otherwise: "sgd",
+};
 const OUT: Option = {
   name: "out",
   value: "DIR",
@@ -99,13 +141,10 @@ const OPTIONS: readonly Option[] = [
   PRECISION,
   WORKERS,
   MICRO_BATCH,
-  {
-    name: "learning-rate",
-    value: "x",
-    help: "per unit of mean clipped gradient",
-    range: positive,
-    otherwise: "2",
-  },
+  WEIGHTS,
+  RESET,
+  FREEZE,
+  LEARNING_RATE,
   {
     name: "clip-norm",
     value: "C",
@@ -113,6 +152,8 @@ const OPTIONS: readonly Option[] = [
     range: positive,
     otherwise: "1",
   },
+  AUTO_S,
+  OPTIMIZER,
   {
     name: "momentum",
     value: "x",
@@ -180,15 +221,19 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const path = positionals[0];
   if (path === undefined) throw new UsageError("PLAN is missing: the file that dpsgd plan --out wrote");
   const dataName = readText(values, DATA);
-  const model = readText(values, MODEL);
-  checkModelName(model);
+  const modelName = readText(values, MODEL);
+  if (!modelName.endsWith(".json")) checkModelName(modelName);
   const out = readText(values, OUT);
   const options = await trainingOptions(values);
+  const fineTuning = readFineTuning(values);
   const plan = readPlan(path);
   const data = await openData(dataName, featureCache(values));
   const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
+  const model = modelName.endsWith(".json")
+    ? await modelFromFile(modelName, fineTuning.weights !== undefined)
+    : { model: modelName };
   const result = await withinBudget(budget, { plan, out }, () =>
-    runTraining(plan, { data, dataSource: dataName, model, out, ...options }),
+    runTraining(plan, { data, dataSource: dataName, out, ...options, ...model, ...fineTuning }),
   );
   return showResult(result, plan, values);
 }
@@ -338,9 +383,39 @@ async function supervised(
 /** Ctrl-C; the end of a batch job; the terminal that was closed. */
 const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
+/** A saved layers model: its network, and its weights unless others are given. */
+async function modelFromFile(path: string, otherWeights: boolean) {
+  const { network, weights, difference } = await loadLayersModel(path);
+  tell(
+    `model: ${path}, ${network.layers.length} layers; outputs as the original's to ${difference.toExponential(0)}`,
+  );
+  return { model: network, ...(!otherWeights && { weights }) };
+}
+
+function readFineTuning(values: Arguments["values"]): FineTuning {
+  const names = (option: Option) =>
+    values[option.name] === undefined ? undefined : readText(values, option).split(",");
+  const [reset, freeze] = [RESET, FREEZE].map(names);
+  return {
+    ...(values.weights !== undefined && { weights: readWeights(readText(values, WEIGHTS)) }),
+    ...(reset && { reset }),
+    ...(freeze && { freeze }),
+  };
+}
+
 async function trainingOptions(values: Arguments["values"]): Promise<Partial<TrainOptions>> {
   const auto = values["micro-batch"] === "auto";
-  const numbers = await readNumbers(auto ? { ...values, "micro-batch": undefined } : values, OPTIONS);
+  // Over t it is a schedule, which only training can evaluate; else a number as any other.
+  const rate = values["learning-rate"];
+  const scheduled = typeof rate === "string" && /\bt\b/.test(rate) ? rate : undefined;
+  if (values["auto-s"] !== undefined && values["clip-norm"] !== undefined)
+    throw new UsageError("--auto-s must be given without --clip-norm: it takes its place");
+  const readable = {
+    ...values,
+    ...(auto && { "micro-batch": undefined }),
+    ...(scheduled && { "learning-rate": undefined }),
+  };
+  const numbers = await readNumbers(readable, OPTIONS);
   const given: Partial<Record<keyof TrainOptions, unknown>> = {
     backend: readChoice(values, "backend", ["auto", ...ENGINE_NAMES], "auto"),
     precision: readChoice(values, "precision", PRECISIONS, "float16x2"),
@@ -348,8 +423,11 @@ async function trainingOptions(values: Arguments["values"]): Promise<Partial<Tra
     microBatch: auto ? "auto" : numbers["micro-batch"],
     augmentation: numbers.augmentation,
     seedAugmentation: numbers["seed-augmentation"],
-    learningRate: numbers["learning-rate"],
+    learningRate: scheduled ?? numbers["learning-rate"],
     clipNorm: numbers["clip-norm"],
+    clipGamma: numbers["auto-s"],
+    optimizer:
+      values.optimizer === undefined ? undefined : readChoice(values, "optimizer", OPTIMIZER_NAMES, "sgd"),
     momentum: numbers.momentum,
     evaluations: numbers.evaluations,
     checkpointEvery: numbers["checkpoint-every"],

@@ -32,6 +32,7 @@ export { epsilonSpent, TrainingStoppedError } from "./run.js";
 export * from "./runFolder.js";
 export { RunBusyError } from "./runLock.js";
 export * from "./safetensors.js";
-export type { RunOptions, RunSettings } from "./settings.js";
+export { OPTIMIZER_NAMES, type OptimizerName, type RunOptions, type RunSettings } from "./settings.js";
+export type { FineTuning } from "./startingValues.js";
 export type { EngineTimes, StepTimes } from "./stepTimes.js";
 export * from "./train.js";

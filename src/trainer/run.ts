@@ -13,6 +13,7 @@ import { GaussianNoise, PoissonSampler, SecureStream } from "./random/index.js";
 import type { RunFolder } from "./runFolder.js";
 import { encodeSafetensors } from "./safetensors.js";
 import type { RunSettings } from "./settings.js";
+import { frozenTensors } from "./startingValues.js";
 import { stopwatch } from "./stepTimes.js";
 import type { ProcessOptions, TrainResult } from "./train.js";
 
@@ -103,7 +104,10 @@ export class Run {
       const lap = stopwatch();
       const batch = { indices: sampler.draw(), step: ledger.steps + 1 };
       const sampling = lap();
-      const clipped = await engine.clippedSum(optimizer.parameters, batch, { norm: settings.clipNorm });
+      const clipped = await engine.clippedSum(optimizer.parameters, batch, {
+        norm: settings.clipNorm,
+        ...(settings.clipGamma !== undefined && { gamma: settings.clipGamma }),
+      });
       const gradients = lap();
       if (clipped.nonFinite && this.broken === "no") this.broken = "unsaid";
       const added = noise.addToSum(clipped.sum, {
@@ -116,7 +120,7 @@ export class Run {
         noiseMultiplier: added.noiseMultiplier,
       });
       const writing = lap();
-      optimizer.update(clipped.sum, plan.batchSize);
+      optimizer.update(clipped.sum, plan.batchSize, added.standardDeviation);
       const update = lap();
       // Counted in steps, not in time, which depends on the batches drawn. One that fails is tried again after the next step.
       if (++unsaved >= checkpointEvery && this.trySave(ledger)) unsaved = 0;
@@ -242,7 +246,10 @@ export class Run {
       }));
     const tensors = [
       ...named("", optimizer.parameters),
-      ...(optimizer.average ? named("average/", optimizer.average) : []),
+      ...frozenTensors(network),
+      ...(optimizer.average
+        ? [...named("average/", optimizer.average), ...frozenTensors(network, "average/")]
+        : []),
     ];
     const { seeds, frontEnd } = settings;
     folder.writeWhole(

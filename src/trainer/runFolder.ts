@@ -16,6 +16,8 @@ export const RUN_FILES = {
   metrics: "metrics.jsonl",
   /** The model's parameters after the last step. */
   weights: "weights.safetensors",
+  /** Parameters that are not trained, only where there are any. */
+  frozen: "frozen.safetensors",
   /** Names and shapes of the parameters, and how to rebuild the model. */
   model: "model.json",
   /** All of it for people, on one page, and its charts. */
@@ -59,7 +61,7 @@ export class RunFolder {
   }
 
   /** Writes a file of the run, see `writeWhole`. */
-  writeWhole(name: "weights" | "model", content: string | Uint8Array): void {
+  writeWhole(name: "weights" | "frozen" | "model", content: string | Uint8Array): void {
     const path = this.file(name);
     try {
       writeWhole(path, content);

@@ -5,9 +5,14 @@ import type { Plan } from "../planner/index.js";
 import type { Dataset } from "./data/index.js";
 import { Network, type NetworkSpec } from "./layers/network.js";
 import { buildModel } from "./models/index.js";
+import type { FineTuning } from "./startingValues.js";
+
+/** How noisy gradients become updates. */
+export const OPTIMIZER_NAMES = ["sgd", "adam", "adam-corrected"] as const;
+export type OptimizerName = (typeof OPTIMIZER_NAMES)[number];
 
 /** Options that belong to the run, not to the process: a resumed run has those that it began with. */
-export interface RunOptions {
+export interface RunOptions extends FineTuning {
   /** The name of a built-in model, or a network of one's own from the same layers. */
   readonly model: string | NetworkSpec;
   /** K: augmented views an example, ≥ 0; 0 (default) trains on the images as they are. */
@@ -16,12 +21,21 @@ export interface RunOptions {
   readonly seedAugmentation?: number;
   /** Seed of the initial weights; default: drawn at random. */
   readonly seedInitialisation?: number;
-  /** Per unit of mean clipped gradient (norm at most 1), constant; default 2 [De2022]. */
-  readonly learningRate?: number;
+  /**
+   * Per unit of mean clipped gradient (norm at most 1): a number, or an expression over the step t = 1 … T and T; default 2,
+   * constant [De2022].
+   */
+  readonly learningRate?: number | string;
   /** C > 0: the gradient norm from which on gradients are clipped; default 1 [De2022]. */
   readonly clipNorm?: number;
-  /** In [0, 1); default 0. */
+  /** γ > 0: automatic clipping, g ↦ g/(‖g‖ + γ), in place of clipNorm [Bu2023b]. */
+  readonly clipGamma?: number;
+  /** Default "sgd"; "adam-corrected" takes the noise's variance off the second moment [Tang2024]. */
+  readonly optimizer?: OptimizerName;
+  /** In [0, 1); default 0. For "sgd" only. */
   readonly momentum?: number;
+  /** Of Adam, > 0; default 1e-8; corrected: a tenth of the noise's standard deviation on the mean gradient. */
+  readonly adamEpsilon?: number;
   /** Decay of the average of the parameters, in [0, 1), or false for none; default 0.9999 [De2022]. */
   readonly ema?: number | false;
   /** How often the test set is looked at before the end, evenly spread; default 4. */
@@ -37,9 +51,12 @@ export interface RunSettings {
   readonly network: NetworkSpec;
   readonly augmentation: number;
   readonly seeds: { readonly augmentation: number; readonly initialisation: number };
-  readonly learningRate: number;
+  readonly learningRate: number | string;
   readonly clipNorm: number;
+  readonly clipGamma?: number;
+  readonly optimizer: OptimizerName;
   readonly momentum: number;
+  readonly adamEpsilon?: number;
   readonly ema: number | false;
   readonly evaluations: number;
   readonly logPrivateMetrics: boolean;
@@ -53,8 +70,15 @@ export function runSettings(plan: Plan, data: Dataset, options: RunOptions): Run
   const { learningRate = 2, clipNorm = 1, momentum = 0, ema = 0.9999, augmentation = 0 } = options;
   const { evaluations = 4, logPrivateMetrics = false, dataSource = data.name } = options;
   checkPlan(plan, data);
-  positive("learningRate", learningRate);
+  if (typeof learningRate === "number") positive("learningRate", learningRate);
   positive("clipNorm", clipNorm);
+  const { optimizer = "sgd", clipGamma, adamEpsilon } = options;
+  if (clipGamma !== undefined) positive("clipGamma", clipGamma);
+  if (!OPTIMIZER_NAMES.includes(optimizer))
+    throw new RangeError(`optimizer must be one of ${OPTIMIZER_NAMES.join(", ")}, got ${String(optimizer)}`);
+  if (adamEpsilon !== undefined) positive("adamEpsilon", adamEpsilon);
+  if (momentum !== 0 && optimizer !== "sgd")
+    throw new RangeError(`momentum must be 0 with optimizer ${optimizer}, got ${momentum}`);
   fraction("momentum", momentum);
   if (ema !== false) fraction("ema", ema);
   whole("augmentation", augmentation);
@@ -72,7 +96,10 @@ export function runSettings(plan: Plan, data: Dataset, options: RunOptions): Run
     seeds,
     learningRate,
     clipNorm,
+    ...(clipGamma !== undefined && { clipGamma }),
+    optimizer,
     momentum,
+    ...(adamEpsilon !== undefined && { adamEpsilon }),
     ema,
     evaluations,
     logPrivateMetrics,

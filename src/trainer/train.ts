@@ -17,7 +17,9 @@ import {
   readStoredPlan,
 } from "./runFolder.js";
 import { lockRun } from "./runLock.js";
+import { type Schedule, scheduleOf } from "./schedule.js";
 import { checkPlan, type RunOptions, type RunSettings, runSettings, whole } from "./settings.js";
+import { decodeFrozen, encodeFrozen, startingValues } from "./startingValues.js";
 import type { StepTimes } from "./stepTimes.js";
 
 /** Options that belong to the process: a resumed run may have others. */
@@ -123,12 +125,16 @@ export interface TrainResult {
  */
 export async function train(plan: Plan, options: TrainOptions): Promise<TrainResult> {
   const { data } = options;
-  const settings = runSettings(plan, data, options);
-  const network = new Network(settings.network);
+  const asked = runSettings(plan, data, options);
+  const { network, values } = startingValues(asked.network, options, asked.seeds.initialisation);
+  const settings = { ...asked, network: network.spec };
+  const schedule = await scheduleOf(settings.learningRate, plan.steps);
   return withEngine(network, settings, options, plan, async (parts) => {
     const folder = createRunFolder(options.out, plan);
     return locked(folder, () => {
-      const optimizer = optimizerFor(network, settings);
+      const frozen = encodeFrozen(network);
+      if (frozen) folder.writeWhole("frozen", frozen);
+      const optimizer = optimizerFor(values, settings, plan, schedule);
       const checkpoints = folder.checkpoints();
       const run = new Run({ ...parts, folder, optimizer, checkpoints, stepsWanted: plan.steps });
       // Before the ledger: a run that has one can be resumed from the first moment.
@@ -166,8 +172,11 @@ export async function resumeTraining(path: string, options: ResumeOptions): Prom
       throw new RangeError(
         `data must have the front end that the run began with (${settings.frontEnd ?? "none"}), got ${data.frontEnd ?? "none"}`,
       );
-    const network = new Network(settings.network);
-    const optimizer = optimizerFor(network, settings);
+    const frozen = settings.network.frozen && decodeFrozen(readFileSync(folder.file("frozen")));
+    const network = new Network(settings.network, frozen);
+    const schedule = await scheduleOf(settings.learningRate, plan.steps);
+    const values = network.initialise(settings.seeds.initialisation);
+    const optimizer = optimizerFor(values, settings, plan, schedule);
     optimizer.restore(checkpoint.optimizer);
     const kept = optimizer.updates;
     const lost = found.steps - kept;
@@ -267,10 +276,21 @@ async function locked<T>(folder: RunFolder, work: () => Promise<T>): Promise<T> 
   }
 }
 
-function optimizerFor(network: Network, { seeds, learningRate, momentum, ema }: RunSettings): Optimizer {
-  return new Optimizer(network.initialise(seeds.initialisation), {
+/** values: where it starts; they are changed in place. */
+function optimizerFor(
+  values: readonly Float32Array[],
+  { optimizer, momentum, adamEpsilon, ema }: RunSettings,
+  plan: Plan,
+  learningRate: Schedule,
+): Optimizer {
+  const noiseCorrected = optimizer === "adam-corrected";
+  const epsilon = adamEpsilon ?? (noiseCorrected ? plan.noiseMultiplier / plan.batchSize / 10 : 1e-8);
+  return new Optimizer(values, {
     learningRate,
-    rule: { kind: "sgd", momentum },
+    rule:
+      optimizer === "sgd"
+        ? { kind: "sgd", momentum }
+        : { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon, noiseCorrected },
     averageDecay: ema === false ? undefined : ema,
   });
 }

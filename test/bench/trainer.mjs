@@ -24,6 +24,47 @@ const timed = (work) => {
   return performance.now() - start;
 };
 
+/** WRN-16-4 with K = 16 as in the paper: memory of an example in flight, and what clipping costs. */
+function residual(backend, kernels) {
+  const [views, examples] = [16, 2];
+  const network = buildModel("wrn-16-4", [32, 32, 3], 10);
+  const tensors = network.upload(network.initialise(1));
+  const values = Float32Array.from({ length: examples * views * 3072 }, (_, i) => Math.sin(i));
+  const labels = Array.from({ length: examples }, (_, n) => n);
+  const heap = () => tf.backend().wasm?.HEAPU8.length ?? Number.NaN;
+  const images = () => tf.tensor4d(values, [examples * views, 32, 32, 3]);
+  const before = heap();
+  let held;
+  const privatePass = () =>
+    tf.tidy(() => {
+      const x = images();
+      const start = tf.memory().numBytes;
+      const gradients = network.gradients(x, labels, views, tensors, kernels);
+      held = (tf.memory().numBytes - start) / examples;
+      for (const sum of gradients.weightedSums(tf.ones([examples]))) sum.dataSync();
+    });
+  const rowLabels = Array.from({ length: examples * views }, (_, row) => labels[Math.floor(row / views)]);
+  const plainPass = () =>
+    tf.tidy(() => {
+      for (const sum of network.plainGradients(images(), rowLabels, tensors, kernels)) sum.dataSync();
+    });
+  privatePass();
+  const grown = heap() - before;
+  plainPass();
+  const times = [0, 1, 2].map(() => [timed(privatePass), timed(plainPass)]);
+  tf.dispose(tensors);
+  return {
+    model: network.spec.name,
+    parameters: network.parameterCount,
+    views,
+    privateToPlain: median(times.map(([a, b]) => a / b)),
+    viewsPerSecond: (1000 * examples * views) / median(times.map(([a]) => a)),
+    gradientMegabytes: held / 1e6,
+    activationMegabytes:
+      backend.name === "wasm" ? (grown - examples * held) / (examples * views) / 1e6 : null,
+  };
+}
+
 export async function run(options) {
   const backend = await startBackend(options.backend ?? "wasm");
   const data = loadDataset("mnist");
@@ -160,6 +201,8 @@ export async function run(options) {
   result.speedUp = median(stepTimes[0].map((time, round) => time / stepTimes[1][round]));
   result.peakMemoryMiB = Math.round(process.resourceUsage().maxRSS / 1024);
 
+  result.residual = residual(backend, kernels);
+
   const total = gradients + parts.sampling + parts.noise + parts.ledger;
   console.log(
     `${result.machine.cpu}, ${result.machine.cores} cores; Node ${result.versions.node}, TensorFlow.js ${result.versions.tfjs}, ${backend.name}`,
@@ -183,5 +226,13 @@ export async function run(options) {
     console.log(
       `  ${name.padEnd(20)}${ms.toFixed(2).padStart(9)} ms ${((100 * ms) / total).toFixed(1).padStart(6)} %`,
     );
+  const { model, parameters: size, views: each, ...wide } = result.residual;
+  console.log(`\n${model}: ${size} parameters, K = ${each}, one thread`);
+  console.log(`private / plain       ${wide.privateToPlain.toFixed(3)} on the same views`);
+  console.log(`views                 ${wide.viewsPerSecond.toFixed(2)} a second`);
+  console.log(`an example in flight  ${wide.gradientMegabytes.toFixed(2)} MB (at most 12), whatever K`);
+  console.log(
+    `activations           ${wide.activationMegabytes.toFixed(1)} MB a view that is in the network`,
+  );
   if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
 }

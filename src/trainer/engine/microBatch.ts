@@ -2,8 +2,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels } from "../../backends/index.js";
 import type { LabelledImages } from "../data/index.js";
-import { type Network, sizeOf } from "../layers/network.js";
+import { type Network, type NetworkInput, sizeOf } from "../layers/network.js";
 import { stopwatch } from "../stepTimes.js";
+import type { FeatureStore } from "./featureStore.js";
 import type { ClipRule, Evaluation } from "./gradientEngine.js";
 import { viewsAtOnce } from "./microBatchSize.js";
 import { type Augmentation, fillViews, viewsPerExample } from "./views.js";
@@ -50,7 +51,30 @@ export class MicroBatchRunner {
     private readonly train: LabelledImages,
     private readonly test: LabelledImages,
     private readonly augmentation: Augmentation,
+    /** Where the features of frozen layers are kept, if they are. */
+    private readonly stores: { readonly train?: FeatureStore; readonly test?: FeatureStore } = {},
   ) {}
+
+  /** What goes into the network for examples indices[from … to): images, K views of each, or kept features. */
+  private inputs(
+    set: "train" | "test",
+    parameters: readonly tf.Tensor[],
+    batch: { readonly indices: Uint32Array; readonly step: number },
+    [from, to]: readonly [number, number],
+    augmentation: Augmentation,
+  ): { readonly input: tf.Tensor; readonly kind: NetworkInput } {
+    const images = set === "train" ? this.train : this.test;
+    const pixels = (indices: Uint32Array, first: number, end: number): tf.Tensor4D => {
+      const values = fillViews(images, indices, first, end, augmentation, batch.step);
+      return tf.tensor4d(values, [(end - first) * viewsPerExample(augmentation), ...images.shape]);
+    };
+    const store = augmentation.views === 0 ? this.stores[set] : undefined;
+    if (!store) return { input: pixels(batch.indices, from, to), kind: "images" };
+    const rows = store.rows(batch.indices.slice(from, to), (missing) =>
+      this.network.features(pixels(missing, 0, missing.length), parameters, this.kernels),
+    );
+    return { input: rows, kind: "features" };
+  }
 
   /** Adds the clipped gradients of indices[from … to) at `parameters` (tensors) to partial. */
   addClipped(
@@ -62,21 +86,20 @@ export class MicroBatchRunner {
     clip: ClipRule,
   ): void {
     if (to <= from) return;
-    const [height, width, channels] = this.train.shape;
     const views = viewsPerExample(this.augmentation);
     const lap = stopwatch();
-    const values = fillViews(this.train, batch.indices, from, to, this.augmentation, batch.step);
-    partial.times.views += lap();
     const labels = batch.indices.subarray(from, to).map((index) => this.train.labels[index]);
     const broken = tf.tidy(() => {
-      const images = tf.tensor4d(values, [(to - from) * views, height, width, channels]);
+      const { input, kind } = this.inputs("train", parameters, batch, [from, to], this.augmentation);
+      partial.times.views += lap();
       const { squaredNorms, weightedSums } = this.network.gradients(
-        images,
+        input,
         labels,
         views,
         parameters,
         this.kernels,
         viewsAtOnce(to - from, views),
+        kind,
       );
       partial.times.gradients += lap();
       const weights = Float32Array.from(squaredNorms, (value) => clipFactor(value, clip));
@@ -101,11 +124,10 @@ export class MicroBatchRunner {
   evaluate(parameters: readonly tf.Tensor[], set: "train" | "test", from: number, to: number): Evaluation {
     const images = set === "train" ? this.train : this.test;
     const indices = Uint32Array.from({ length: to - from }, (_, i) => from + i);
-    const values = fillViews(images, indices, 0, indices.length, { views: 0, seed: 0 }, 0);
+    const plain = { views: 0, seed: 0 };
     const logits = tf.tidy(() => {
-      const [height, width, channels] = images.shape;
-      const input = tf.tensor4d(values, [to - from, height, width, channels]);
-      return this.network.logits(input, parameters, this.kernels).dataSync() as Float32Array;
+      const { input, kind } = this.inputs(set, parameters, { indices, step: 0 }, [0, indices.length], plain);
+      return this.network.logits(input, parameters, this.kernels, kind).dataSync() as Float32Array;
     });
     const { classes } = this.network.spec;
     let correct = 0;

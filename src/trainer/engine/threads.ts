@@ -5,6 +5,7 @@ import { type BackendChoice, type BackendName, currentKernels } from "../../back
 import type { Dataset, LabelledImages } from "../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../layers/network.js";
 import type { EngineTimes } from "../stepTimes.js";
+import { type FeatureMemory, featureMemory } from "./featureStore.js";
 import {
   type Batch,
   type ClippedSum,
@@ -20,6 +21,10 @@ import { type Augmentation, viewsPerExample } from "./views.js";
 export interface ThreadSetup {
   readonly backend: BackendName;
   readonly network: NetworkSpec;
+  /** Values of the parameters that are not trained. */
+  readonly frozen: ReadonlyMap<string, Float32Array>;
+  /** Where the features of frozen layers are kept; absent where there are none or too many. */
+  readonly features: { readonly train?: FeatureMemory; readonly test?: FeatureMemory };
   readonly train: LabelledImages;
   readonly test: LabelledImages;
   readonly augmentation: Augmentation;
@@ -114,12 +119,25 @@ class ThreadEngine implements GradientEngine {
     const [train, test] = [options.data.train, options.data.test].map(share);
     this.parameters = new Float32Array(new SharedArrayBuffer(4 * size));
     this.indices = new Uint32Array(new SharedArrayBuffer(4 * train.count));
+    const frozen = new Map(
+      [...this.network.frozenValues].map(([name, values]) => {
+        const copy = new Float32Array(new SharedArrayBuffer(values.byteLength));
+        copy.set(values);
+        return [name, copy] as const;
+      }),
+    );
+    const room = (images: LabelledImages) => featureMemory(images.count, this.network.featureShape);
+    // Of augmented images the features are new at every step.
+    const [ofTrain, ofTest] = [options.augmentation.views === 0 ? room(train) : undefined, room(test)];
+    const features = { ...(ofTrain && { train: ofTrain }), ...(ofTest && { test: ofTest }) };
     this.sums = Array.from({ length: workers }, () => new Float64Array(new SharedArrayBuffer(8 * size)));
     this.threads = this.sums.map(
       (sum) =>
         new Thread({
           backend: options.backend.name,
           network: this.network.spec,
+          frozen,
+          features,
           train,
           test,
           augmentation: options.augmentation,

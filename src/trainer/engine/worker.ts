@@ -3,6 +3,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs-core";
 import { currentKernels, startBackend } from "../../backends/index.js";
 import { Network, sizeOf } from "../layers/network.js";
+import { FeatureStore } from "./featureStore.js";
 import { MicroBatchRunner, PartialSum } from "./microBatch.js";
 import type { ThreadReply, ThreadRequest, ThreadSetup } from "./threads.js";
 
@@ -16,8 +17,15 @@ const sum = new Float64Array(setup.sum);
 const EVALUATION_BATCH = 200;
 
 await startBackend(setup.backend);
-const network = new Network(setup.network);
-const runner = new MicroBatchRunner(network, currentKernels(), setup.train, setup.test, setup.augmentation);
+const network = new Network(setup.network, setup.frozen);
+const storeOf = (set: "train" | "test") => {
+  const memory = setup.features[set];
+  return memory && { [set]: new FeatureStore(memory, network.featureShape!) };
+};
+const runner = new MicroBatchRunner(network, currentKernels(), setup.train, setup.test, setup.augmentation, {
+  ...storeOf("train"),
+  ...storeOf("test"),
+});
 
 function withParameters<T>(use: (tensors: tf.Tensor[]) => T): T {
   let at = 0;

@@ -3,11 +3,14 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels } from "../../backends/index.js";
 import { SeededRandom } from "../random/index.js";
 import { buildChain } from "./build.js";
-import type { Chain } from "./chain.js";
+import { Chain } from "./chain.js";
 import type { ExampleGradients, ParameterSpec } from "./layer.js";
 import { type NetworkSpec, namePatternFits, sizeOf } from "./spec.js";
 
 export * from "./spec.js";
+
+/** What a pass starts from. */
+export type NetworkInput = "images" | "features";
 
 /** The gradients of one micro-batch, ready to be clipped. */
 export interface MicroBatchGradients {
@@ -26,7 +29,14 @@ export class Network {
   readonly parameterCount: number;
   /** Multiply-adds of one forward pass of one image. */
   readonly multiplyAdds: number;
+  /**
+   * What the frozen layers before the first trained one give, where they have parameters: features, which do not change
+   * while it trains.
+   */
+  readonly featureShape: readonly number[] | undefined;
   private readonly chain: Chain;
+  /** The frozen layers before, and the rest. */
+  private readonly split: { readonly body: Chain; readonly rest: Chain } | undefined;
 
   /**
    * frozenValues: by name, for every parameter that spec.frozen names; without them only shapes can be asked for.
@@ -38,7 +48,17 @@ export class Network {
   ) {
     const frozen = (name: string) => spec.frozen?.some((pattern) => namePatternFits(pattern, name)) ?? false;
     this.chain = buildChain(spec.layers, spec.inputShape, (name) => !frozen(name));
-    const { outputShape } = this.chain;
+    const { outputShape, layers } = this.chain;
+    const isFrozen = ({ parameters }: { parameters: readonly ParameterSpec[] }) =>
+      parameters.every(({ name }) => frozen(name));
+    const first = layers.findIndex((layer) => !isFrozen(layer));
+    const before = layers.slice(0, Math.max(0, first));
+    if (before.some((layer) => layer.parameters.length > 0)) {
+      const body = new Chain(before, spec.inputShape, () => false);
+      const rest = new Chain(layers.slice(first), body.outputShape, (name) => !frozen(name));
+      this.split = { body, rest };
+      this.featureShape = body.outputShape;
+    }
     this.allParameters = this.chain.parameters;
     const parameters = this.allParameters.filter(({ name }) => !frozen(name));
     for (const pattern of spec.frozen ?? [])
@@ -76,15 +96,25 @@ export class Network {
         ? values[next++]
         : this.frozenValues.get(parameter.name);
       if (!own) throw new RangeError(`${parameter.name} is frozen and must have values`);
-      return tf.tensor(own, [...parameter.shape]);
+      // Copied where it is in shared memory: not every backend takes views of that.
+      return tf.tensor(own.buffer instanceof SharedArrayBuffer ? own.slice() : own, [...parameter.shape]);
     });
   }
 
-  /** images [m, h, w, c] → logits [m, classes]. */
-  logits(images: tf.Tensor4D, parameters: readonly tf.Tensor[], kernels: Kernels): tf.Tensor2D {
-    return tf.tidy(
-      () => this.chain.forward(images, parameters, kernels, { save: false }).output as tf.Tensor2D,
-    );
+  /** images [m, h, w, c] → features [m, ...featureShape]. */
+  features(images: tf.Tensor4D, parameters: readonly tf.Tensor[], kernels: Kernels): tf.Tensor {
+    return tf.tidy(() => this.split!.body.forward(images, parameters, kernels, { save: false }).output);
+  }
+
+  /** images [m, h, w, c], or features, → logits [m, classes]. */
+  logits(
+    images: tf.Tensor,
+    parameters: readonly tf.Tensor[],
+    kernels: Kernels,
+    from: NetworkInput = "images",
+  ): tf.Tensor2D {
+    const { chain, own } = this.partFrom(from, parameters);
+    return tf.tidy(() => chain.forward(images, own, kernels, { save: false }).output as tf.Tensor2D);
   }
 
   /**
@@ -93,33 +123,27 @@ export class Network {
    * pass; with fewer than all, memory for activations does not grow with the views. Call inside tf.tidy.
    */
   gradients(
-    images: tf.Tensor4D,
+    images: tf.Tensor,
     labels: ArrayLike<number>,
     views: number,
     parameters: readonly tf.Tensor[],
     kernels: Kernels,
     viewsAtOnce = views,
+    from: NetworkInput = "images",
   ): MicroBatchGradients {
     const byExample = tf.reshape(images, [labels.length, views, -1]);
     let parts: readonly ExampleGradients[] | undefined;
-    for (let from = 0; from < views; from += viewsAtOnce) {
-      const count = Math.min(viewsAtOnce, views - from);
+    for (let first = 0; first < views; first += viewsAtOnce) {
+      const count = Math.min(viewsAtOnce, views - first);
       const pass =
         count === views
           ? images
-          : (tf.reshape(tf.slice(byExample, [0, from, 0], [labels.length, count, -1]), [
+          : tf.reshape(tf.slice(byExample, [0, first, 0], [labels.length, count, -1]), [
               -1,
-              ...this.spec.inputShape,
-            ]) as tf.Tensor4D);
-      parts = this.backwardPass(
-        pass,
-        labels,
-        { views: count, share: 1 / views },
-        count,
-        parameters,
-        kernels,
-        parts,
-      );
+              ...images.shape.slice(1),
+            ]);
+      const share = { views: count, share: 1 / views, from };
+      parts = this.backwardPass(pass, labels, share, count, parameters, kernels, parts);
     }
     return this.measured(parts ?? [], labels.length);
   }
@@ -147,7 +171,7 @@ export class Network {
     const parts = this.backwardPass(
       images,
       labels,
-      { views: 1, share: 1 },
+      { views: 1, share: 1, from: "images" },
       labels.length,
       parameters,
       kernels,
@@ -161,15 +185,16 @@ export class Network {
    * anything else; earlier: what other views of the same examples gave, to be added to.
    */
   private backwardPass(
-    images: tf.Tensor4D,
+    images: tf.Tensor,
     labels: ArrayLike<number>,
-    { views, share }: { readonly views: number; readonly share: number },
+    { views, share, from }: { readonly views: number; readonly share: number; readonly from: NetworkInput },
     rowsTogether: number,
     parameters: readonly tf.Tensor[],
     kernels: Kernels,
     earlier?: readonly ExampleGradients[],
   ): readonly ExampleGradients[] {
-    const { output, saved } = this.chain.forward(images, parameters, kernels);
+    const { chain, own } = this.partFrom(from, parameters);
+    const { output, saved } = chain.forward(images, own, kernels);
     // d/dlogits of the mean over K views of −log softmax(logits)[label] = (softmax(logits) − onehot)/K.
     const rows = labels.length * views;
     const target = new Float32Array(rows * this.spec.classes);
@@ -186,6 +211,13 @@ export class Network {
       trained: [],
       ...(earlier && { earlier: [...earlier] }),
     };
-    return this.chain.backward(gradient, saved, parameters, context).gradients ?? [];
+    return chain.backward(gradient, saved, own, context).gradients ?? [];
+  }
+
+  /** The layers that are still to be gone through, and their parameters. */
+  private partFrom(from: NetworkInput, parameters: readonly tf.Tensor[]) {
+    if (from === "images") return { chain: this.chain, own: parameters };
+    const { body, rest } = this.split!;
+    return { chain: rest, own: parameters.slice(body.parameters.length) };
   }
 }

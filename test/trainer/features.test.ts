@@ -1,0 +1,83 @@
+// Features of frozen layers: computed once, kept for all threads, and the same sums as without keeping them.
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, expect, test, vi } from "vitest";
+import { currentKernels, startBackend } from "../../src/backends/index.js";
+import { FeatureStore, featureMemory } from "../../src/trainer/engine/featureStore.js";
+import { MicroBatchRunner, PartialSum } from "../../src/trainer/engine/microBatch.js";
+import { startThreads } from "../../src/trainer/engine/threads.js";
+import { Network } from "../../src/trainer/layers/network.js";
+import { dataOf, EVERY_LAYER, normOf } from "./support.js";
+
+beforeAll(() => startBackend("wasm"));
+
+const data = dataOf(40, [9, 8, 2], 3);
+const start = new Network(EVERY_LAYER).initialise(1);
+const named = new Map(new Network(EVERY_LAYER).allParameters.map(({ name }, i) => [name, start[i]!]));
+const network = new Network({ ...EVERY_LAYER, frozen: ["0.*", "3.*", "7.*"] }, named);
+const trained = network.parameters.map(({ name }) => named.get(name)!.slice());
+const clip = { norm: 0.1 };
+const plain = { views: 0, seed: 1 };
+const everyone = { indices: Uint32Array.from({ length: 31 }, (_, i) => i), step: 1 };
+
+test("the frozen layers before the first trained one make the features", () => {
+  // Flatten, dense and tanh are behind the last frozen convolution; the head alone is trained.
+  expect(network.featureShape).toEqual([7]);
+  expect(new Network({ ...EVERY_LAYER, frozen: ["3.*"] }, named).featureShape).toBeUndefined();
+  expect(new Network(EVERY_LAYER).featureShape).toBeUndefined();
+});
+
+test("sums and evaluations are those of the whole network, and each image goes through the body once", async () => {
+  const whole = new MicroBatchRunner(network, currentKernels(), data.train, data.test, plain);
+  const stores = {
+    train: new FeatureStore(featureMemory(40, [7])!, [7]),
+    test: new FeatureStore(featureMemory(200, [7])!, [7]),
+  };
+  const kept = new MicroBatchRunner(network, currentKernels(), data.train, data.test, plain, stores);
+  const tensors = network.upload(trained);
+  const sumOf = (runner: MicroBatchRunner) => {
+    const partial = new PartialSum(network);
+    runner.addClipped(partial, tensors, everyone, 0, 20, clip);
+    runner.addClipped(partial, tensors, everyone, 20, 31, clip);
+    return partial.sum;
+  };
+  const expected = sumOf(whole);
+  const features = vi.spyOn(network, "features");
+  const first = sumOf(kept);
+  expect(features.mock.calls.map(([images]) => images.shape[0])).toEqual([20, 11]);
+  const again = sumOf(kept);
+  expect(features).toHaveBeenCalledTimes(2);
+  expect(again).toEqual(first);
+  const size = normOf(expected);
+  expect(normOf(first.map((part, i) => part.map((value, j) => value - expected[i]![j]!)))).toBeLessThan(
+    1e-5 * size,
+  );
+  expect(kept.evaluate(tensors, "test", 0, 200)).toEqual(whole.evaluate(tensors, "test", 0, 200));
+  tf.dispose(tensors);
+
+  // Across threads too.
+  const engine = await startThreads({
+    ...{
+      backend: { name: "wasm", reason: "" },
+      network,
+      data,
+      augmentation: plain,
+      workers: 2,
+      microBatch: 7,
+    },
+  });
+  try {
+    for (let turn = 0; turn < 2; turn++) {
+      const { sum } = await engine.clippedSum(trained, everyone, clip);
+      expect(normOf(sum.map((part, i) => part.map((value, j) => value - expected[i]![j]!)))).toBeLessThan(
+        1e-5 * size,
+      );
+    }
+  } finally {
+    await engine.close();
+  }
+});
+
+test("features of more than two gigabytes are not kept", () => {
+  expect(featureMemory(60_000, [32, 32, 64])).toBeUndefined();
+  expect(featureMemory(60_000, undefined)).toBeUndefined();
+});
