@@ -6,8 +6,10 @@ import {
   accountant,
   attackRisk,
   NEIGHBORINGS,
+  type PrivacyCurve,
 } from "../accounting/index.js";
 import {
+  mostRepetitions,
   type Plan,
   type PlanRequest,
   PRESET_NAMES,
@@ -20,6 +22,9 @@ import {
   presetRequest,
   proxyOf,
   roundedUp,
+  runsFromText,
+  runsText,
+  searchOf,
   statement,
   trainLine,
 } from "../planner/index.js";
@@ -45,6 +50,34 @@ const MAX_TPR: Option = {
   value: "R@F",
   help: "instead of --epsilon: the largest true-positive rate R of any attack at false-positive rate F, as 0.05@0.01",
 };
+const TUNING_RUNS: Option = {
+  name: "tuning-runs",
+  value: "RUNS",
+  help: "the plan also pays for a search: negative-binomial(η, mean) or poisson(mean), a secret number of runs of which only the best is released (dpsgd search), or a whole number of runs that may all be seen",
+};
+const PROXY_BATCH: Option = {
+  name: "final-after-proxy",
+  value: "B'",
+  help: "the search has runs of this batch size, and the plan's own run follows it",
+  range: { allowed: "in (0, N]", accepts: (value) => value > 0 },
+};
+const PROXY_OPTIONS: readonly Option[] = [
+  {
+    name: "proxy-noise-multiplier",
+    value: "σ'",
+    help: "of each run of that search",
+    range: positive,
+    otherwise: "the plan's",
+  },
+  {
+    name: "proxy-steps",
+    value: "T'",
+    help: "of each run of that search",
+    range: whole(1, 1e9, Math.floor),
+    otherwise: "the plan's",
+  },
+];
+const TUNING_OPTIONS = [TUNING_RUNS, PROXY_BATCH, ...PROXY_OPTIONS];
 const STATEMENT: Option = {
   name: "statement",
   value: "[FILE]",
@@ -100,9 +133,10 @@ const OPTIONS: readonly Option[] = [
     name: "accountant",
     value: "NAME",
     help: "pld (exact, by numerical integration) or rdp (Rényi, looser)",
-    otherwise: "pld",
+    otherwise: "pld, or rdp for a secret number of runs",
   },
   { name: "neighboring", value: "NAME", help: NEIGHBORINGS.join(", "), otherwise: NEIGHBORINGS[0]! },
+  ...TUNING_OPTIONS,
   OUT,
   { name: "risk", help: "also what an attacker can gain at most" },
   {
@@ -154,12 +188,16 @@ export async function planCommand(args: readonly string[]): Promise<number> {
   const risk = values.risk ? riskOf(made) : undefined;
   if (out !== undefined) writeWholeFile(out, OUT, planToJson(made));
   const unit = unitOf(values);
+  const search = searchOf(made);
   const stated = values.statement === undefined ? undefined : statement(made, unit);
   if (stated !== undefined && values.statement !== "")
     writeWholeFile(String(values.statement), STATEMENT, stated);
   if (values.json)
     printJson({
       ...made,
+      ...(search && {
+        search: { ...search, epsilon: curveOf(search.event, made.achieved).epsilonAt(made.achieved.delta) },
+      }),
       ...(risk && { risk }),
       ...(proxy && { proxy }),
       ...(stated !== undefined && { statement: stated }),
@@ -186,7 +224,10 @@ function readRequest(
   const asked: Partial<PlanRequest> = {
     ...Object.fromEntries(fields.map(([name, value]) => [camel(name), value])),
     ...(values[MAX_TPR.name] !== undefined && { maxTruePositiveRate: readMaxTpr(values) }),
-    accountant: readChoice(values, "accountant", ACCOUNTANT_NAMES, "pld"),
+    ...readTuning(values, numbers),
+    ...(values.accountant !== undefined && {
+      accountant: readChoice(values, "accountant", ACCOUNTANT_NAMES, "pld"),
+    }),
     neighboring: readChoice(values, "neighboring", NEIGHBORINGS, "add-or-remove-one"),
   };
   if (values.preset === undefined) return asked;
@@ -194,7 +235,33 @@ function readRequest(
 }
 
 /** Numbers that say something beside the plan. */
-const OF_NO_REQUEST: readonly string[] = ["proxy", ...SWEEP_OPTIONS.map(({ name }) => name)];
+const OF_NO_REQUEST: readonly string[] = [
+  "proxy",
+  ...[...SWEEP_OPTIONS, ...TUNING_OPTIONS].map(({ name }) => name),
+];
+
+function readTuning(
+  values: Arguments["values"],
+  numbers: Readonly<Record<string, number>>,
+): Pick<PlanRequest, "tuningRuns" | "finalAfterProxy"> {
+  const batchSize = numbers[PROXY_BATCH.name];
+  for (const { name } of PROXY_OPTIONS)
+    if (batchSize === undefined && values[name] !== undefined)
+      throw new UsageError(`--${name} is of use with --${PROXY_BATCH.name} only`);
+  const { "proxy-noise-multiplier": noiseMultiplier, "proxy-steps": steps } = numbers;
+  return {
+    ...(values[TUNING_RUNS.name] !== undefined && {
+      tuningRuns: runsFromText(readText(values, TUNING_RUNS)),
+    }),
+    ...(batchSize !== undefined && {
+      finalAfterProxy: {
+        batchSize,
+        ...(noiseMultiplier !== undefined && { noiseMultiplier }),
+        ...(steps !== undefined && { steps }),
+      },
+    }),
+  };
+}
 
 function readMaxTpr(values: Arguments["values"]): NonNullable<PlanRequest["maxTruePositiveRate"]> {
   const text = readText(values, MAX_TPR);
@@ -254,8 +321,7 @@ function unitOf(values: Arguments["values"]): { unit?: string } {
 }
 
 function riskOf({ event, achieved }: Plan): AttackRisk {
-  const { accountant: name, neighboring } = achieved;
-  return attackRisk(accountant(name as AccountantName, { neighboring, effort: "quick" }).account(event));
+  return attackRisk(curveOf(event, achieved));
 }
 
 function showRisk(risk: AttackRisk): void {
@@ -306,6 +372,37 @@ function show(made: Plan): void {
     ["delta", roundedUp(achieved.delta)],
     ["proved by", `${achieved.accountant}, ${achieved.neighboring}`],
   ]);
+  showSearch(made);
+}
+
+function showSearch(made: Plan): void {
+  const search = searchOf(made);
+  if (!search) return;
+  const { runs, repetitions } = search;
+  say("\nwith the search for hyper-parameters, which epsilon includes");
+  printRows([
+    [
+      "runs",
+      runs.kind === "fixed"
+        ? `${runs.count}, each paid for in full: all may be seen`
+        : `${runsText(runs)}: a secret number, ${runs.mean} on average, at most ${mostRepetitions(repetitions!, 0.99)} in 99 of 100 searches`,
+    ],
+    [
+      "each run",
+      search.before
+        ? `${search.steps} steps, batch size ${roundedUp(search.batchSize, 6)}, noise multiplier ${roundedUp(search.noiseMultiplier, 6)}; then the plan's own run`
+        : `as above${repetitions ? "; the best one is released" : ""}`,
+    ],
+    ["one run alone", `epsilon ${epsilonAlone(search.event, made)}`],
+  ]);
+}
+
+function epsilonAlone(event: Plan["event"], { achieved }: Plan): string {
+  return shownInterval(curveOf(event, achieved).epsilonIntervalAt(achieved.delta));
+}
+
+function curveOf(event: Plan["event"], achieved: Plan["achieved"]): PrivacyCurve {
+  return accountant(achieved.accountant as AccountantName, { neighboring: achieved.neighboring, effort: "quick" }).account(event);
 }
 
 /** "batch-size" → "batchSize". */

@@ -1,6 +1,7 @@
 // The frontier: what each batch size, number of steps and budget would cost and how much noise would remain.
 import { type Accountant, accountant as accountantFor } from "../accounting/index.js";
 import { NoSolutionError, type Plan, type PlanRequest } from "./plan.js";
+import { defaultAccountant } from "./request.js";
 import { plan } from "./solve.js";
 
 /** Quantities that a sweep may run over. */
@@ -106,7 +107,7 @@ export function frontier(
     throw new RangeError(`a sweep must have at most ${MOST_POINTS} points, got ${total}`);
   const accountant =
     options.accountant ??
-    accountantFor(request.accountant ?? "pld", {
+    accountantFor(request.accountant ?? defaultAccountant(request), {
       neighboring: request.neighboring ?? "add-or-remove-one",
       effort: "quick",
     });

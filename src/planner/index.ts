@@ -7,6 +7,8 @@ export * from "./plan.js";
 export * from "./planFile.js";
 export * from "./presets.js";
 export * from "./proxy.js";
+export * from "./secretSearch.js";
 export * from "./solve.js";
 export * from "./statement.js";
 export * from "./sweep.js";
+export * from "./tuning.js";

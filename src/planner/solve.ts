@@ -2,7 +2,6 @@
 import {
   type Accountant,
   accountant as accountantFor,
-  dpSgdEvent,
   type Guarantee,
   type PrivacyCurve,
 } from "../accounting/index.js";
@@ -12,6 +11,7 @@ import { roundedUp } from "./format.js";
 import { NoSolutionError, type Plan, type PlanRequest, type Unknown } from "./plan.js";
 import { type CheckedRequest, checkRequest, MOST_STEPS, stepsOf } from "./request.js";
 import { type Found, searchBoundary } from "./search.js";
+import { wholeEvent } from "./tuning.js";
 
 /** σ is looked for in this range: below it nothing is private, above it nothing is learnt. */
 const NOISE_RANGE = { least: 1e-3, most: 1e12 };
@@ -139,11 +139,7 @@ class Solver {
   }
 
   curveOf(run: Run): { event: Plan["event"]; curve: PrivacyCurve } {
-    const event = dpSgdEvent({
-      samplingRate: run.batchSize / this.request.examples,
-      noiseMultiplier: run.noiseMultiplier,
-      steps: run.steps,
-    });
+    const event = wholeEvent(this.request, run);
     return { event, curve: this.accountant.account(event) };
   }
 
@@ -203,10 +199,11 @@ class Solver {
     const found = this.searchNoise({ batchSize, steps });
     if (!found) {
       const least = this.spentBy({ batchSize, steps, noiseMultiplier: NOISE_RANGE.most });
+      const searching = this.request.finalAfterProxy?.noiseMultiplier !== undefined;
       throw new NoSolutionError(
-        `even noise multiplier ${NOISE_RANGE.most} leaves ${words(least)}, above ${limit}, at delta ${delta}`,
+        `${searching ? "the search alone spends" : `even noise multiplier ${NOISE_RANGE.most.toExponential()} leaves`} ${words(least)}, above ${limit}, at delta ${delta}`,
         this.nearest(least),
-        "choose a larger budget or delta",
+        searching ? "give the search more noise or fewer steps" : "choose a larger budget or delta",
       );
     }
     if (found.cost < limit * TIGHT)
