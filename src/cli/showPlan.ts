@@ -142,5 +142,8 @@ function epsilonAlone(event: Plan["event"], { achieved }: Plan): string {
 }
 
 export function curveOf(event: Plan["event"], achieved: Plan["achieved"]): PrivacyCurve {
-  return accountant(achieved.accountant as AccountantName, { neighboring: achieved.neighboring, effort: "quick" }).account(event);
+  return accountant(achieved.accountant as AccountantName, {
+    neighboring: achieved.neighboring,
+    effort: "quick",
+  }).account(event);
 }

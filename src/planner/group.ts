@@ -75,21 +75,28 @@ export interface GroupGuarantee extends Guarantee {
   readonly size: number;
 }
 
-/** The privacy curve of a group of k records under a plan; by Rényi accounting where the plan's accountant has none. */
-export function groupCurve({ event, achieved }: Plan, size: number): PrivacyCurve {
+/**
+ * The privacy curve of a group of k records under a plan; by Rényi accounting where the plan's accountant has none.
+ * quick: looser where the interval is wide, for what asks many times.
+ */
+export function groupCurve(
+  { event, achieved }: Plan,
+  size: number,
+  effort: "quick" | "thorough" = "quick",
+): PrivacyCurve {
   const grouped = groupEvent(event, size);
-  const { neighboring } = achieved;
+  const options = { neighboring: achieved.neighboring, effort };
   try {
-    return accountant(achieved.accountant as AccountantName, { neighboring }).account(grouped);
+    return accountant(achieved.accountant as AccountantName, options).account(grouped);
   } catch (error) {
     if (!(error instanceof UnsupportedEventError) || achieved.accountant === "rdp") throw error;
-    return accountant("rdp", { neighboring }).account(grouped);
+    return accountant("rdp", options).account(grouped);
   }
 }
 
 /** ε of a group of k records at the plan's δ; both ends proven, Infinity where nothing is. */
 export function groupGuarantee(plan: Plan, size: number): GroupGuarantee {
-  const curve = groupCurve(plan, size);
+  const curve = groupCurve(plan, size, "thorough");
   const { delta, neighboring } = plan.achieved;
   const { lower, upper } = curve.epsilonIntervalAt(delta);
   return { size, epsilon: upper, epsilonLowerBound: lower, delta, neighboring, accountant: curve.accountant };

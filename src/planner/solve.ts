@@ -29,13 +29,8 @@ interface Run {
 export interface PlanOptions {
   /** Asked instead of the one that the request names; for the request's neighboring. */
   readonly accountant?: Accountant;
-  /**
-   * Where to look for the noise multiplier first: the answer for a run much like this one, and that run. Saves about
-   * half of the questions to the accountant; the answer stays within the same part of ε.
-   */
-  readonly alike?: Pick<Plan, "samplingRate" | "steps" | "noiseMultiplier"> & {
-    readonly achieved: Pick<Guarantee, "epsilon" | "delta">;
-  };
+  /** Where to look for the noise multiplier first; a good guess saves half of the questions to the accountant. */
+  readonly start?: number;
 }
 
 /**
@@ -55,9 +50,9 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
       `accountant must be for neighboring ${neighboring}, got one for ${quick.neighboring}`,
     );
   const budget = budgetOf(request);
-  let solver = new Solver(request, quick, budget, { alike: options.alike });
+  let solver = new Solver(request, quick, budget, { start: options.start });
   let found: Solution | NoSolutionError = solver.solve(unknown);
-  if (!options.accountant && !solver.narrow) {
+  if (!options.accountant && !solver.narrow && request.accountant !== "rdp") {
     // Only a loose bound is quick to have there: search again with all that can be proven, near the first answer.
     const thorough = accountantFor(request.accountant, { neighboring });
     solver = new Solver(request, thorough, budget, {
@@ -114,15 +109,16 @@ class Solver {
   readonly warnings: string[] = [];
   /** No question was asked whose answer a tighter accountant could turn. */
   narrow = true;
+  private readonly curves = new Map<string, { event: Plan["event"]; curve: PrivacyCurve }>();
 
   constructor(
     private readonly request: CheckedRequest,
     private readonly accountant: Accountant,
     /** Absent where ε is what is solved for. */
     private readonly budget: Budget | undefined,
-    /** Where to search from: a run much like this one, or what a looser accountant allows of this one. */
+    /** Where to search from: a guess of the noise, or what a looser accountant allows of this run. */
     private readonly near: {
-      readonly alike?: PlanOptions["alike"];
+      readonly start?: number | undefined;
       readonly from?: Run | undefined;
       /** Each question takes long, and its answer is rough in the last digits. */
       readonly thorough?: boolean;
@@ -138,9 +134,16 @@ class Solver {
     }
   }
 
+  /** Of a run that was asked about before, the same curve again: it holds what it has found. */
   curveOf(run: Run): { event: Plan["event"]; curve: PrivacyCurve } {
-    const event = wholeEvent(this.request, run);
-    return { event, curve: this.accountant.account(event) };
+    const key = `${run.batchSize} ${run.steps} ${run.noiseMultiplier}`;
+    let found = this.curves.get(key);
+    if (!found) {
+      const event = wholeEvent(this.request, run);
+      found = { event, curve: this.accountant.account(event) };
+      this.curves.set(key, found);
+    }
+    return found;
   }
 
   /** ε at δ; a limit between bounds that are apart is one that only a tighter accountant can decide. */
@@ -215,7 +218,7 @@ class Solver {
 
   private searchNoise(run: { batchSize: number; steps: number }) {
     const { delta, examples } = this.request as Required<PlanRequest>;
-    const { alike, from } = this.near;
+    const { start, from } = this.near;
     const { guess: epsilon } = this.budget!;
     const guess = guessNoiseMultiplier({
       samplingRate: run.batchSize / examples,
@@ -223,12 +226,8 @@ class Solver {
       epsilon,
       delta,
     });
-    // What the estimate was off by there, it is off by here too, nearly.
-    const correction = alike
-      ? alike.noiseMultiplier / guessNoiseMultiplier({ ...alike, ...alike.achieved })
-      : 1;
     return this.search((noiseMultiplier) => ({ ...run, noiseMultiplier }), {
-      start: from?.noiseMultiplier ?? guess * correction,
+      start: from?.noiseMultiplier ?? start ?? guess,
       ...NOISE_RANGE,
       rising: false,
     });
