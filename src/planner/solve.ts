@@ -64,7 +64,12 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   if (found instanceof Error) throw found;
   const { run, delta } = found;
   const { warnings } = solver;
-  const { curve, event } = solver.curveOf(run);
+  const { event, curve: searched } = solver.curveOf(run);
+  // Stated is what everyone finds who asks again with all that can be proven, as an audit does.
+  const curve =
+    options.accountant || request.accountant === "rdp"
+      ? searched
+      : accountantFor(request.accountant, { neighboring }).account(event);
   const { lower, upper } = curve.epsilonIntervalAt(delta);
   const achieved: Guarantee = {
     epsilon: upper,
