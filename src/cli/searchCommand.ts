@@ -104,7 +104,7 @@ export async function searchCommand(args: readonly string[]): Promise<number> {
       `PLAN ${path} pays for no search with a secret number of runs: plan with --tuning-runs "negative-binomial(0, 10)"`,
     );
   const options: TrainOptions = {
-    data: openData(dataName),
+    data: await openData(dataName),
     model,
     out,
     backend,
