@@ -27,14 +27,14 @@ beforeAll(async () => {
   for (const [name, options] of [
     ["best", RUNS],
     ["proxy", [...RUNS, "--final-after-proxy", "B/2"]],
-    ["single", []],
-    ["every", ["--tuning-runs", "3"]],
+    ["single", ["--accountant", "rdp"]],
+    ["every", ["--tuning-runs", "3", "--accountant", "rdp"]],
   ] as const)
     expect((await dpsgdHere(...PLAN, ...options, "--out", join(folder, `${name}.json`))).status).toBe(0);
-}, 60_000);
+}, 400_000);
 
 test("the best run's folder is all that is left, and its audit counts the search", {
-  timeout: 60_000,
+  timeout: 400_000,
 }, async () => {
   const out = join(folder, "found");
   const before = readdirSync(folder);
@@ -65,7 +65,7 @@ test("the best run's folder is all that is left, and its audit counts the search
 });
 
 test("before a final run only the hyper-parameters are left, and the final run's audit counts both", {
-  timeout: 60_000,
+  timeout: 400_000,
 }, async () => {
   const out = join(folder, "parameters");
   const { status, stdout } = await dpsgdHere("search", join(folder, "proxy.json"), ...RUN, "--out", out);
