@@ -32,8 +32,9 @@ import {
   whole,
 } from "./options.js";
 import { printJson, printRows, say, tell } from "./print.js";
-import { BACKEND, MODEL, readPlan, tellBackend, WORKERS } from "./trainCommand.js";
+import { BACKEND, readPlan, tellBackend, WORKERS } from "./trainCommand.js";
 
+const MODEL: Option = { name: "model", value: "NAME", help: MODEL_NAMES.join(", ") };
 const OUT: Option = {
   name: "out",
   value: "DIR",
