@@ -1,8 +1,8 @@
 // Reads the events of Google's dp_accounting, exported to JSON, as events of this package [Google-dp-accounting].
 // Forms: DpEvent.to_named_tuple() through json.dumps (a list), or the same with _asdict() (an object). docs/events.md.
-import { bisectPredicate } from "../math/roots.js";
 import { checkEvent, type PrivacyEvent, type RepetitionDistribution } from "./event.js";
 import { finiteOrInfinity, parseJson, show } from "./json.js";
+import { gammaOf } from "./rdp/repeatAndSelect.js";
 
 type Fields = Record<string, unknown>;
 
@@ -203,13 +203,7 @@ function repeatAndSelect(f: Fields, where: string): PrivacyEvent {
     if (!(eta >= 0)) throw new RangeError(`${where}.shape must be >= 0, got ${eta}`);
     if (!(mean >= 1 && mean < 1e12)) throw new RangeError(`${where}.mean must be in [1, 1e12), got ${mean}`);
     if (mean === 1) return event;
-    const meanOf = (gamma: number) => {
-      const log = -Math.log(gamma);
-      const share = eta === 0 ? log : -Math.expm1(-eta * log) / eta;
-      return (1 - gamma) / (gamma * share);
-    };
-    const gamma = bisectPredicate((x) => meanOf(x) >= mean * (1 + 1e-14), 1, 1e-300, 1e-15);
-    repetitions = { kind: "negative-binomial", eta, gamma };
+    repetitions = { kind: "negative-binomial", eta, gamma: gammaOf(eta, mean) };
   }
   return { kind: "repeat-and-select", repetitions, event };
 }

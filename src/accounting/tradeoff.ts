@@ -56,9 +56,15 @@ export function truePositiveRateAt(curve: PrivacyCurve, falsePositiveRate: numbe
 
 /**
  * Advantage: the largest TPR − FPR of any attack, = δ(0), the total variation distance. Both ends hold.
+ * Where a curve is loose at ε = 0, as Rényi's is, every ε beyond bounds it too: (ε, δ)-privacy leaves at most
+ * 1 − 2(1 − δ)/(1 + e^ε) [KairouzOhViswanath2015].
  */
 export function advantage(curve: PrivacyCurve): Interval {
-  return curve.deltaIntervalAt(0);
+  const { lower, upper } = curve.deltaIntervalAt(0);
+  if (upper - lower <= 1e-6 * upper) return { lower, upper };
+  const beyond = (epsilon: number) => 1 - (2 * (1 - curve.deltaAt(epsilon))) / (1 + Math.exp(epsilon));
+  const least = minimize(beyond, 1, 0, 50, 0.25, 1e-9).value;
+  return { lower, upper: Math.max(lower, Math.min(upper, least + SLACK)) };
 }
 
 /**

@@ -54,7 +54,8 @@ export function audit(
   if (claim) compare(claim, reading, find);
   compareRun(plan, reading, options, find);
 
-  const event = readingEvent(reading, claim);
+  const own = readingEvent(reading, claim);
+  const event = claim ? claim.whole(own) : own;
   const recomputed = claim
     ? recompute(
         event,

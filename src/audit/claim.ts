@@ -1,5 +1,7 @@
 // What a plan claims: read from an object of unknown origin, strictly.
-import { type Guarantee, NEIGHBORINGS } from "../accounting/index.js";
+import { type Guarantee, NEIGHBORINGS, type PrivacyEvent } from "../accounting/index.js";
+import type { PlanRequest } from "../planner/plan.js";
+import { checkTuning, wholeEvent } from "../planner/tuning.js";
 
 /** The part of a plan that an audit compares with. */
 export interface Claim {
@@ -7,6 +9,8 @@ export interface Claim {
   readonly noiseMultiplier: number;
   readonly steps: number;
   readonly achieved: Guarantee;
+  /** What was spent in all, with the search for hyper-parameters that the plan pays for, where there is one. */
+  whole(own: PrivacyEvent): PrivacyEvent;
 }
 
 /** Throws TypeError or RangeError, naming the field, the value and what is allowed, unless plan is one of version 1. */
@@ -27,10 +31,14 @@ export function readClaim(plan: unknown): Claim {
     throw new TypeError(`plan accountant must be a name, got ${String(accountant)}`);
   const count = number("steps", steps, 0, Number.MAX_SAFE_INTEGER);
   if (!Number.isInteger(count)) throw new RangeError(`plan steps must be a whole number, got ${count}`);
-  return {
+  const run = {
     samplingRate: number("samplingRate", samplingRate, 0, 1),
     noiseMultiplier: number("noiseMultiplier", noiseMultiplier, 0, Number.MAX_VALUE),
     steps: count,
+  };
+  return {
+    ...run,
+    whole: wholeOf(plan as Record<string, unknown>, run),
     achieved: {
       epsilon: number("achieved.epsilon", epsilon, 0, Number.MAX_VALUE),
       epsilonLowerBound: number("achieved.epsilonLowerBound", epsilonLowerBound, 0, Number.MAX_VALUE),
@@ -39,6 +47,23 @@ export function readClaim(plan: unknown): Claim {
       accountant,
     },
   };
+}
+
+function wholeOf(
+  plan: Record<string, unknown>,
+  run: { readonly noiseMultiplier: number; readonly steps: number },
+): Claim["whole"] {
+  const { tuningRuns, finalAfterProxy } = { ...(plan.request as object) } as PlanRequest;
+  if (tuningRuns === undefined && finalAfterProxy === undefined) return (own) => own;
+  const examples = number("examples", plan.examples, 1, Number.MAX_SAFE_INTEGER);
+  const batchSize = number("batchSize", plan.batchSize, 0, examples);
+  const request: PlanRequest = {
+    examples,
+    ...(tuningRuns && { tuningRuns }),
+    ...(finalAfterProxy && { finalAfterProxy }),
+  };
+  checkTuning(request);
+  return (own) => wholeEvent(request, { ...run, batchSize }, own);
 }
 
 /** Equal as JSON, whatever the order of keys. */

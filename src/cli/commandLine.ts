@@ -34,6 +34,13 @@ const VERBS: Readonly<Record<string, Verb>> = {
       return { help: verb.TRAIN_HELP, run: verb.trainCommand };
     },
   },
+  search: {
+    summary: "find hyper-parameters under a plan that pays for the search",
+    load: async () => {
+      const verb = await import("./searchCommand.js");
+      return { help: verb.SEARCH_HELP, run: verb.searchCommand };
+    },
+  },
   audit: {
     summary: "recompute what a run spent from its ledger",
     load: async () => {

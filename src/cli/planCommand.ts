@@ -1,120 +1,50 @@
 // dpsgd plan: solves for what was left out and writes the plan that `dpsgd train` reads.
+import { ACCOUNTANT_NAMES, NEIGHBORINGS } from "../accounting/index.js";
 import {
-  ACCOUNTANT_NAMES,
-  type AccountantName,
-  type AttackRisk,
-  accountant,
-  attackRisk,
-  NEIGHBORINGS,
-} from "../accounting/index.js";
-import {
-  type Plan,
+  emit,
+  FRAMEWORKS,
+  type Framework,
   type PlanRequest,
   PRESET_NAMES,
-  type Preset,
-  type ProxyRun,
   plainNumber,
   plan,
   planToJson,
   preset,
   presetRequest,
   proxyOf,
-  roundedUp,
+  runsFromText,
+  searchOf,
   statement,
-  trainLine,
 } from "../planner/index.js";
 import { writeWholeFile } from "./files.js";
 import type { VerbHelp } from "./help.js";
+import { type Arguments, readArguments, readChoice, readNumbers, readText, UsageError } from "./options.js";
 import {
-  type Arguments,
-  type Option,
-  positive,
-  readArguments,
-  readChoice,
-  readNumbers,
-  readText,
-  UsageError,
-  whole,
-} from "./options.js";
-import { printJson, printRows, say, shownInterval, tell } from "./print.js";
-import { SWEEP, SWEEP_OPTIONS, sweepPlans } from "./sweep.js";
-
-const OUT: Option = { name: "out", value: "FILE", help: "the file to write the plan to, for dpsgd train" };
-const MAX_TPR: Option = {
-  name: "max-tpr",
-  value: "R@F",
-  help: "instead of --epsilon: the largest true-positive rate R of any attack at false-positive rate F, as 0.05@0.01",
-};
-const STATEMENT: Option = {
-  name: "statement",
-  value: "[FILE]",
-  help: "also a privacy statement in Markdown, for a paper or a data-protection file: there, or printed alone",
-};
-const UNIT: Option = {
-  name: "unit",
-  value: "TEXT",
-  help: "with --statement: what one example is, as patient",
-  otherwise: "training example",
-};
-const OPTIONS: readonly Option[] = [
-  { name: "examples", value: "N", help: "training examples", range: whole(1) },
-  {
-    name: "batch-size",
-    value: "B",
-    help: "expected batch of Poisson sampling: every example enters with probability q = B/N",
-    range: { allowed: "in (0, N]", accepts: (value) => value > 0 },
-  },
-  { name: "steps", value: "T", help: "noisy updates", range: whole(1, 1e9, Math.floor) },
-  {
-    name: "epochs",
-    value: "E",
-    help: "instead of --steps: expected passes over the data, T = floor(E N / B)",
-    range: positive,
-  },
-  {
-    name: "noise-multiplier",
-    value: "σ",
-    help: "standard deviation of the noise on the clipped sum / clip norm",
-    range: positive,
-  },
-  { name: "epsilon", value: "ε", help: "privacy loss at δ, nats", range: positive },
-  {
-    name: "delta",
-    value: "δ",
-    help: "keep it well below 1/N",
-    range: { allowed: "in (0, 1)", accepts: (value) => value > 0 && value < 1 },
-  },
-  {
-    name: "max-advantage",
-    value: "A",
-    help: "instead of --epsilon: the most that any attack's true-positive rate may exceed its false-positive rate",
-    range: { allowed: "in (0, 1)", accepts: (value) => value > 0 && value < 1 },
-  },
+  EMIT,
+  GROUP,
   MAX_TPR,
-  {
-    name: "preset",
-    value: "NAME",
-    help: "a published configuration or one of docs/results.md; other options replace its numbers (docs/presets.md lists them)",
-  },
-  {
-    name: "accountant",
-    value: "NAME",
-    help: "pld (exact, by numerical integration) or rdp (Rényi, looser)",
-    otherwise: "pld",
-  },
-  { name: "neighboring", value: "NAME", help: NEIGHBORINGS.join(", "), otherwise: NEIGHBORINGS[0]! },
   OUT,
-  { name: "risk", help: "also what an attacker can gain at most" },
-  {
-    name: "proxy",
-    value: "K",
-    help: "also the run with B/K and σ/K at the same steps: a K-th of the cost, not private",
-    range: { allowed: ">= 1 and finite", accepts: (value) => value >= 1 },
-  },
+  PLAN_OPTIONS,
+  PRIOR,
+  PROXY_BATCH,
+  PROXY_OPTIONS,
   STATEMENT,
+  TUNING_OPTIONS,
+  TUNING_RUNS,
   UNIT,
-  ...SWEEP_OPTIONS,
-];
+} from "./planOptions.js";
+import { printJson, say, tell } from "./print.js";
+import {
+  curveOf,
+  groupOf,
+  riskOf,
+  showGroup,
+  showPlan,
+  showProxy,
+  showRecipe,
+  showRisk,
+} from "./showPlan.js";
+import { SWEEP, SWEEP_OPTIONS, sweepPlans } from "./sweep.js";
 
 export const PLAN_HELP: VerbHelp = {
   usage: "dpsgd plan",
@@ -123,7 +53,7 @@ export const PLAN_HELP: VerbHelp = {
     "Leave exactly one of --noise-multiplier, --epsilon, --delta, --steps (or --epochs) and --batch-size out: it is solved for.",
     "With --sweep, ranges of them follow as NAME=FIRST:LAST:xFACTOR, NAME=FIRST:LAST:+STEP or NAME=A,B,C, and every combination is planned.",
   ],
-  options: OPTIONS,
+  options: PLAN_OPTIONS,
   notes: [
     'Numbers may be expressions over N, B, T, E, q, sigma, epsilon, delta. A fraction of a step is no step: --steps "60*N/B" is rounded down.',
     "Exit status: 0 planned, 1 no such plan, 2 wrong usage.",
@@ -138,10 +68,10 @@ const UNKNOWNS = ["noiseMultiplier", "epsilon", "delta", "steps", "batchSize"] a
 
 export async function planCommand(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(args, {
-    options: OPTIONS,
+    options: PLAN_OPTIONS,
     positionals: args.includes(`--${SWEEP.name}`) ? Number.POSITIVE_INFINITY : 0,
   });
-  const numbers = await readNumbers(values, OPTIONS);
+  const numbers = await readNumbers(values, PLAN_OPTIONS);
   const request = readRequest(values, numbers);
   if (values[SWEEP.name]) return sweepPlans(request, positionals, values, numbers);
   for (const { name } of SWEEP_OPTIONS)
@@ -151,23 +81,39 @@ export async function planCommand(args: readonly string[]): Promise<number> {
   const made = plan(request as PlanRequest);
   const { proxy: factor } = numbers;
   const proxy = factor === undefined ? undefined : proxyOf(made, factor);
-  const risk = values.risk ? riskOf(made) : undefined;
-  if (out !== undefined) writeWholeFile(out, OUT, planToJson(made));
+  const { prior = 0.5 } = numbers;
+  if (numbers.prior !== undefined && !values.risk)
+    throw new UsageError(`--${PRIOR.name} is of use with --risk only`);
+  const risk = values.risk ? riskOf(curveOf(made.event, made.achieved), prior) : undefined;
+  const group = numbers.group === undefined ? undefined : groupOf(made, numbers.group, risk && prior);
+  const search = searchOf(made);
   const unit = unitOf(values);
   const stated = values.statement === undefined ? undefined : statement(made, unit);
+  const code =
+    values.emit === undefined
+      ? undefined
+      : emit(made, readChoice(values, EMIT.name, Object.keys(FRAMEWORKS) as Framework[], "opacus"));
+  if (out !== undefined) writeWholeFile(out, OUT, planToJson(made));
   if (stated !== undefined && values.statement !== "")
     writeWholeFile(String(values.statement), STATEMENT, stated);
+  const alone = [values.statement === "" ? stated : undefined, code].filter((text) => text !== undefined);
   if (values.json)
     printJson({
       ...made,
+      ...(search && {
+        search: { ...search, epsilon: curveOf(search.event, made.achieved).epsilonAt(made.achieved.delta) },
+      }),
       ...(risk && { risk }),
+      ...(group && { group }),
       ...(proxy && { proxy }),
       ...(stated !== undefined && { statement: stated }),
+      ...(code !== undefined && { code }),
     });
-  else if (values.statement === "") say(stated!.trimEnd());
+  else if (alone.length > 0) say(alone.join("\n").trimEnd());
   else {
-    show(made);
-    if (risk) showRisk(risk);
+    showPlan(made);
+    if (risk) showRisk(risk, "what an attacker who sees every step can gain at most");
+    if (group) showGroup(group);
     if (proxy) showProxy(proxy);
     if (typeof values.preset === "string") showRecipe(preset(values.preset));
     const written = [out, values.statement].filter((path) => path !== undefined);
@@ -186,7 +132,10 @@ function readRequest(
   const asked: Partial<PlanRequest> = {
     ...Object.fromEntries(fields.map(([name, value]) => [camel(name), value])),
     ...(values[MAX_TPR.name] !== undefined && { maxTruePositiveRate: readMaxTpr(values) }),
-    accountant: readChoice(values, "accountant", ACCOUNTANT_NAMES, "pld"),
+    ...readTuning(values, numbers),
+    ...(values.accountant !== undefined && {
+      accountant: readChoice(values, "accountant", ACCOUNTANT_NAMES, "pld"),
+    }),
     neighboring: readChoice(values, "neighboring", NEIGHBORINGS, "add-or-remove-one"),
   };
   if (values.preset === undefined) return asked;
@@ -194,7 +143,35 @@ function readRequest(
 }
 
 /** Numbers that say something beside the plan. */
-const OF_NO_REQUEST: readonly string[] = ["proxy", ...SWEEP_OPTIONS.map(({ name }) => name)];
+const OF_NO_REQUEST: readonly string[] = [
+  "proxy",
+  PRIOR.name,
+  GROUP.name,
+  ...[...SWEEP_OPTIONS, ...TUNING_OPTIONS].map(({ name }) => name),
+];
+
+function readTuning(
+  values: Arguments["values"],
+  numbers: Readonly<Record<string, number>>,
+): Pick<PlanRequest, "tuningRuns" | "finalAfterProxy"> {
+  const batchSize = numbers[PROXY_BATCH.name];
+  for (const { name } of PROXY_OPTIONS)
+    if (batchSize === undefined && values[name] !== undefined)
+      throw new UsageError(`--${name} is of use with --${PROXY_BATCH.name} only`);
+  const { "proxy-noise-multiplier": noiseMultiplier, "proxy-steps": steps } = numbers;
+  return {
+    ...(values[TUNING_RUNS.name] !== undefined && {
+      tuningRuns: runsFromText(readText(values, TUNING_RUNS)),
+    }),
+    ...(batchSize !== undefined && {
+      finalAfterProxy: {
+        batchSize,
+        ...(noiseMultiplier !== undefined && { noiseMultiplier }),
+        ...(steps !== undefined && { steps }),
+      },
+    }),
+  };
+}
 
 function readMaxTpr(values: Arguments["values"]): NonNullable<PlanRequest["maxTruePositiveRate"]> {
   const text = readText(values, MAX_TPR);
@@ -251,61 +228,6 @@ function unitOf(values: Arguments["values"]): { unit?: string } {
   if (values[UNIT.name] === undefined) return {};
   if (values.statement === undefined) throw new UsageError(`--${UNIT.name} is of use with --statement only`);
   return { unit: readText(values, UNIT) };
-}
-
-function riskOf({ event, achieved }: Plan): AttackRisk {
-  const { accountant: name, neighboring } = achieved;
-  return attackRisk(accountant(name as AccountantName, { neighboring, effort: "quick" }).account(event));
-}
-
-function showRisk(risk: AttackRisk): void {
-  say("\nwhat an attacker who sees every step can gain at most");
-  printRows([
-    ["advantage", `${roundedUp(risk.advantage)} (true-positive less false-positive rate)`],
-    ...risk.rates.map(
-      ({ falsePositiveRate, truePositiveRate, posterior }) =>
-        [
-          `at false-positive rate ${roundedUp(falsePositiveRate)}`,
-          `true-positive rate ${roundedUp(truePositiveRate)}; from even odds to ${roundedUp(100 * posterior, 3)} % sure`,
-        ] as const,
-    ),
-  ]);
-}
-
-function showProxy(proxy: ProxyRun): void {
-  say(`\nproxy run, ${roundedUp(100 * proxy.cost, 3)} % of the cost`);
-  printRows([
-    ["noise multiplier", roundedUp(proxy.noiseMultiplier, 6)],
-    ["batch size", `${roundedUp(proxy.batchSize, 6)} (q = ${roundedUp(proxy.samplingRate)})`],
-    ["steps", `${proxy.steps}, learning rate as in the full run`],
-  ]);
-}
-
-function showRecipe({ name, recipe, publishedEpsilon, source }: Preset): void {
-  say("\nrecipe");
-  printRows([
-    ["model", `${recipe.model}${recipe.pretrained ? `, from ${recipe.pretrained}` : ""}`],
-    ["views an example", String(recipe.augmentationMultiplicity)],
-    [
-      "learning rate",
-      `${recipe.learningRate}, clip norm ${recipe.clipNorm}${recipe.momentum ? `, momentum ${recipe.momentum}` : ""}`,
-    ],
-    ["published", `epsilon ${publishedEpsilon}; ${source}`],
-    ...(name.startsWith("results/") ? [["train", trainLine(recipe)] as const] : []),
-  ]);
-}
-
-function show(made: Plan): void {
-  const { achieved } = made;
-  say("plan");
-  printRows([
-    ["noise multiplier", roundedUp(made.noiseMultiplier, 6)],
-    ["batch size", `${made.batchSize} of ${made.examples} examples (q = ${roundedUp(made.samplingRate)})`],
-    ["steps", `${made.steps} (${roundedUp((made.steps * made.batchSize) / made.examples, 3)} epochs)`],
-    ["epsilon", shownInterval({ lower: achieved.epsilonLowerBound, upper: achieved.epsilon })],
-    ["delta", roundedUp(achieved.delta)],
-    ["proved by", `${achieved.accountant}, ${achieved.neighboring}`],
-  ]);
 }
 
 /** "batch-size" → "batchSize". */

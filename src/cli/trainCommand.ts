@@ -438,7 +438,7 @@ async function trainingOptions(values: Arguments["values"]): Promise<Partial<Tra
   ) as Partial<TrainOptions>;
 }
 
-function readPlan(path: string): Plan {
+export function readPlan(path: string): Plan {
   let text: string;
   try {
     text = readFileSync(path, "utf8");

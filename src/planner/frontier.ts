@@ -1,6 +1,7 @@
 // The frontier: what each batch size, number of steps and budget would cost and how much noise would remain.
 import { type Accountant, accountant as accountantFor } from "../accounting/index.js";
-import { NoSolutionError, type Plan, type PlanRequest } from "./plan.js";
+import { NoSolutionError, type PlanRequest } from "./plan.js";
+import { defaultAccountant } from "./request.js";
 import { plan } from "./solve.js";
 
 /** Quantities that a sweep may run over. */
@@ -106,18 +107,21 @@ export function frontier(
     throw new RangeError(`a sweep must have at most ${MOST_POINTS} points, got ${total}`);
   const accountant =
     options.accountant ??
-    accountantFor(request.accountant ?? "pld", {
+    accountantFor(request.accountant ?? defaultAccountant(request), {
       neighboring: request.neighboring ?? "add-or-remove-one",
       effort: "quick",
     });
 
   const found: Draft[] = [];
   const gaps: FrontierGap[] = [];
-  let alike: Plan | undefined;
+  const line = names.length === 0 ? 1 : axes[names.at(-1)!]!.length;
+  const noise: (number | undefined)[] = [];
   for (const at of combinations(names, axes)) {
+    const start = guessFrom(noise, line);
+    noise.push(undefined);
     try {
-      const made = plan({ ...request, ...at } as PlanRequest, { accountant, ...(alike && { alike }) });
-      alike = made;
+      const made = plan({ ...request, ...at } as PlanRequest, { accountant, ...(start && { start }) });
+      noise[noise.length - 1] = made.noiseMultiplier;
       const { examples, batchSize, steps, noiseMultiplier, achieved } = made;
       const passes = steps * batchSize * views;
       const eta = ((batchSize / examples) * Math.sqrt(steps / 2)) / noiseMultiplier;
@@ -160,6 +164,29 @@ export function frontier(
     }),
     gaps,
   };
+}
+
+/**
+ * The next noise multiplier of a grid in lines of that length: log σ is nearly a parabola along either axis. From the
+ * points before it in its column, or in its line; undefined where there are none.
+ */
+function guessFrom(noise: readonly (number | undefined)[], line: number): number | undefined {
+  const next = noise.length;
+  const before = (stride: number): number[] => {
+    const logs: number[] = [];
+    for (let k = 1; k <= 3; k++) {
+      const index = next - k * stride;
+      const sigma = index < 0 || (stride < line && index < next - (next % line)) ? undefined : noise[index];
+      if (sigma === undefined) break;
+      logs.push(Math.log(sigma));
+    }
+    return logs;
+  };
+  const [column, row] = [before(line), before(1)];
+  const [a, b, c] = column.length > 1 || column.length >= row.length ? column : row;
+  if (a === undefined) return undefined;
+  if (b === undefined) return Math.exp(a);
+  return Math.exp(c === undefined ? 2 * a - b : 3 * (a - b) + c);
 }
 
 const WHOLE: ReadonlySet<string> = new Set<Swept>(["steps", "examples"]);

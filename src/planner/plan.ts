@@ -1,5 +1,6 @@
 // The plan: the file that `dpsgd plan` writes and `dpsgd train` reads. achieved.epsilon ≤ request.epsilon, always.
 import type { AccountantName, Guarantee, PrivacyEvent } from "../accounting/index.js";
+import type { ProxySearch, TuningRuns } from "./tuning.js";
 
 /**
  * What is asked for. Of noiseMultiplier, epsilon, delta, steps (or epochs) and batchSize
@@ -25,7 +26,11 @@ export interface PlanRequest {
   readonly maxAdvantage?: number;
   /** Instead of epsilon: the largest true-positive rate of any attack at that false-positive rate; 0 < fpr < rate < 1. */
   readonly maxTruePositiveRate?: { readonly rate: number; readonly falsePositiveRate: number };
-  /** Default: pld. */
+  /** A search for hyper-parameters that the plan pays for: its runs are like the plan's own, or those of finalAfterProxy. */
+  readonly tuningRuns?: TuningRuns;
+  /** The search (default: one run) has runs of another batch size, and one final run of the plan's own follows it. */
+  readonly finalAfterProxy?: ProxySearch;
+  /** Default: pld; rdp for a search of which only the best run is released. */
   readonly accountant?: AccountantName;
   /** Default: add-or-remove-one. */
   readonly neighboring?: Guarantee["neighboring"];
@@ -46,7 +51,7 @@ export interface Plan {
   readonly steps: number;
   /** σ: standard deviation of the noise on the clipped sum ÷ clip norm, dimensionless, > 0. */
   readonly noiseMultiplier: number;
-  /** The whole run as an event: what the accountant was asked about. */
+  /** All that is spent, a search that is paid for included, as an event: what the accountant was asked about. */
   readonly event: PrivacyEvent;
   readonly achieved: Guarantee;
   /** What a reader of the plan should know before trusting it; empty if nothing. One sentence each. */

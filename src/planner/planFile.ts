@@ -1,7 +1,7 @@
 // A plan as a file: JSON out, and JSON in with every field checked and the numbers checked against each other.
-import { dpSgdEvent } from "../accounting/index.js";
 import type { Plan } from "./plan.js";
 import { checkRequest, shown, stepsOf } from "./request.js";
+import { wholeEvent } from "./tuning.js";
 
 /** A text that is not a plan this version can read; one line says which field, what it found, what it must be. */
 export class PlanFormatError extends Error {
@@ -53,9 +53,9 @@ export function checkPlan(value: unknown): Plan {
   if (request.steps !== undefined || request.epochs !== undefined)
     agree("steps", steps, stepsOf(request, batchSize));
 
-  const event = dpSgdEvent({ samplingRate, noiseMultiplier, steps });
+  const event = wholeEvent(request, { batchSize, noiseMultiplier, steps });
   if (canonical(plan.event) !== canonical(event))
-    fail("event", `must be ${canonical(event)}, as samplingRate, noiseMultiplier and steps say`, plan.event);
+    fail("event", `must be ${canonical(event)}, as the rest of the plan says`, plan.event);
 
   const achieved = record("achieved", plan.achieved) as unknown as Plan["achieved"];
   const { epsilon, epsilonLowerBound, delta } = achieved;

@@ -1,6 +1,7 @@
 // What a request must look like: every field checked, and the one unknown found.
-import { ACCOUNTANT_NAMES, NEIGHBORINGS } from "../accounting/index.js";
+import { ACCOUNTANT_NAMES, type AccountantName, NEIGHBORINGS } from "../accounting/index.js";
 import type { PlanRequest, Unknown } from "./plan.js";
+import { checkTuning } from "./tuning.js";
 
 /** More steps than this are refused: no run has them, and accountants promise their accuracy up to here. */
 export const MOST_STEPS = 1e9;
@@ -15,6 +16,8 @@ const FIELDS = [
   "delta",
   "maxAdvantage",
   "maxTruePositiveRate",
+  "tuningRuns",
+  "finalAfterProxy",
   "accountant",
   "neighboring",
 ] as const;
@@ -32,7 +35,7 @@ export function checkRequest(request: PlanRequest): { request: CheckedRequest; u
     if (!(FIELDS as readonly string[]).includes(key))
       throw new TypeError(`request must have only the fields ${FIELDS.join(", ")}, got ${key}`);
   const { examples, batchSize, steps, epochs, noiseMultiplier, epsilon, delta } = request;
-  const { accountant = "pld", neighboring = "add-or-remove-one" } = request;
+  const { accountant = defaultAccountant(request), neighboring = "add-or-remove-one" } = request;
 
   if (!(Number.isSafeInteger(examples) && examples >= 1))
     throw new RangeError(`examples must be a whole number >= 1, got ${shown(examples)}`);
@@ -54,6 +57,7 @@ export function checkRequest(request: PlanRequest): { request: CheckedRequest; u
   if (delta !== undefined && !(isNumber(delta) && delta > 0 && delta < 1))
     throw new RangeError(`delta must be in (0, 1), got ${shown(delta)}`);
   checkRisk(request);
+  checkTuning(request);
   if (!ACCOUNTANT_NAMES.includes(accountant))
     throw new RangeError(`accountant must be ${ACCOUNTANT_NAMES.join(" or ")}, got ${shown(accountant)}`);
   if (!NEIGHBORINGS.includes(neighboring))
@@ -86,6 +90,11 @@ export function checkRequest(request: PlanRequest): { request: CheckedRequest; u
       throw new RangeError(`epochs must be at most 1e9 steps of batchSize ${batchSize}, got ${epochs}`);
   }
   return { request: checked, unknown: missing[0]! };
+}
+
+/** Only Rényi accounting proves anything of the best of a random number of runs. */
+export function defaultAccountant({ tuningRuns }: Partial<PlanRequest>): AccountantName {
+  return tuningRuns === undefined || tuningRuns.kind === "fixed" ? "pld" : "rdp";
 }
 
 /** A limit on what an attacker gains takes epsilon's place, and is one that some noise can meet. */

@@ -2,7 +2,6 @@
 import {
   type Accountant,
   accountant as accountantFor,
-  dpSgdEvent,
   type Guarantee,
   type PrivacyCurve,
 } from "../accounting/index.js";
@@ -12,6 +11,7 @@ import { roundedUp } from "./format.js";
 import { NoSolutionError, type Plan, type PlanRequest, type Unknown } from "./plan.js";
 import { type CheckedRequest, checkRequest, MOST_STEPS, stepsOf } from "./request.js";
 import { type Found, searchBoundary } from "./search.js";
+import { wholeEvent } from "./tuning.js";
 
 /** σ is looked for in this range: below it nothing is private, above it nothing is learnt. */
 const NOISE_RANGE = { least: 1e-3, most: 1e12 };
@@ -29,13 +29,8 @@ interface Run {
 export interface PlanOptions {
   /** Asked instead of the one that the request names; for the request's neighboring. */
   readonly accountant?: Accountant;
-  /**
-   * Where to look for the noise multiplier first: the answer for a run much like this one, and that run. Saves about
-   * half of the questions to the accountant; the answer stays within the same part of ε.
-   */
-  readonly alike?: Pick<Plan, "samplingRate" | "steps" | "noiseMultiplier"> & {
-    readonly achieved: Pick<Guarantee, "epsilon" | "delta">;
-  };
+  /** Where to look for the noise multiplier first; a good guess saves half of the questions to the accountant. */
+  readonly start?: number;
 }
 
 /**
@@ -55,9 +50,9 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
       `accountant must be for neighboring ${neighboring}, got one for ${quick.neighboring}`,
     );
   const budget = budgetOf(request);
-  let solver = new Solver(request, quick, budget, { alike: options.alike });
+  let solver = new Solver(request, quick, budget, { start: options.start });
   let found: Solution | NoSolutionError = solver.solve(unknown);
-  if (!options.accountant && !solver.narrow) {
+  if (!options.accountant && !solver.narrow && request.accountant !== "rdp") {
     // Only a loose bound is quick to have there: search again with all that can be proven, near the first answer.
     const thorough = accountantFor(request.accountant, { neighboring });
     solver = new Solver(request, thorough, budget, {
@@ -69,7 +64,12 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   if (found instanceof Error) throw found;
   const { run, delta } = found;
   const { warnings } = solver;
-  const { curve, event } = solver.curveOf(run);
+  const { event, curve: searched } = solver.curveOf(run);
+  // Stated is what everyone finds who asks again with all that can be proven, as an audit does.
+  const curve =
+    options.accountant || request.accountant === "rdp"
+      ? searched
+      : accountantFor(request.accountant, { neighboring }).account(event);
   const { lower, upper } = curve.epsilonIntervalAt(delta);
   const achieved: Guarantee = {
     epsilon: upper,
@@ -114,15 +114,16 @@ class Solver {
   readonly warnings: string[] = [];
   /** No question was asked whose answer a tighter accountant could turn. */
   narrow = true;
+  private readonly curves = new Map<string, { event: Plan["event"]; curve: PrivacyCurve }>();
 
   constructor(
     private readonly request: CheckedRequest,
     private readonly accountant: Accountant,
     /** Absent where ε is what is solved for. */
     private readonly budget: Budget | undefined,
-    /** Where to search from: a run much like this one, or what a looser accountant allows of this one. */
+    /** Where to search from: a guess of the noise, or what a looser accountant allows of this run. */
     private readonly near: {
-      readonly alike?: PlanOptions["alike"];
+      readonly start?: number | undefined;
       readonly from?: Run | undefined;
       /** Each question takes long, and its answer is rough in the last digits. */
       readonly thorough?: boolean;
@@ -138,13 +139,16 @@ class Solver {
     }
   }
 
+  /** Of a run that was asked about before, the same curve again: it holds what it has found. */
   curveOf(run: Run): { event: Plan["event"]; curve: PrivacyCurve } {
-    const event = dpSgdEvent({
-      samplingRate: run.batchSize / this.request.examples,
-      noiseMultiplier: run.noiseMultiplier,
-      steps: run.steps,
-    });
-    return { event, curve: this.accountant.account(event) };
+    const key = `${run.batchSize} ${run.steps} ${run.noiseMultiplier}`;
+    let found = this.curves.get(key);
+    if (!found) {
+      const event = wholeEvent(this.request, run);
+      found = { event, curve: this.accountant.account(event) };
+      this.curves.set(key, found);
+    }
+    return found;
   }
 
   /** ε at δ; a limit between bounds that are apart is one that only a tighter accountant can decide. */
@@ -203,10 +207,11 @@ class Solver {
     const found = this.searchNoise({ batchSize, steps });
     if (!found) {
       const least = this.spentBy({ batchSize, steps, noiseMultiplier: NOISE_RANGE.most });
+      const searching = this.request.finalAfterProxy?.noiseMultiplier !== undefined;
       throw new NoSolutionError(
-        `even noise multiplier ${NOISE_RANGE.most} leaves ${words(least)}, above ${limit}, at delta ${delta}`,
+        `${searching ? "the search alone spends" : `even noise multiplier ${NOISE_RANGE.most.toExponential()} leaves`} ${words(least)}, above ${limit}, at delta ${delta}`,
         this.nearest(least),
-        "choose a larger budget or delta",
+        searching ? "give the search more noise or fewer steps" : "choose a larger budget or delta",
       );
     }
     if (found.cost < limit * TIGHT)
@@ -218,7 +223,7 @@ class Solver {
 
   private searchNoise(run: { batchSize: number; steps: number }) {
     const { delta, examples } = this.request as Required<PlanRequest>;
-    const { alike, from } = this.near;
+    const { start, from } = this.near;
     const { guess: epsilon } = this.budget!;
     const guess = guessNoiseMultiplier({
       samplingRate: run.batchSize / examples,
@@ -226,12 +231,8 @@ class Solver {
       epsilon,
       delta,
     });
-    // What the estimate was off by there, it is off by here too, nearly.
-    const correction = alike
-      ? alike.noiseMultiplier / guessNoiseMultiplier({ ...alike, ...alike.achieved })
-      : 1;
     return this.search((noiseMultiplier) => ({ ...run, noiseMultiplier }), {
-      start: from?.noiseMultiplier ?? guess * correction,
+      start: from?.noiseMultiplier ?? start ?? guess,
       ...NOISE_RANGE,
       rising: false,
     });

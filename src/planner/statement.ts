@@ -3,7 +3,6 @@ import {
   ACCOUNTANT_NAMES,
   accountant,
   advantage,
-  dpSgdEvent,
   flatten,
   type Guarantee,
   type PrivacyEvent,
@@ -12,6 +11,7 @@ import {
 } from "../accounting/index.js";
 import { roundedDown, roundedUp } from "./format.js";
 import type { Plan } from "./plan.js";
+import { searchOf, tuningText, wholeEvent } from "./tuning.js";
 
 export interface StatementOptions {
   /** What the privacy protects, in the singular; default "training example". */
@@ -42,10 +42,11 @@ export function statement(plan: Plan, options: StatementOptions = {}): string {
   const guarantee = audited?.guarantee ?? plan.achieved;
   return `${[
     `**Privacy statement.** ${mechanism(plan, unit, options)}`,
+    tuning(plan),
     guaranteed(guarantee, unit, audited),
     meaning(audited?.event ?? plan.event, guarantee, unit),
     "**Covered** are the final weights, every checkpoint and average of them, and whatever is computed from these alone. The adversary may know the algorithm, this statement and all other records; the randomness of sampling and noise is assumed to be secret.",
-    `**Not covered** are: the choice of hyper-parameters, checkpoints or seeds by runs or measurements on the same data; metrics of the private data such as training loss, training accuracy and drawn batch sizes; preprocessing derived from the private data; other releases of the same data; side channels such as running time and memory; and whoever is in the data more than once, for whom the guarantee is weaker.`,
+    `**Not covered** are: the choice of hyper-parameters, checkpoints or seeds by ${searchOf(plan) ? "other " : ""}runs or measurements on the same data${searchOf(plan) ? " than those of this search" : ""}; metrics of the private data such as training loss, training accuracy and drawn batch sizes; preprocessing derived from the private data; other releases of the same data; side channels such as running time and memory; and whoever is in the data more than once, for whom the guarantee is weaker.`,
     recompute(plan, options),
   ]
     .filter((paragraph) => paragraph !== "")
@@ -57,10 +58,27 @@ function mechanism(plan: Plan, unit: string, { dataset, audited }: StatementOpti
   const steps = audited?.steps ?? plan.steps;
   const of = dataset === undefined ? "" : ` of ${escaped(dataset)}`;
   const departed =
-    audited && !sameEvent(audited.event, dpSgdEvent({ ...plan, steps }))
+    audited && !sameEvent(audited.event, wholeEvent(plan.request, { ...plan, steps }))
       ? " The run departed from this; ε below is that of the steps that its ledger lists."
       : "";
   return `The model ${audited ? "was" : "is to be"} trained by differentially private stochastic gradient descent (DP-SGD) on ${grouped(examples)} ${unit}s${of}. In each of ${grouped(steps)} step${steps === 1 ? "" : "s"} every ${unit} enters the batch independently of all others with probability q = ${grouped(batchSize)}/${grouped(examples)} (Poisson sampling); the gradient of each is clipped in Euclidean norm, Gaussian noise with a standard deviation of ${noiseMultiplier} times the clipping norm is added to every coordinate of their sum, and the sum is divided by the expected batch size of ${grouped(batchSize)}.${departed}`;
+}
+
+/** Of a plan that pays for a search: what it was, in words. */
+function tuning(plan: Plan): string {
+  const search = searchOf(plan);
+  if (!search) return "";
+  const { runs, batchSize, samplingRate, steps, noiseMultiplier } = search;
+  const each = search.before
+    ? `runs of ${grouped(steps)} steps with sampling probability ${samplingRate} (expected batch size ${grouped(batchSize)}) and noise multiplier ${noiseMultiplier}, all of which came before the run described above`
+    : "runs like the one described above";
+  if (runs.kind === "fixed")
+    return `**The search for hyper-parameters is covered**: ${grouped(runs.count)} ${each}. Each is paid for in full, so that all of them may be looked at.`;
+  const law =
+    runs.kind === "poisson"
+      ? `a Poisson distribution of mean ${runs.mean}`
+      : `the truncated negative binomial distribution with η = ${runs.eta} and mean ${runs.mean}`;
+  return `**The search for hyper-parameters is covered** (Papernot and Steinke, 2022): ${each}, whose number was drawn once from ${law} and is kept secret, with hyper-parameters drawn independently for each; only the best one's ${search.before ? "hyper-parameters are" : "result is"} released, chosen by what is covered or by public data.`;
 }
 
 function sameEvent(a: PrivacyEvent, b: PrivacyEvent): boolean {
@@ -113,12 +131,13 @@ function meaning(event: PrivacyEvent, guarantee: Guarantee, unit: string): strin
 }
 
 function recompute(
-  { examples, batchSize, noiseMultiplier, steps, achieved }: Plan,
+  { examples, batchSize, noiseMultiplier, steps, achieved, request }: Plan,
   { audited }: StatementOptions,
 ): string {
   if (audited) return "To recompute ε: `dpsgd audit` with the run's folder.";
   const { delta, neighboring, accountant: name } = achieved;
-  return `To recompute ε: \`dpsgd account --examples ${examples} --batch-size ${batchSize} --noise-multiplier ${noiseMultiplier} --steps ${steps} --delta ${delta} --accountant ${name} --neighboring ${neighboring}\`.`;
+  const searching = tuningText(request);
+  return `To recompute ε: \`dpsgd ${searching ? "plan" : "account"} --examples ${examples} --batch-size ${batchSize} --noise-multiplier ${noiseMultiplier} --steps ${steps} --delta ${delta}${searching} --accountant ${name} --neighboring ${neighboring}\`.`;
 }
 
 /** On one line, and without the characters that mean something in Markdown or HTML. */

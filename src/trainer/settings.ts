@@ -1,7 +1,6 @@
 // What a run does besides its plan: options checked once, when it begins, and kept in its checkpoints as plain JSON.
 import { randomInt } from "node:crypto";
-import { dpSgdEvent } from "../accounting/index.js";
-import type { Plan } from "../planner/index.js";
+import { type Plan, wholeEvent } from "../planner/index.js";
 import type { Dataset } from "./data/index.js";
 import { Network, type NetworkSpec } from "./layers/network.js";
 import { buildModel } from "./models/index.js";
@@ -123,7 +122,9 @@ export function checkPlan(plan: Plan, data: Dataset): void {
     throw new RangeError(
       `plan samplingRate must be batchSize / examples = ${plan.batchSize / plan.examples}, got ${plan.samplingRate}`,
     );
-  if (!(JSON.stringify(plan.event) === JSON.stringify(dpSgdEvent(plan))))
+  // Of a plan that pays for a search too, the event has more runs than this one.
+  const event = wholeEvent({ ...plan.request, examples: plan.examples }, plan);
+  if (!(JSON.stringify(plan.event) === JSON.stringify(event)))
     throw new RangeError(
       "plan event must be that of DP-SGD with the plan's samplingRate, noiseMultiplier and steps",
     );

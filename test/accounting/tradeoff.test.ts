@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  accountant,
   advantage,
   attackAccuracy,
   attackRisk,
@@ -100,6 +101,22 @@ describe("the true-positive rate", () => {
 });
 
 describe("advantage, accuracy and posterior", () => {
+  test("a curve that is loose at ε = 0 bounds the advantage by every other ε, never below the exact one", () => {
+    for (const noiseMultiplier of [0.5, 1, 3, 10]) {
+      const event = { kind: "gaussian", noiseMultiplier } as const;
+      const exact = advantage(accountant("pld").account(event));
+      const renyi = accountant("rdp").account(event);
+      const { upper } = advantage(renyi);
+      expect(upper).toBeGreaterThanOrEqual(exact.lower);
+      expect(upper).toBeLessThanOrEqual(renyi.deltaAt(0));
+      // Of an (ε, δ)-private mechanism, 1 − 2(1−δ)/(1+e^ε) at any one ε.
+      for (const epsilon of [0.3, 1, 4])
+        expect(upper).toBeLessThanOrEqual(
+          1 - (2 * (1 - renyi.deltaAt(epsilon))) / (1 + Math.exp(epsilon)) + 1e-9,
+        );
+    }
+  });
+
   test("of a Gaussian: advantage 2Φ(μ/2) − 1", () => {
     const { lower, upper } = advantage(gaussian(1));
     expect(lower).toBeLessThanOrEqual(0.38292492254802624);

@@ -138,8 +138,11 @@ test.each([
     "--backend must be one of auto, tfjs-node-gpu, webgpu, tfjs-node, wasm, cpu, got x",
   ],
   [["demo", "--workers", "a\u001b[2Jb"], "--workers must be arithmetic"],
-  [["help", "plam"], "the verb must be one of plan, account, train, audit, models, demo, page, got plam"],
-  [[""], "the verb must be one of plan, account, train, audit, models, demo, page, got nothing"],
+  [
+    ["help", "plam"],
+    "the verb must be one of plan, account, train, search, audit, models, demo, page, got plam",
+  ],
+  [[""], "the verb must be one of plan, account, train, search, audit, models, demo, page, got nothing"],
 ])("%j is refused in one line", async (args, message) => {
   const line = await refusal(...args);
   expect(line).toContain(message);

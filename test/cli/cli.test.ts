@@ -25,7 +25,7 @@ describe("help", () => {
     const { status, stderr } = await dpsgdHere("pln");
     expect(status).toBe(2);
     expect(stderr).toBe(
-      "dpsgd: the verb must be one of plan, account, train, audit, models, demo, page, got pln\n",
+      "dpsgd: the verb must be one of plan, account, train, search, audit, models, demo, page, got pln\n",
     );
   });
 });

@@ -11,6 +11,7 @@ import { MODELS_HELP } from "../../src/cli/modelsCommand.js";
 import { COMMON_OPTIONS } from "../../src/cli/options.js";
 import { PAGE_HELP } from "../../src/cli/pageCommand.js";
 import { PLAN_HELP } from "../../src/cli/planCommand.js";
+import { SEARCH_HELP } from "../../src/cli/searchCommand.js";
 import { TRAIN_HELP } from "../../src/cli/trainCommand.js";
 import { dpsgdHere } from "../support/commandLine.js";
 import { blocksOf, expectPrinted } from "../support/markdown.js";
@@ -29,6 +30,7 @@ test.each([
   ["plan", PLAN_HELP],
   ["account", ACCOUNT_HELP],
   ["train", TRAIN_HELP],
+  ["search", SEARCH_HELP],
   ["audit", AUDIT_HELP],
   ["models", MODELS_HELP],
   ["demo", DEMO_HELP],

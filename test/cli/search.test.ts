@@ -1,0 +1,112 @@
+// dpsgd search: releases one run or its hyper-parameters, and nothing that tells how many there were.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { dpsgdHere } from "../support/commandLine.js";
+
+const folder = mkdtempSync(join(tmpdir(), "dpsgd-search-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const PLAN = [
+  "plan",
+  "--examples",
+  "60000",
+  "--batch-size",
+  "200",
+  "--steps",
+  "2",
+  "--epsilon",
+  "3",
+  "--delta",
+  "1e-5",
+];
+const RUN = ["--data", "mnist", "--model", "linear", "--backend", "wasm", "--workers", "1"];
+const RUNS = ["--tuning-runs", "negative-binomial(1, 1.5)"];
+
+beforeAll(async () => {
+  for (const [name, options] of [
+    ["best", RUNS],
+    ["proxy", [...RUNS, "--final-after-proxy", "B/2"]],
+    ["single", ["--accountant", "rdp"]],
+    ["every", ["--tuning-runs", "3", "--accountant", "rdp"]],
+  ] as const)
+    expect((await dpsgdHere(...PLAN, ...options, "--out", join(folder, `${name}.json`))).status).toBe(0);
+}, 400_000);
+
+test("the best run's folder is all that is left, and its audit counts the search", {
+  timeout: 400_000,
+}, async () => {
+  const out = join(folder, "found");
+  const before = readdirSync(folder);
+  const { status, stdout, stderr } = await dpsgdHere(
+    "search",
+    join(folder, "best.json"),
+    ...RUN,
+    "--learning-rate",
+    "0.5,1,2",
+    "--out",
+    out,
+    "--json",
+  );
+  expect(status).toBe(0);
+  const found = JSON.parse(stdout);
+  expect(Object.keys(found).sort()).toEqual(["clipNorm", "learningRate", "momentum", "out", "testAccuracy"]);
+  expect([0.5, 1, 2]).toContain(found.learningRate);
+  // One line of the backend, whatever the number of runs.
+  expect(stderr).toMatch(/^backend: wasm[^\n]*\n$/);
+  expect(readdirSync(folder).sort()).toEqual([...before, "found"].sort());
+  expect(JSON.parse(readFileSync(join(out, "search.json"), "utf8")).learningRate).toBe(found.learningRate);
+  const audited = JSON.parse((await dpsgdHere("audit", out, "--json")).stdout);
+  expect(audited.verdict).toBe("holds");
+  expect(audited.event.kind).toBe("repeat-and-select");
+  const [rdp] = audited.recomputed;
+  expect(rdp.accountant).toBe("rdp");
+  expect(rdp.epsilon).toBeCloseTo(audited.claimed.epsilon, 8);
+});
+
+test("before a final run only the hyper-parameters are left, and the final run's audit counts both", {
+  timeout: 400_000,
+}, async () => {
+  const out = join(folder, "parameters");
+  const { status, stdout } = await dpsgdHere("search", join(folder, "proxy.json"), ...RUN, "--out", out);
+  expect(status).toBe(0);
+  expect(readdirSync(out)).toEqual(["search.json"]);
+  expect(stdout).toContain("train with them: dpsgd train");
+  const final = join(folder, "final");
+  expect((await dpsgdHere("train", join(folder, "proxy.json"), ...RUN, "--out", final)).status).toBe(0);
+  const audited = JSON.parse((await dpsgdHere("audit", final, "--json")).stdout);
+  expect(audited.verdict).toBe("holds");
+  expect(audited.event.events.map((each: { kind: string }) => each.kind)).toEqual([
+    "repeat-and-select",
+    "repeated",
+  ]);
+});
+
+test.each([
+  ["single", /pays for no search with a secret number of runs/],
+  ["every", /pays for no search with a secret number of runs/],
+])("a plan (%s) without a secret number of runs is refused", async (name, message) => {
+  const out = join(folder, "none");
+  const { status, stderr } = await dpsgdHere("search", join(folder, `${name}.json`), ...RUN, "--out", out);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(message);
+  expect(readdirSync(folder)).not.toContain("none");
+});
+
+test.each([
+  [["--learning-rate", "0,1"], "dpsgd search: --learning-rate must have values > 0 and finite, got 0\n"],
+  [["--momentum", "1"], "dpsgd search: --momentum must have values in [0, 1), got 1\n"],
+  [["--clip-norm", "a"], /^dpsgd search: --clip-norm must be FIRST:LAST/],
+])("%j is refused in one line", async (options, message) => {
+  const { status, stderr } = await dpsgdHere(
+    "search",
+    join(folder, "best.json"),
+    ...RUN,
+    ...options,
+    "--out",
+    join(folder, "x"),
+  );
+  expect(status).toBe(2);
+  if (typeof message === "string") expect(stderr).toBe(message);
+  else expect(stderr).toMatch(message);
+});
