@@ -8,7 +8,7 @@ import { decodeCheckpoint } from "../../src/trainer/index.js";
 import { writeSmallData } from "../support/smallData.js";
 
 // Processes start slowly on a busy machine.
-vi.setConfig({ testTimeout: 240_000 });
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 });
 const folder = mkdtempSync(join(tmpdir(), "dpsgd-process-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const program = resolve("dist/cli/main.js");
