@@ -9,6 +9,7 @@ export default defineConfig({
     setupFiles: ["./test/support/propertySeed.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    maxWorkers: 2,
+    // Tests wait for processes and disks half of the time: three keep two cores busy.
+    maxWorkers: 3,
   },
 });

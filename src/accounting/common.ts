@@ -1,7 +1,6 @@
 // What every entry of dpsgd/accounting exports, whatever layers its accountants have.
 export * from "./accountant.js";
 export * from "./certify.js";
-export * from "./dpAccounting.js";
 export * from "./event.js";
 export * from "./guarantee.js";
 export {

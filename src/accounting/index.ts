@@ -1,4 +1,5 @@
 // dpsgd/accounting, and dpsgd/accounting/full in a browser: what a run spends. No Node, no TensorFlow.js.
 export * from "./common.js";
+export * from "./dpAccounting.js";
 export * from "./group.js";
 export * from "./named.js";

@@ -124,21 +124,8 @@ export function contractTests(options: { thorough?: boolean } = {}): ContractTes
         ...REDUCED_EVENTS,
       ],
     }),
-    ...contract(
-      "pld",
-      (neighboring) =>
-        layeredAccountant("pld", { neighboring }, [
-          (options) => connectTheDotsAccountant({ ...options, ...QUICK }),
-        ]),
-      {
-        ...effort,
-        sampling: true,
-        neighborings: ALL_RELATIONS,
-        others: PLD_EVENTS,
-        // Where it rests on coarse lattices; elsewhere it is the contour's 1e-9.
-        slack: 0.02,
-      },
-    ),
+    // Minutes of processor time, much of it at the edges: in the slow suite.
+    ...(options.thorough ? layeredTests(effort) : []),
     ...contract("rdp", (neighboring) => rdpAccountant({ neighboring }), {
       ...effort,
       sampling: true,
@@ -167,4 +154,23 @@ export function contractTests(options: { thorough?: boolean } = {}): ContractTes
       .map((each) => agreement(contour!, each, { sampling: each.name !== "closed-form" })),
     agreement(contour!, connectTheDotsAccountant(QUICK), { sampling: true }),
   ];
+}
+
+/** All layers together, as "pld" has them. */
+function layeredTests(effort: { readonly thorough?: boolean; readonly runs: number }): ContractTest[] {
+  return contract(
+    "pld",
+    (neighboring) =>
+      layeredAccountant("pld", { neighboring }, [
+        (options) => connectTheDotsAccountant({ ...options, ...QUICK }),
+      ]),
+    {
+      ...effort,
+      sampling: true,
+      neighborings: ALL_RELATIONS,
+      others: PLD_EVENTS,
+      // Where it rests on coarse lattices; elsewhere it is the contour's 1e-9.
+      slack: 0.02,
+    },
+  );
 }

@@ -202,3 +202,9 @@ describe("what it may not", () => {
     expect(() => fresh.evaluate("b")).toThrow(/b -> a -> b/);
   });
 });
+
+test("every function that is allowed can be called", async () => {
+  const expressions = await Expressions.load([], () => undefined);
+  for (const name of EXPRESSION_FUNCTIONS)
+    expect(expressions.evaluate(`${name}(${name === "pow" ? "2, 3" : "2"})`), name).toBeGreaterThan(-1);
+});
