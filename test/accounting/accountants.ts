@@ -124,8 +124,8 @@ export function contractTests(options: { thorough?: boolean } = {}): ContractTes
         ...REDUCED_EVENTS,
       ],
     }),
-    // Minutes of processor time, much of it at the edges: in the slow suite.
-    ...(options.thorough ? layeredTests(effort) : []),
+    // The edges alone take half a minute: in the slow suite.
+    ...(options.thorough ? layeredTests() : []),
     ...contract("rdp", (neighboring) => rdpAccountant({ neighboring }), {
       ...effort,
       sampling: true,
@@ -157,7 +157,7 @@ export function contractTests(options: { thorough?: boolean } = {}): ContractTes
 }
 
 /** All layers together, as "pld" has them. */
-function layeredTests(effort: { readonly thorough?: boolean; readonly runs: number }): ContractTest[] {
+function layeredTests(): ContractTest[] {
   return contract(
     "pld",
     (neighboring) =>
@@ -165,7 +165,7 @@ function layeredTests(effort: { readonly thorough?: boolean; readonly runs: numb
         (options) => connectTheDotsAccountant({ ...options, ...QUICK }),
       ]),
     {
-      ...effort,
+      runs: 20,
       sampling: true,
       neighborings: ALL_RELATIONS,
       others: PLD_EVENTS,
