@@ -101,21 +101,31 @@ function sampledGroup(q: number, standardDeviation: number, size: number): Priva
     throw new RangeError(
       `size must be at most ${LARGEST_SAMPLED_GROUP} where records are sampled, got ${size}`,
     );
-  const probabilities: number[] = [];
-  let logChoose = 0;
-  let drawn = 0;
-  for (let i = 1; i <= size; i++) {
-    logChoose += Math.log((size - i + 1) / i);
-    // Rounded up past every error of the logarithms: more mass at larger shifts.
-    const p = Math.exp(logChoose + i * Math.log(q) + (size - i) * Math.log1p(-q)) * (1 + 1e-11);
-    probabilities.push(p);
-    drawn += p;
-  }
-  const none = Math.exp(size * Math.log1p(-q));
+  const probabilities = binomialLaw(size, q);
   return {
     kind: "gaussian-mixture",
     standardDeviation,
-    sensitivities: Array.from({ length: size + 1 }, (_, i) => i),
-    probabilities: [Math.max(0, drawn > 0.5 ? 1 - drawn : Math.min(none, 1 - drawn)), ...probabilities],
+    sensitivities: probabilities.map((_, drawn) => drawn),
+    probabilities,
   };
+}
+
+/**
+ * P[X = k] of X ~ Binomial(n, p), k = 0 … n, p in (0, 1). Each but the first is rounded up, by more than its round-off, and
+ * the first takes what is left: a law of larger sums, which only costs more.
+ */
+export function binomialLaw(n: number, p: number): number[] {
+  const list = [0];
+  const [log, logRest] = [Math.log(p), Math.log1p(-p)];
+  let logChoose = 0;
+  let sum = 0;
+  for (let k = 1; k <= n; k++) {
+    logChoose += Math.log((n - k + 1) / k);
+    const exponent = logChoose + k * log + (k === n ? 0 : (n - k) * logRest);
+    const chance = Math.exp(exponent) * (1 + 2 ** -46 * (n + Math.abs(exponent)));
+    list.push(Math.min(1 - sum, chance));
+    sum += list[k]!;
+  }
+  list[0] = Math.max(0, 1 - sum);
+  return list;
 }

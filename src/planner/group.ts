@@ -2,6 +2,7 @@
 import {
   type AccountantName,
   accountant,
+  binomialLaw,
   type Guarantee,
   type PrivacyCurve,
   type PrivacyEvent,
@@ -36,7 +37,7 @@ export function groupEvent(event: PrivacyEvent, size: number): PrivacyEvent {
       if (event.samplingRate === 1) return groupEvent(event.event, size);
       if (event.event.kind === "gaussian") {
         if (size === 1) return event;
-        const probabilities = binomial(size, event.samplingRate);
+        const probabilities = binomialLaw(size, event.samplingRate);
         return {
           kind: "gaussian-mixture",
           standardDeviation: event.event.noiseMultiplier,
@@ -46,28 +47,6 @@ export function groupEvent(event: PrivacyEvent, size: number): PrivacyEvent {
       }
   }
   throw new TypeError(`a group's event must be of Gaussian noise, got ${event.kind}`);
-}
-
-/**
- * P[X = k] of Binomial(n, p), k = 0 … n. Each but the first is rounded up, by more than its round-off, and the first takes
- * what is left: a law of larger sums, which only costs more.
- */
-function binomial(n: number, p: number): number[] {
-  const list = [0];
-  const [log, logRest] = [Math.log(p), Math.log1p(-p)];
-  let logChoose = 0;
-  let sum = 0;
-  for (let k = 1; k <= n; k++) {
-    logChoose += Math.log((n - k + 1) / k);
-    const exponent = logChoose + k * log + (k === n ? 0 : (n - k) * logRest);
-    const chance = Math.exp(exponent) * (1 + 2 ** -46 * (n + Math.abs(exponent)));
-    // What is this unlikely no δ can see, not even in 10⁹ steps.
-    if (k > n * p && chance < 1e-300) break;
-    list.push(Math.min(1 - sum, chance));
-    sum += list[k]!;
-  }
-  list[0] = Math.max(0, 1 - sum);
-  return list;
 }
 
 /** What a group of that size is promised, at the plan's δ. */
