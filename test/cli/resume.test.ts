@@ -15,9 +15,9 @@ afterAll(() => runs.remove());
 
 test("kill -9 at random moments: resumed runs end with the planned epsilon and finite weights", async () => {
   let mid = 0;
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; mid < 2 && i < 20; i++) {
     const { out, first, stepsAtDeath, resumed } = await runs.killAndResume(Math.random() * 600);
-    if (first.signal !== "SIGKILL") continue;
+    if (first.signal !== "SIGKILL" || runs.finishedBeforeTheKill(out, resumed)) continue;
     expect(resumed.stderr).toMatch(/^resumed after step \d+/m);
     expect(resumed.status, resumed.stderr).toBe(0);
     expect(runs.complaint(out)).toBe(undefined);
@@ -29,7 +29,7 @@ test("kill -9 at random moments: resumed runs end with the planned epsilon and f
 });
 
 test("with --redo-lost-steps every update is made, and the ledger has the lost steps besides", async () => {
-  const { out, resumed } = await runs.killAndResume(300, [
+  const { out, resumed } = await runs.killAndResume(150, [
     "--redo-lost-steps",
     "--checkpoint-every",
     "50",

@@ -82,6 +82,11 @@ export class KillableRuns {
       return "checkpoints or lock left behind";
     return undefined;
   }
+
+  /** The kill came after everything of the run had been written, before its process had ended: resuming must say so. */
+  finishedBeforeTheKill(out: string, resumed: { status: number; stderr: string }): boolean {
+    return resumed.status === 2 && /holds a finished run/.test(resumed.stderr) && !this.complaint(out);
+  }
 }
 
 export function stepsIn(ledger: string): number {
