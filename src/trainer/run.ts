@@ -89,7 +89,7 @@ export class Run {
   }
 
   private async steps(ledger: LedgerWriter): Promise<void> {
-    const { plan, settings, engine, optimizer, folder, options, stepsWanted } = this.parts;
+    const { plan, settings, engine, network, optimizer, folder, options, stepsWanted } = this.parts;
     const { signal, onStepTimes } = options;
     // Two streams with keys of their own, made now: nothing seen of the noise says anything about who was sampled, and a
     // resumed run uses no word of randomness that another process may have used.
@@ -104,10 +104,14 @@ export class Run {
       const lap = stopwatch();
       const batch = { indices: sampler.draw(), step: ledger.steps + 1 };
       const sampling = lap();
-      const clipped = await engine.clippedSum(optimizer.parameters, batch, {
-        norm: settings.clipNorm,
-        ...(settings.clipGamma !== undefined && { gamma: settings.clipGamma }),
-      });
+      // Noise depends on nothing of the step: it is drawn while the engine is at work.
+      const [clipped] = await Promise.all([
+        engine.clippedSum(optimizer.parameters, batch, {
+          norm: settings.clipNorm,
+          ...(settings.clipGamma !== undefined && { gamma: settings.clipGamma }),
+        }),
+        noise.drawAhead(network.parameterCount),
+      ]);
       const gradients = lap();
       if (clipped.nonFinite && this.broken === "no") this.broken = "unsaid";
       const added = noise.addToSum(clipped.sum, {

@@ -3,8 +3,9 @@
 /** Milliseconds of one step, part by part. How long a step takes depends on the batch drawn: private, like its size. */
 export interface StepTimes {
   readonly sampling: number;
-  /** Waiting for the clipped sum; `engine` says what it was. */
+  /** Waiting for the clipped sum, in which the noise is drawn too; `engine` says what it was. */
   readonly gradients: number;
+  /** Adding the noise. */
   readonly noise: number;
   readonly ledger: number;
   readonly update: number;

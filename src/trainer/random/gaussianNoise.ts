@@ -1,4 +1,5 @@
 // Gaussian noise from a cryptographic stream, added so that the floating-point format of the sum tells nothing.
+import { setImmediate } from "node:timers/promises";
 import { SecureStream } from "./secureStream.js";
 
 // The ziggurat of Marsaglia and Tsang, in Doornik's form with independent bits for layer, sign and position
@@ -61,6 +62,9 @@ export const NOISE_MARGIN = 1 + 2 ** -14;
 /** The grid is at least this much finer than the standard deviation. */
 const GRID_BITS = 32;
 
+/** Draws made at a time while a process waits for something else: a millisecond or two. */
+const AT_ONCE = 2 ** 15;
+
 /** What `addToSum` did: the trainer's ledger quotes it. */
 export interface AddedNoise {
   /** The noise multiplier that may be accounted: standardDeviation ÷ sensitivity, never more. */
@@ -89,10 +93,32 @@ export interface AddedNoise {
  */
 export class GaussianNoise {
   readonly #stream: SecureStream;
+  /** Sums of two draws that nothing has used yet, and how many of them were. */
+  #ahead = new Float64Array(0);
+  #used = 0;
 
   /** The stream must be used for nothing else, above all not for sampling. */
   constructor(stream: SecureStream = new SecureStream()) {
     this.#stream = SecureStream.check(stream);
+  }
+
+  /**
+   * Makes the draws for the next `count` numbers now, piece by piece, so that a process can answer others in between: for
+   * the time that it waits for a device. They are used once; what is left of earlier ones is used first.
+   */
+  async drawAhead(count: number): Promise<void> {
+    const left = this.#ahead.subarray(this.#used);
+    // Out of reach while others run: whoever adds noise meanwhile draws anew, and no draw is used twice.
+    this.#ahead = new Float64Array(0);
+    this.#used = 0;
+    const ahead = new Float64Array(Math.max(count, left.length));
+    ahead.set(left);
+    for (let i = left.length; i < ahead.length; i++) {
+      ahead[i] = standardNormal(this.#stream) + standardNormal(this.#stream);
+      if (i % AT_ONCE === 0) await setImmediate();
+    }
+    this.#ahead = ahead;
+    this.#used = 0;
   }
 
   /**
@@ -104,13 +130,19 @@ export class GaussianNoise {
       throw new RangeError(`standardDeviation must be > 0 and finite, got ${standardDeviation}`);
     for (let i = 0; i < target.length; i++)
       if (!Number.isFinite(target[i])) throw new RangeError(`sum[${i}] must be finite, got ${target[i]}`);
-    const stream = this.#stream;
     const perCell = 2 ** (GRID_BITS - Math.floor(Math.log2(standardDeviation)));
     const cell = 1 / perCell;
     const scale = ((standardDeviation * NOISE_MARGIN) / Math.SQRT2) * perCell;
-    for (let i = 0; i < target.length; i++) {
+    const ahead = this.#ahead.subarray(this.#used, this.#used + target.length);
+    this.#used += ahead.length;
+    // Both terms are multiples of the cell, exactly; dividing and multiplying by a power of two is exact.
+    for (let i = 0; i < ahead.length; i++)
+      target[i] = (Math.round(target[i] * perCell) + Math.round(ahead[i] * scale)) * cell;
+    // No draw stays in memory after its use, nor is there a way back to it.
+    ahead.fill(0);
+    const stream = this.#stream;
+    for (let i = ahead.length; i < target.length; i++) {
       const noise = Math.round((standardNormal(stream) + standardNormal(stream)) * scale);
-      // Both terms are multiples of the cell, exactly; dividing and multiplying by a power of two is exact.
       target[i] = (Math.round(target[i] * perCell) + noise) * cell;
     }
   }

@@ -118,6 +118,32 @@ test("two sources, and two calls on one, share nothing", () => {
   }
 });
 
+test("draws made ahead are noise like any other, used once, also by who adds noise in between", async () => {
+  const noise = new GaussianNoise();
+  const seen: number[] = [];
+  const add = (count: number) => {
+    const target = new Float64Array(count);
+    noise.addTo(target, 1);
+    seen.push(...target);
+  };
+  await noise.drawAhead(70_000);
+  add(50_000);
+  // Some are left: they go first, and a call in the middle of the next must not get them as well.
+  const going = noise.drawAhead(100_000);
+  add(30_000);
+  await going;
+  add(60_000);
+  add(60_000);
+  expect(
+    distributionIsPlausible(
+      Float64Array.from(seen, (x) => x / NOISE_MARGIN),
+      normalCdf,
+    ),
+  ).toBe(true);
+  // On a grid of 2^-32 two of 200,000 draws agree now and then (about two pairs); a draw used twice would be thousands.
+  expect(seen.length - new Set(seen).size).toBeLessThan(50);
+});
+
 test("sampling does not read the noise's stream: separate streams by default", () => {
   // A shared stream would make the sampler's picks a function of noise words; two defaults are two keys.
   const sampler = new PoissonSampler(64, 0.5);
