@@ -245,6 +245,20 @@ describe.skipIf(!open)(why ? `WebGPU kernels (${why})` : "WebGPU kernels", () =>
     },
   );
 
+  test("parts of a sum are added up", async () => {
+    const [size, parts] = [1028, 5];
+    const program = new gpu.Program(open!);
+    const partial = numbers(size * parts);
+    const sum = program.buffer(4 * size);
+    program.add("run", gpu.sumOfParts(size, parts), filled(program, partial), sum);
+    await program.build();
+    program.run(["run"], 1);
+    const expected = Float64Array.from({ length: size }, (_, i) =>
+      Array.from({ length: parts }, (_, part) => partial[part * size + i]).reduce((a, b) => a + b, 0),
+    );
+    expect(difference(await floats(program, sum, size), expected)).toBeLessThan(1e-6);
+  });
+
   test("the clipped sum is exact to 2^-40, leaves out what is not finite, and never exceeds norm 1 an example", async () => {
     const [count, examples, norm] = [1000, 6, 0.5];
     const program = new gpu.Program(open!);

@@ -99,6 +99,22 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   };
 }
 
+/** sum[i] = Σ over parts of partial[part][i]; bound: partial, sum (in quads). One thread four numbers. */
+export function sumOfParts(size: number, parts: number): Kernel {
+  return {
+    name: `sum of ${parts} parts`,
+    code: `${bindings("partial: array<vec4f>", "*sum: array<vec4f>")}
+@compute @workgroup_size(256)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x >= ${size / 4}u) { return; }
+  var total = vec4f();
+  for (var part = 0u; part < ${parts}u; part++) { total += partial[part * ${size / 4}u + id.x]; }
+  sum[id.x] = total;
+}`,
+    workgroups: () => [Math.ceil(size / 4 / 256), 1, 1],
+  };
+}
+
 /**
  * From the filter's gradient ĝ (in `splits` parts, to be added up) to the trained weights': with u = (w − mean)·factor,
  * kernel: slope·(ĝ − mean(ĝ) − projected·u·(u·ĝ)), gain: u·ĝ; without standardisation the sum of the parts. Bound:

@@ -34,7 +34,7 @@ export function weightGradientMatrix(
   work: WeightGradient,
   tiling: MatrixTiling = weightGradientTiling(work),
 ): Kernel {
-  const { forward, gradient, splits } = work;
+  const { forward, gradient, splits, together = 1 } = work;
   if (!weightGradientFitsMatrices(work)) throw new RangeError("matrix units need multiples of 16");
   const [ci, co] = [forward.input.channels, gradient.channels];
   const run = forward.columns * forward.views;
@@ -52,16 +52,21 @@ export function weightGradientMatrix(
   const rightVectors = (depth * tileColumns) / 8;
   const leftLoads = Math.ceil(leftVectors / threads);
   const rightLoads = Math.ceil(rightVectors / threads);
-  const steps = total / depth;
+  const stepsAnExample = total / depth;
+  const steps = together * stepsAnExample;
   const perSplit = Math.ceil(steps / splits);
   const perRow = run / depth;
   const guard = (vectors: number, i: number): string =>
     (i + 1) * threads > vectors ? `if (thread + ${i * threads}u < ${vectors}u) ` : "";
+  // Of several examples in one sum, the rows of the next begin where those of the last end.
+  const inside = together === 1 ? "" : ` % ${stepsAnExample}u`;
+  const exampleAt = (size: number, step: string): string =>
+    together === 1 ? "" : ` + ${step} / ${stepsAnExample}u * ${size / 8}u`;
   const load = (step: string): string => `{
-      let y = ${step} / ${perRow}u;
-      let place = ${step} % ${perRow}u * ${depth}u;
-      let xAt = y * ${forward.input.rowPitch / 8}u + place * ${ci / 8}u;
-      let dyAt = y * ${gradient.rowPitch / 8}u + place * ${co / 8}u;
+      let y = ${step}${inside} / ${perRow}u;
+      let place = ${step}${inside} % ${perRow}u * ${depth}u;
+      let xAt = y * ${forward.input.rowPitch / 8}u + place * ${ci / 8}u${exampleAt(forward.input.exampleSize, step)};
+      let dyAt = y * ${gradient.rowPitch / 8}u + place * ${co / 8}u${exampleAt(gradient.exampleSize, step)};
       ${unrolled(leftLoads, (i) => `${guard(leftVectors, i)}{ a${i} = x[origin${i} + xAt]; }`)}
       ${unrolled(rightLoads, (i) => `${guard(rightVectors, i)}{ b${i} = dy[gradientFrom${i} + dyAt]; }`)}
     }`;
@@ -76,7 +81,7 @@ var<workgroup> shared_: array<vec4u, ${2 * (leftSize + rightSize)}>;
 @compute @workgroup_size(${threads})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let subgroup = thread / 32u;
-  let example = group.z / ${splits}u;
+  let example = group.z / ${splits}u * ${together}u;
   let split = group.z % ${splits}u;
   ${unrolled(
     leftLoads,
@@ -125,9 +130,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   ${unrolled(tiling.rows * tiling.columns, (i) => `subgroupMatrixStore<row_major>(&partial, to + ${Math.floor(i / tiling.columns) * 16 * co + (i % tiling.columns) * 16}u, sum${i}, ${co}u);`)}
 }`;
   return {
-    name: `weight gradient ${ci}→${co} ${forward.rows}×${forward.columns} ${forward.taps.length} taps, ${splits} splits, matrices ${tiling.down}×${tiling.across} of ${tiling.rows}×${tiling.columns}`,
+    name: `weight gradient ${ci}→${co} ${forward.rows}×${forward.columns} ${forward.taps.length} taps, ${splits} splits${together === 1 ? "" : ` of ${together} examples`}, matrices ${tiling.down}×${tiling.across} of ${tiling.rows}×${tiling.columns}`,
     code,
-    workgroups: (n) => [filterRows / tileRows, co / tileColumns, n * splits],
+    workgroups: (n) => [filterRows / tileRows, co / tileColumns, Math.ceil(n / together) * splits],
     multiplyAdds: total * filterRows * co,
   };
 }

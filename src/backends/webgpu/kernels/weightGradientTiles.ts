@@ -9,6 +9,8 @@ export interface WeightGradient {
   readonly gradient: Window;
   /** Parts of the example's rows that are summed apart, so that more workgroups have work. */
   readonly splits: number;
+  /** Examples whose rows are one sum, for a step without privacy (matrix units only). Default 1: examples stay apart. */
+  readonly together?: number;
 }
 
 const TILE = 64;

@@ -25,6 +25,8 @@ export interface CoreOptions {
   readonly precision: gpu.PrecisionName;
   /** For tests of the second try; default: PEAKS of the precision. */
   readonly peaks?: readonly number[];
+  /** Without privacy, for measurements: see PlanOptions. `clippedSum` must not be asked. */
+  readonly together?: boolean;
 }
 
 /** A step's clipped sum, and each example's gradient norm: both private. */
@@ -42,7 +44,7 @@ export class WebGpuCore {
   ) {}
 
   static async start(options: CoreOptions): Promise<WebGpuCore> {
-    const { open, network, train, test, augmentation, microBatch, precision } = options;
+    const { open, network, train, test, augmentation, microBatch, precision, together = false } = options;
     const padding = augmentation.padding ?? DEFAULT_PADDING;
     const plan = await planStep(
       {
@@ -53,6 +55,7 @@ export class WebGpuCore {
         precision,
         padding,
         scaling: linearScaling(train),
+        together,
       },
       { train: upload(open.device, bytesOf(train.pixels)), test: upload(open.device, bytesOf(test.pixels)) },
     );
@@ -72,6 +75,7 @@ export class WebGpuCore {
         `the exact sum has room for ${gpu.MOST_CONTRIBUTIONS} examples, got ${indices.length}`,
       );
     const count = parameters.length;
+    if (this.options.together) throw new RangeError("a core whose examples are together cannot clip");
     this.setParameters(parameters);
     program.clear(this.plan.sums);
     const norms = new Float64Array(indices.length);
@@ -127,6 +131,7 @@ export class WebGpuCore {
 
   /** Writes a micro-batch's views and labels and submits its kernels; nothing waits. */
   submit(indices: Uint32Array, from: number, step: number, clip: ClipRule, peak: number): void {
+    const phases = MICRO_BATCH_PHASES.filter((phase) => !(this.options.together && phase === "clip"));
     const { program, rows } = this.plan;
     const { microBatch, train, augmentation } = this.options;
     const count = Math.min(microBatch, indices.length - from);
@@ -147,10 +152,10 @@ export class WebGpuCore {
     numbers[0] = clip.norm;
     numbers[3] = peak;
     queue.writeBuffer(this.plan.micro, 0, micro);
-    program.run(MICRO_BATCH_PHASES, count);
+    program.run(phases, count);
   }
 
-  private setParameters(parameters: Float32Array): void {
+  setParameters(parameters: Float32Array): void {
     const { program } = this.plan;
     program.device.queue.writeBuffer(
       this.plan.parameters,

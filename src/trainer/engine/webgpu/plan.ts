@@ -15,6 +15,11 @@ export interface PlanOptions {
   readonly padding: number;
   /** Of the images' bytes. */
   readonly scaling: { readonly factor: ArrayLike<number>; readonly offset: ArrayLike<number> };
+  /**
+   * Filter gradients of whole micro-batches, in the row of the first example: a step without privacy, to measure what
+   * keeping examples apart costs. Such a plan must not be clipped. Matrix units only.
+   */
+  readonly together?: boolean;
 }
 
 /** Buffers that the engine fills and reads. */
@@ -432,18 +437,45 @@ class Planner {
     };
     const matrices =
       options.open.level === "matrices" && operand === "float16" && gpu.weightGradientFitsMatrices(work);
+    const size = filter.taps * filter.paddedChannels * filter.outputChannels;
+    const rows = forward.rows * forward.columns * this.rows;
+    if (options.together) {
+      if (!matrices) throw new RangeError("together needs matrix units for every filter");
+      const whole = { ...work, together: n };
+      const [x, y] = gpu.weightGradientMatrix({ ...whole, splits: 1 }).workgroups(n);
+      const splits = Math.max(
+        1,
+        Math.min(Math.floor((n * rows) / 512), Math.ceil(WORKGROUPS_TOGETHER / (x * y))),
+      );
+      const partial = program.scratch("partial weight gradients", 4 * splits * size);
+      const sum = program.scratch("whole weight gradients", 4 * size);
+      const back = gpu.kernelGradients(filter, 1, this.count, this.precision);
+      program.add(
+        "backward",
+        gpu.weightGradientMatrix({ ...whole, splits }),
+        input.buffer,
+        dy.buffer,
+        partial,
+      );
+      program.add("backward", gpu.sumOfParts(size, splits), partial, sum);
+      program.add(
+        "backward",
+        { ...back, workgroups: () => back.workgroups(1) },
+        sum,
+        this.parameters,
+        this.gradients,
+        ...(statistics ? [statistics] : []),
+      );
+      return;
+    }
     const build = (splits: number): gpu.Kernel =>
       matrices
         ? gpu.weightGradientMatrix({ ...work, splits })
         : gpu.weightGradientTiles({ ...work, splits }, operand);
     // Enough workgroups to fill a large device, each with 512 rows or more.
     const [x, y] = build(1).workgroups(n);
-    const rows = forward.rows * forward.columns * this.rows;
     const splits = Math.max(1, Math.min(16, Math.floor(rows / 512), Math.ceil(WORKGROUPS / (x * y * n))));
-    const partial = program.scratch(
-      "partial weight gradients",
-      4 * n * splits * filter.taps * filter.paddedChannels * filter.outputChannels,
-    );
+    const partial = program.scratch("partial weight gradients", 4 * n * splits * size);
     program.add("backward", build(splits), input.buffer, dy.buffer, partial);
     program.add(
       "backward",
@@ -510,6 +542,8 @@ class Planner {
 
 /** Workgroups that a weight gradient should have at least. */
 const WORKGROUPS = 1536;
+/** Without privacy: enough for two on every multiprocessor of a large device, and few parts to add up. */
+const WORKGROUPS_TOGETHER = 528;
 
 /** Zeros before and after, the same for rows and columns. */
 function sidesOf(
