@@ -8,6 +8,7 @@ import {
   scaled,
   scaledBack,
   storeOperand,
+  unrolled,
 } from "../kernel.js";
 
 export interface StandardisedFilter {
@@ -115,6 +116,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   };
 }
 
+/** Rows that a thread loads before it uses the first: more bytes on their way at once. */
+const AHEAD = 4;
+
 /**
  * From the filter's gradient ĝ (in `splits` parts, to be added up) to the trained weights': with u = (w − mean)·factor,
  * kernel: slope·(ĝ − mean(ĝ) − projected·u·(u·ĝ)), gain: u·ĝ; without standardisation the sum of the parts. Bound:
@@ -154,10 +158,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     standardised
       ? `let s = statistics[channel];
   var sums = vec2f();
-  for (var row = thread / 32u; row < ${rows}u; row += 8u) {
-    let g = gradient(example, row, channel);
-    let u = (parameters[${kernelOffset}u + row * ${co}u + channel] - s.x) * s.y;
-    sums += vec2f(g, u * g);
+  for (var row = thread / 32u; row < ${rows}u; row += ${8 * AHEAD}u) {
+    ${unrolled(AHEAD, (i) => `let row${i} = min(row + ${8 * i}u, ${rows - 1}u);\nlet g${i} = gradient(example, row${i}, channel);`)}
+    ${unrolled(
+      AHEAD,
+      (i) => `if (row + ${8 * i}u < ${rows}u) {
+      let u = (parameters[${kernelOffset}u + row${i} * ${co}u + channel] - s.x) * s.y;
+      sums += vec2f(g${i}, u * g${i});
+    }`,
+    )}
   }
   part[thread] = sums;
   workgroupBarrier();
@@ -165,9 +174,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   for (var i = 0u; i < 8u; i++) { sums += part[thread % 32u + i * 32u]; }
   let mean = sums.x / ${rows}.0;
   if (wanted >= ${co}u) { return; }
-  for (var row = thread / 32u; row < ${rows}u; row += 8u) {
-    let u = (parameters[${kernelOffset}u + row * ${co}u + channel] - s.x) * s.y;
-    gradients[to + row * ${co}u + channel] = s.z * (gradient(example, row, channel) - mean - s.w * u * sums.y);
+  for (var row = thread / 32u; row < ${rows}u; row += ${8 * AHEAD}u) {
+    ${unrolled(AHEAD, (i) => `let row${i} = min(row + ${8 * i}u, ${rows - 1}u);\nlet g${i} = gradient(example, row${i}, channel);`)}
+    ${unrolled(
+      AHEAD,
+      (i) => `if (row + ${8 * i}u < ${rows}u) {
+      let u = (parameters[${kernelOffset}u + row${i} * ${co}u + channel] - s.x) * s.y;
+      gradients[to + row${i} * ${co}u + channel] = s.z * (g${i} - mean - s.w * u * sums.y);
+    }`,
+    )}
   }
   if (thread < 32u) { gradients[example * ${parameterCount}u + ${gainOffset}u + channel] = sums.y; }`
       : `if (wanted >= ${co}u) { return; }
