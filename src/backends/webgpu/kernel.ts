@@ -67,9 +67,17 @@ export type PrecisionName = keyof typeof PRECISIONS;
 
 export const bytesOf = (storage: Storage): number => (storage === "float16" ? 2 : 4);
 
-/** float16 is packed by hand, so that no extension is needed: functions that the code of `quads` calls. */
+/**
+ * float16 is packed by hand, so that no extension is needed: functions that the code of `quads` calls. The rounding of a
+ * pair is done on bits: a compiler that takes unpacking for the inverse of packing (NVIDIA's does, it seems) would find
+ * that nothing is left for the second half.
+ */
 export const PACKING = `fn toFloats(q: vec2u) -> vec4f { return vec4f(unpack2x16float(q.x), unpack2x16float(q.y)); }
-fn toQuad(v: vec4f) -> vec2u { return vec2u(pack2x16float(v.xy), pack2x16float(v.zw)); }`;
+fn toQuad(v: vec4f) -> vec2u { return vec2u(pack2x16float(v.xy), pack2x16float(v.zw)); }
+fn to11Bits(v: vec4f) -> vec4f {
+  let bits = bitcast<vec4u>(v);
+  return bitcast<vec4f>((bits + 0xfffu + ((bits >> vec4u(13u)) & vec4u(1u))) & vec4u(0xffffe000u));
+}`;
 
 /** WGSL for buffers of quads (four neighbouring channels): their type, and code from and to vec4f. */
 export function quads(storage: Storage): {
@@ -98,14 +106,14 @@ export function storeOperand(
   value: string,
   distance: number,
 ): string {
-  const { store, load } = quads(operand);
+  const { store } = quads(operand);
   if (!split) return `${target}[${place}] = ${store(value)};`;
   return `{
       let exact = ${value};
       let place = ${place};
-      let rounded = ${store("exact")};
-      ${target}[place] = rounded;
-      ${target}[place + ${distance}u] = ${store(`exact - ${load("rounded")}`)};
+      let rounded = to11Bits(exact);
+      ${target}[place] = ${store("rounded")};
+      ${target}[place + ${distance}u] = ${store("exact - rounded")};
     }`;
 }
 

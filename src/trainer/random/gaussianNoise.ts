@@ -62,8 +62,8 @@ export const NOISE_MARGIN = 1 + 2 ** -14;
 /** The grid is at least this much finer than the standard deviation. */
 const GRID_BITS = 32;
 
-/** Draws made at a time while a process waits for something else: a millisecond or two. */
-const AT_ONCE = 2 ** 15;
+/** Draws made at a time while a process waits for something else: a tenth of a millisecond, as pieces of messages take. */
+const AT_ONCE = 2 ** 11;
 
 /** What `addToSum` did: the trainer's ledger quotes it. */
 export interface AddedNoise {
