@@ -5,7 +5,8 @@ import { ENGINE_NAMES, loadDataset, mnistDemo, RUN_FILES } from "../trainer/inde
 import type { VerbHelp } from "./help.js";
 import { type Option, readArguments, readChoice, readNumbers, readText } from "./options.js";
 import { printJson, printRows, say, tell } from "./print.js";
-import { BACKEND, reportOn, runTraining, tellBackend, WORKERS } from "./trainCommand.js";
+import { reportOn, runTraining, tellBackend } from "./trainCommand.js";
+import { BACKEND, WORKERS } from "./trainOptions.js";
 
 const OUT: Option = {
   name: "out",

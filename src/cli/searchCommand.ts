@@ -32,7 +32,8 @@ import {
   whole,
 } from "./options.js";
 import { printJson, printRows, say, tell } from "./print.js";
-import { BACKEND, readPlan, tellBackend, WORKERS } from "./trainCommand.js";
+import { readPlan, tellBackend } from "./trainCommand.js";
+import { BACKEND, WORKERS } from "./trainOptions.js";
 
 const MODEL: Option = { name: "model", value: "NAME", help: MODEL_NAMES.join(", ") };
 const OUT: Option = {

@@ -56,6 +56,7 @@ describe.each([
   ["train", TRAIN, "learning-rate", ["NaN", "0", "-1", "1e400"], "> 0 and finite"],
   ["train", TRAIN, "clip-norm", ["NaN", "0", "-1"], "> 0 and finite"],
   ["train", TRAIN, "momentum", ["NaN", "-0.1", "1"], "in [0, 1)"],
+  ["train", TRAIN, "ema", ["NaN", "-0.1", "1"], "in [0, 1), or none"],
   ["train", TRAIN, "micro-batch", ["NaN", "0", "1.5"], "a whole number >= 1"],
   ["train", TRAIN, "augmentation", ["NaN", "-1", "0.5"], "a whole number >= 0"],
   ["train", TRAIN, "seed-augmentation", ["NaN", "-1"], "a whole number >= 0"],
