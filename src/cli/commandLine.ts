@@ -87,6 +87,7 @@ const USAGE_ERRORS = new Set([
   "RunFolderError",
   "BackendUnavailableError",
   "UnsupportedNetworkError",
+  "MixedExamplesError",
   "ModelConversionError",
   "WeightsError",
   "LedgerResumeError",

@@ -11,6 +11,7 @@ export * from "./canaries.js";
 export { type Checkpoint, CheckpointError, CheckpointStore, decodeCheckpoint } from "./checkpoint.js";
 export * from "./data/index.js";
 export * from "./engine/gradientEngine.js";
+export { checkIsolation, MixedExamplesError } from "./engine/isolation.js";
 export { defaultMicroBatch, findMicroBatch } from "./engine/microBatchSize.js";
 export {
   type EngineOptions,

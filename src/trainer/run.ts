@@ -12,7 +12,7 @@ import type { Optimizer } from "./optimizer.js";
 import { GaussianNoise, PoissonSampler, SecureStream } from "./random/index.js";
 import type { RunFolder } from "./runFolder.js";
 import { encodeSafetensors } from "./safetensors.js";
-import type { RunSettings } from "./settings.js";
+import { clipRuleOf, type RunSettings } from "./settings.js";
 import { frozenTensors } from "./startingValues.js";
 import { stopwatch } from "./stepTimes.js";
 import type { ProcessOptions, TrainResult } from "./train.js";
@@ -95,6 +95,7 @@ export class Run {
     // resumed run uses no word of randomness that another process may have used.
     const sampler = new PoissonSampler(plan.examples, plan.samplingRate, new SecureStream());
     const noise = new GaussianNoise(new SecureStream());
+    const clip = clipRuleOf(settings);
     const shown = new Set(spread(plan.steps, settings.evaluations));
     const checkpointEvery = options.checkpointEvery ?? Math.ceil(plan.steps / 100);
     const first = ledger.steps;
@@ -106,10 +107,7 @@ export class Run {
       const sampling = lap();
       // Noise depends on nothing of the step: it is drawn while the engine is at work.
       const [clipped] = await Promise.all([
-        engine.clippedSum(optimizer.parameters, batch, {
-          norm: settings.clipNorm,
-          ...(settings.clipGamma !== undefined && { gamma: settings.clipGamma }),
-        }),
+        engine.clippedSum(optimizer.parameters, batch, clip),
         noise.drawAhead(network.parameterCount),
       ]);
       const gradients = lap();

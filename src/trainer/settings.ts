@@ -2,6 +2,7 @@
 import { randomInt } from "node:crypto";
 import { type Plan, wholeEvent } from "../planner/index.js";
 import type { Dataset } from "./data/index.js";
+import type { ClipRule } from "./engine/gradientEngine.js";
 import { Network, type NetworkSpec } from "./layers/network.js";
 import { buildModel } from "./models/index.js";
 import type { FineTuning } from "./startingValues.js";
@@ -106,6 +107,11 @@ export function runSettings(plan: Plan, data: Dataset, options: RunOptions): Run
     ...(data.frontEnd !== undefined && { frontEnd: data.frontEnd }),
   };
 }
+
+export const clipRuleOf = ({ clipNorm, clipGamma }: RunSettings): ClipRule => ({
+  norm: clipNorm,
+  ...(clipGamma !== undefined && { gamma: clipGamma }),
+});
 
 /** Throws TypeError or RangeError, in one line, unless the trainer can do what the plan says on these data. */
 export function checkPlan(plan: Plan, data: Dataset): void {

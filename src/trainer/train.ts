@@ -18,7 +18,7 @@ import {
 } from "./runFolder.js";
 import { lockRun } from "./runLock.js";
 import { type Schedule, scheduleOf } from "./schedule.js";
-import { checkPlan, type RunOptions, type RunSettings, runSettings, whole } from "./settings.js";
+import { checkPlan, clipRuleOf, type RunOptions, type RunSettings, runSettings, whole } from "./settings.js";
 import { decodeFrozen, encodeFrozen, startingValues } from "./startingValues.js";
 import type { StepTimes } from "./stepTimes.js";
 
@@ -26,7 +26,9 @@ import type { StepTimes } from "./stepTimes.js";
 export interface ProcessOptions {
   /** Its training images are the private data, and as many as the plan says; its test images count as public. */
   readonly data: Dataset;
-  /** Default "auto": tfjs-node-gpu, webgpu (hardware, residual networks), tfjs-node, wasm, cpu, the first that starts. */
+  /**
+   * Default "auto": tfjs-node-gpu, webgpu (on hardware, where it can do the run), tfjs-node, wasm, cpu, the first that starts.
+   */
   readonly backend?: BackendName | "auto";
   /** Of the WebGPU engine, default "float16x2" (docs/gpu.md); the other backends compute in float32. */
   readonly precision?: webgpu.PrecisionName;
@@ -255,6 +257,7 @@ async function withEngine<T>(
     network,
     data: options.data,
     augmentation: { views: settings.augmentation, seed: settings.seeds.augmentation },
+    clip: clipRuleOf(settings),
     onWarning: options.onWarning ?? ((message) => process.emitWarning(message)),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
     ...(options.workers === undefined ? {} : { workers: options.workers }),

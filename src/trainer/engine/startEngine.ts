@@ -1,48 +1,68 @@
 // Which engine computes the gradients: the WebGPU engine, or worker threads on a TensorFlow.js backend.
-import {
-  type BackendChoice,
-  type BackendName,
-  BackendUnavailableError,
-  startBackend,
-  type webgpu,
-} from "../../backends/index.js";
-import type { GradientEngine } from "./gradientEngine.js";
+import { type BackendName, currentKernels, startBackend, type webgpu } from "../../backends/index.js";
+import type { ClipRule, GradientEngine } from "./gradientEngine.js";
+import { checkIsolation } from "./isolation.js";
 import { type EngineOptions, startThreads } from "./threads.js";
+import { viewsPerExample } from "./views.js";
 import { startWebGpu } from "./webgpu/engine.js";
-import { hasKernels } from "./webgpu/units.js";
+import { UnsupportedNetworkError, unitsOf } from "./webgpu/units.js";
 
 export interface StartOptions extends Omit<EngineOptions, "backend"> {
   readonly backend: BackendName | "auto";
+  /** How the engine will be asked to clip. */
+  readonly clip: ClipRule;
   /** Of the WebGPU engine; the others compute in float32. */
   readonly precision?: webgpu.PrecisionName;
   readonly onWarning?: (message: string) => void;
 }
 
 /**
- * "auto" takes tfjs-node-gpu if it starts, then WebGPU on a hardware adapter if it has kernels for the network, then the other
- * TensorFlow.js backends in their order.
+ * "auto" takes tfjs-node-gpu if it starts, then WebGPU on a hardware adapter if it can do the run, then the other TensorFlow.js
+ * backends in their order; the choice's reason says what kept it from those before. A backend asked for by name is taken
+ * or an error.
  */
 export async function startEngine(options: StartOptions): Promise<GradientEngine> {
-  const { backend: request, ...rest } = options;
+  const { backend: request, clip: _, ...rest } = options;
   const { microBatch, ...others } = rest;
   // Its kernels have one best size: there is nothing to try.
   const forWebGpu = { ...others, ...(typeof microBatch === "number" ? { microBatch } : {}) };
-  if (request === "webgpu") return startWebGpu(forWebGpu);
-  let backend: BackendChoice;
-  if (request === "auto" && hasKernels(rest.network)) {
-    try {
-      backend = await startBackend("tfjs-node-gpu");
-    } catch {
+  const unfit = unfitForWebGpu(options);
+  if (request === "webgpu") {
+    if (unfit) throw unfit;
+    return startWebGpu(forWebGpu);
+  }
+  let backend = request === "auto" ? await startBackend("tfjs-node-gpu").catch(() => undefined) : undefined;
+  if (!backend) {
+    let why: string | undefined;
+    if (request === "auto") {
       try {
+        if (unfit) throw unfit;
         return await startWebGpu({ ...forWebGpu, hardwareOnly: true });
       } catch (error) {
-        if (!(error instanceof BackendUnavailableError)) throw error;
-        backend = await startBackend("auto");
-        backend = { ...backend, reason: `${backend.reason}; webgpu: ${error.missing}` };
+        why = (error as Error).message.replace(/^backend (must be .* which|webgpu) /, "");
       }
     }
-  } else backend = await startBackend(request);
+    backend = await startBackend(request);
+    if (why) backend = { ...backend, reason: `${backend.reason}; webgpu: ${why}` };
+  }
+  checkIsolation(rest.network, currentKernels(), Math.min(2, viewsPerExample(rest.augmentation)));
   const native = backend.name === "tfjs-node" || backend.name === "tfjs-node-gpu";
   // The native backends use all cores themselves.
   return startThreads({ ...(native ? { workers: 1 } : {}), ...rest, backend });
+}
+
+/** What keeps the WebGPU engine from a run, whatever the device. */
+function unfitForWebGpu({ network, data, clip }: StartOptions): Error | undefined {
+  const other = (why: string) => new RangeError(`backend must be another than webgpu, which ${why}`);
+  if (network.spec.frozen) return other("trains all parameters, and some are frozen");
+  if (clip.gamma !== undefined) return other("clips to a norm, and automatic clipping was asked for");
+  if (![data.train, data.test].every(({ pixels }) => pixels instanceof Uint8Array))
+    return other("takes images of bytes, and these are other numbers");
+  try {
+    unitsOf(network);
+  } catch (error) {
+    if (error instanceof UnsupportedNetworkError) return error;
+    throw error;
+  }
+  return undefined;
 }

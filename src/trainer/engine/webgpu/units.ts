@@ -138,14 +138,3 @@ export function unitsOf(network: Network): UnitNetwork {
     return refuse(dense, "dense with bias, at the end");
   return { stem, blocks, norm: last.norm, kernelOffset: take(), biasOffset: take() };
 }
-
-/** Whether the WebGPU engine can run it. */
-export function hasKernels(network: Network): boolean {
-  try {
-    unitsOf(network);
-    return true;
-  } catch (error) {
-    if (error instanceof UnsupportedNetworkError) return false;
-    throw error;
-  }
-}

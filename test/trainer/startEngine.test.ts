@@ -1,0 +1,116 @@
+// Which engine a run gets, and that a network which mixes examples gets none.
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, describe, expect, test } from "vitest";
+import { currentKernels, type Kernels, startBackend } from "../../src/backends/index.js";
+import { checkIsolation, MixedExamplesError } from "../../src/trainer/engine/isolation.js";
+import { type StartOptions, startEngine } from "../../src/trainer/engine/startEngine.js";
+import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
+import { buildModel } from "../../src/trainer/models/index.js";
+import { smallData, smallResidual } from "../support/webgpuEngine.js";
+import { dataOf, EVERY_LAYER } from "./support.js";
+
+describe("a run that the WebGPU engine cannot do", () => {
+  const residual = smallResidual(false);
+  const frozen = ["0.conv2d/kernel"];
+  const values = new Map([["0.conv2d/kernel", residual.initialise(1)[0]]]);
+  const good = {
+    network: residual,
+    data: smallData(),
+    augmentation: { views: 0, seed: 1 },
+    clip: { norm: 1 },
+    workers: 1,
+  };
+  const cases: readonly [string, Partial<StartOptions>, RegExp][] = [
+    ["automatic clipping", { clip: { norm: 1, gamma: 0.1 } }, /clips to a norm, and automatic/],
+    [
+      "frozen parameters",
+      { network: new Network({ ...residual.spec, frozen }, values) },
+      /trains all parameters, and some are frozen/,
+    ],
+    ["numbers that are no bytes", { data: numbers() }, /takes images of bytes, and/],
+    [
+      "another kind of network",
+      { network: buildModel("linear", [6, 6, 3], 4) },
+      /runs residual networks of group norms .* not linear/,
+    ],
+  ];
+
+  test.each(cases)("%s: auto takes another, and says why", async (_, changed, why) => {
+    const engine = await startEngine({ ...good, ...changed, backend: "auto" });
+    await engine.close();
+    expect(engine.backend.name).not.toBe("webgpu");
+    if (engine.backend.name !== "tfjs-node-gpu")
+      expect(engine.backend.reason).toMatch(new RegExp(`; webgpu: ${why.source}`));
+  });
+
+  test.each(cases)("%s: webgpu by name is an error", async (_, changed, why) => {
+    await expect(startEngine({ ...good, ...changed, backend: "webgpu" })).rejects.toThrow(why);
+    if (!(changed.network instanceof Network) || changed.network.spec.frozen)
+      await expect(startEngine({ ...good, ...changed, backend: "webgpu" })).rejects.toThrow(
+        /^backend must be another than webgpu, which /,
+      );
+  });
+
+  function numbers() {
+    const { train, test, ...data } = smallData();
+    const asNumbers = (images: typeof train) => ({ ...images, pixels: Float32Array.from(images.pixels) });
+    return { ...data, train: asNumbers(train), test: asNumbers(test) };
+  }
+});
+
+describe("a network that mixes the examples of a batch", () => {
+  let kernels: Kernels;
+  beforeAll(async () => {
+    await startBackend("wasm");
+    kernels = currentKernels();
+  });
+  const network = new Network(EVERY_LAYER);
+
+  test("every layer keeps examples apart, whatever the views", () => {
+    for (const views of [1, 2]) checkIsolation(network, kernels, views);
+    const words: NetworkSpec = {
+      name: "words",
+      inputShape: [1, 5, 1],
+      classes: 2,
+      layers: [
+        { kind: "flatten" },
+        { kind: "embedding", vocabulary: 7, units: 4 },
+        { kind: "global-average-pool" },
+        { kind: "dense", units: 2 },
+      ],
+    };
+    checkIsolation(new Network(words), kernels);
+  });
+
+  test("one that does is refused by name: forward, backward or in the norms alone", () => {
+    const mixing: readonly Partial<Kernels>[] = [
+      // As batch normalisation would: the mean over the batch.
+      { tanh: (x) => tf.sub(kernels.tanh(x), tf.mean(x, 0)) as typeof x },
+      {
+        tanhGradient: (y, dy) => tf.add(kernels.tanhGradient(y, dy), tf.mul(1e-6, tf.mean(dy))) as typeof dy,
+      },
+      { squaredNorms: (rows) => kernels.squaredNorms(rows).map((value, _, all) => value + 1e-9 * all[0]) },
+    ];
+    const checked = (part: Partial<Kernels>) => () =>
+      checkIsolation(network, Object.assign(Object.create(kernels) as Kernels, part));
+    for (const part of mixing) expect(checked(part)).toThrow(MixedExamplesError);
+    expect(checked(mixing[0])).toThrow(
+      /^every-layer mixes the examples of a batch on backend wasm: one's gradient changed with the others \(.+\)/,
+    );
+  });
+
+  test("an engine does not start for it", async () => {
+    const started = startEngine({
+      backend: "cpu",
+      network: Object.assign(Object.create(network) as Network, {
+        gradients: (...args: Parameters<Network["gradients"]>) =>
+          network.gradients(tf.sub(args[0], tf.mean(args[0], 0)), ...(args.slice(1) as never)),
+      }),
+      data: dataOf(8, [9, 8, 2], 3),
+      augmentation: { views: 0, seed: 1 },
+      clip: { norm: 1 },
+      workers: 1,
+    });
+    await expect(started).rejects.toThrow(MixedExamplesError);
+  });
+});
