@@ -56,7 +56,7 @@ export const MODEL: Option = {
 export const WEIGHTS: Option = {
   name: "weights",
   value: "FILE",
-  help: "start from these: safetensors, or the model.json of a TensorFlow.js model",
+  help: "start from these: safetensors (float32, float16 or bfloat16), or the model.json of a TensorFlow.js model",
 };
 const RESET: Option = {
   name: "reset",

@@ -43,7 +43,7 @@ export function encodeSafetensors(
   return bytes;
 }
 
-/** Reads such a file's float32 tensors. Throws RangeError if the bytes do not hold what the header says. */
+/** Reads such a file's tensors of at most 32 bits: F32, F16 and BF16, each of which float32 holds exactly. Throws RangeError if the bytes do not hold what the header says. */
 export function decodeSafetensors(bytes: Uint8Array): {
   readonly tensors: readonly NamedTensor[];
   readonly metadata: Readonly<Record<string, string>>;
@@ -53,13 +53,13 @@ export function decodeSafetensors(bytes: Uint8Array): {
     metadata,
     tensors: tensors.map(({ name, shape, values }) => {
       if (!(values instanceof Float32Array))
-        throw new RangeError(`safetensors: ${name} must be F32, got F64`);
+        throw new RangeError(`safetensors: ${name} must be F32, F16 or BF16, got F64`);
       return { name, shape, values };
     }),
   };
 }
 
-/** The same for tensors of either precision. */
+/** The same for tensors of F64 too. */
 export function decodeFloats(bytes: Uint8Array): {
   readonly tensors: readonly FloatTensor[];
   readonly metadata: Readonly<Record<string, string>>;
@@ -76,14 +76,42 @@ export function decodeFloats(bytes: Uint8Array): {
       shape: number[];
       data_offsets: [number, number];
     };
-    if (!(dtype === "F32" || dtype === "F64"))
-      throw new RangeError(`safetensors: ${name} must be F32, got ${dtype}`);
-    const values = dtype === "F32" ? new Float32Array(sizeOf(shape)) : new Float64Array(sizeOf(shape));
+    if (!Object.hasOwn(READERS, dtype))
+      throw new RangeError(`safetensors: ${name} must be F32, F16 or BF16, got ${dtype}`);
+    const { width, read } = READERS[dtype];
+    const size = sizeOf(shape);
     const [from, to] = data_offsets;
-    if (!(to - from === values.byteLength && from >= 0 && start + to <= buffer.length))
+    if (!(to - from === size * width && from >= 0 && start + to <= buffer.length))
       throw new RangeError(`safetensors: ${name} does not fit its file`);
-    new Uint8Array(values.buffer).set(buffer.subarray(start + from, start + to));
+    // Copied: in the file the numbers need not be aligned.
+    const values = read(Uint8Array.from(buffer.subarray(start + from, start + to)).buffer);
     return { name, shape, values };
   });
   return { tensors, metadata: metadata as Record<string, string> };
+}
+
+interface Reader {
+  /** Bytes a number. */
+  readonly width: number;
+  readonly read: (bytes: ArrayBuffer) => Float32Array | Float64Array;
+}
+
+const READERS: Readonly<Record<string, Reader>> = {
+  F64: { width: 8, read: (bytes) => new Float64Array(bytes) },
+  F32: { width: 4, read: (bytes) => new Float32Array(bytes) },
+  F16: { width: 2, read: (bytes) => Float32Array.from(new Uint16Array(bytes), half) },
+  // The upper half of a float32.
+  BF16: {
+    width: 2,
+    read: (bytes) => new Float32Array(Uint32Array.from(new Uint16Array(bytes), (bits) => bits << 16).buffer),
+  },
+};
+
+/** IEEE 754's binary16: sign, five bits of exponent, ten of fraction. */
+function half(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 0x3ff;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : Number.NaN;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
 }
