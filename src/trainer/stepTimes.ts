@@ -18,8 +18,10 @@ export interface StepTimes {
 export interface EngineTimes {
   /** Augmentation: network inputs from stored pixels. */
   readonly views: number;
-  /** Forward and backward pass, and the norms of the examples' gradients. */
+  /** Forward and backward pass, with the gradients that are formed in it. */
   readonly gradients: number;
+  /** The norms of the examples' gradients. */
+  readonly norms: number;
   /** The clipped sum from them. */
   readonly sums: number;
 }

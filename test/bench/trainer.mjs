@@ -103,6 +103,7 @@ export async function run(options) {
   const privateStep = () => {
     const partial = new PartialSum(network);
     eachMicroBatch((from, to) => runner.addClipped(partial, tensors, { indices, step: 1 }, from, to, clip));
+    return partial.times;
   };
   const plainStep = () => {
     const { sum } = new PartialSum(network);
@@ -118,24 +119,19 @@ export async function run(options) {
       }),
     );
   };
-  const forward = () =>
-    eachMicroBatch((from, to) =>
-      tf.tidy(() =>
-        network
-          .logits(tf.tensor4d(views(from, to), [to - from, ...data.train.shape]), tensors, kernels)
-          .dataSync(),
-      ),
-    );
-  const times = { private: [], plain: [], forward: [], views: [], ratio: [] };
+  const times = { private: [], plain: [], ratio: [] };
+  const inside = { views: [], gradients: [], norms: [], sums: [] };
   for (let round = -2; round < 15; round++) {
-    const [a, b, c] = [timed(privateStep), timed(plainStep), timed(forward)];
-    const d = timed(() => eachMicroBatch(views));
+    let own;
+    const a = timed(() => {
+      own = privateStep();
+    });
+    const b = timed(plainStep);
     if (round < 0) continue;
     times.private.push(a);
     times.plain.push(b);
-    times.forward.push(c);
-    times.views.push(d);
     times.ratio.push(a / b);
+    for (const [part, values] of Object.entries(inside)) values.push(own[part]);
   }
   tf.dispose(tensors);
   const perSecond = (ms) => Math.round((indices.length / ms) * 1000);
@@ -160,13 +156,12 @@ export async function run(options) {
   });
   const several = (work) => median(Array.from({ length: 9 }, () => timed(work)));
   const scale = 2048 / indices.length;
-  const gradients = median(times.private) * scale;
   const parts = {
     sampling: several(() => sampler.draw()),
-    views: median(times.views) * scale,
-    "forward pass": (median(times.forward) - median(times.views)) * scale,
-    "backward pass": (median(times.plain) - median(times.forward)) * scale,
-    "norms and clipping": (median(times.private) - median(times.plain)) * scale,
+    views: median(inside.views) * scale,
+    "forward and backward": median(inside.gradients) * scale,
+    norms: median(inside.norms) * scale,
+    "clipped sum": median(inside.sums) * scale,
     noise: several(() => noise.addToSum(sum, { noiseMultiplier: 1, sensitivity: 1 })),
     ledger: several(() => ledger.step({ samplingRate: 0.01, noiseMultiplier: 1 })),
   };
@@ -203,7 +198,7 @@ export async function run(options) {
 
   result.residual = residual(backend, kernels);
 
-  const total = gradients + parts.sampling + parts.noise + parts.ledger;
+  const total = Object.values(parts).reduce((a, b) => a + b, 0);
   console.log(
     `${result.machine.cpu}, ${result.machine.cores} cores; Node ${result.versions.node}, TensorFlow.js ${result.versions.tfjs}, ${backend.name}`,
   );
@@ -224,7 +219,7 @@ export async function run(options) {
   console.log(`peak memory           ${result.peakMemoryMiB} MiB\n\nshare of a step of 2048 on one thread:`);
   for (const [name, ms] of Object.entries(parts))
     console.log(
-      `  ${name.padEnd(20)}${ms.toFixed(2).padStart(9)} ms ${((100 * ms) / total).toFixed(1).padStart(6)} %`,
+      `  ${name.padEnd(22)}${ms.toFixed(2).padStart(9)} ms ${((100 * ms) / total).toFixed(1).padStart(6)} %`,
     );
   const { model, parameters: size, views: each, ...wide } = result.residual;
   console.log(`\n${model}: ${size} parameters, K = ${each}, one thread`);

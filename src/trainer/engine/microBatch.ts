@@ -36,7 +36,7 @@ export class PartialSum {
   readonly sum: readonly Float64Array[];
   nonFinite = false;
   /** Milliseconds so far. */
-  readonly times = { views: 0, gradients: 0, sums: 0 };
+  readonly times = { views: 0, gradients: 0, norms: 0, sums: 0 };
 
   constructor(network: Network) {
     this.sum = network.parameters.map(({ shape }) => new Float64Array(sizeOf(shape)));
@@ -92,7 +92,7 @@ export class MicroBatchRunner {
     const broken = tf.tidy(() => {
       const { input, kind } = this.inputs("train", parameters, batch, [from, to], this.augmentation);
       partial.times.views += lap();
-      const { squaredNorms, weightedSums } = this.network.gradients(
+      const { squaredNorms, normMilliseconds, weightedSums } = this.network.gradients(
         input,
         labels,
         views,
@@ -101,7 +101,8 @@ export class MicroBatchRunner {
         viewsAtOnce(to - from, views),
         kind,
       );
-      partial.times.gradients += lap();
+      partial.times.gradients += lap() - normMilliseconds;
+      partial.times.norms += normMilliseconds;
       const weights = Float32Array.from(squaredNorms, (value) => clipFactor(value, clip));
       // A factor of zero would not remove NaN or Infinity from a sum: such examples must not be in it at all.
       if (squaredNorms.some((value) => !Number.isFinite(value)))

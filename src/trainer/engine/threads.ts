@@ -161,7 +161,7 @@ class ThreadEngine implements GradientEngine {
       clip,
     });
     let nonFinite = false;
-    const times = { views: 0, gradients: 0, sums: 0 };
+    const times = { views: 0, gradients: 0, norms: 0, sums: 0 };
     for (const reply of replies) {
       if (reply.kind !== "clipped-sum") continue;
       nonFinite ||= reply.nonFinite;

@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels } from "../../backends/index.js";
 import { SeededRandom } from "../random/index.js";
+import { stopwatch } from "../stepTimes.js";
 import { buildChain } from "./build.js";
 import { Chain } from "./chain.js";
 import type { ExampleGradients, ParameterSpec } from "./layer.js";
@@ -16,6 +17,8 @@ export type NetworkInput = "images" | "features";
 export interface MicroBatchGradients {
   /** Upper bounds of the squared L2 norm of each example's whole gradient. */
   readonly squaredNorms: Float64Array;
+  /** How long they took. */
+  readonly normMilliseconds: number;
   /** Σ_n weights[n]·g_n, one flat tensor a parameter, in the order of `parameters`. */
   weightedSums(weights: tf.Tensor1D): tf.Tensor1D[];
 }
@@ -149,12 +152,17 @@ export class Network {
   }
 
   private measured(parts: readonly ExampleGradients[], count: number): MicroBatchGradients {
+    const lap = stopwatch();
     const squaredNorms = new Float64Array(count);
     for (const part of parts)
       part.squaredNorms().forEach((value, n) => {
         squaredNorms[n] += value;
       });
-    return { squaredNorms, weightedSums: (weights) => parts.flatMap((part) => part.weightedSums(weights)) };
+    return {
+      squaredNorms,
+      normMilliseconds: lap(),
+      weightedSums: (weights) => parts.flatMap((part) => part.weightedSums(weights)),
+    };
   }
 
   /**
