@@ -11,6 +11,8 @@ export interface Recipe {
   readonly clipNorm: number;
   /** Default 0. */
   readonly momentum?: number;
+  /** Options of `dpsgd train` that say what it ran on; absent: any backend. */
+  readonly engine?: string;
   /** Fine-tuned from these weights; absent: from scratch. */
   readonly pretrained?: string;
 }
@@ -95,16 +97,17 @@ export const PRESETS: readonly Preset[] = [
 const result = (
   name: string,
   request: Preset["request"],
-  recipe: Omit<Recipe, "augmentationMultiplicity">,
+  recipe: Omit<Recipe, "augmentationMultiplicity"> & Partial<Recipe>,
+  publishedEpsilon = 3,
 ): Preset => ({
   name: `results/${name}`,
   request,
-  publishedEpsilon: 3,
+  publishedEpsilon,
   recipe: { augmentationMultiplicity: 1, ...recipe },
   source: "measured with dpsgd itself: docs/results.md",
 });
 
-/** What docs/results.md measured. Noise multipliers are those that epsilon 3 by the exact accountant needs, rounded up. */
+/** What docs/results.md measured. Noise multipliers are those that its ε by the exact accountant needs, rounded up. */
 export const RESULTS: readonly Preset[] = [
   result(
     "mnist-cnn",
@@ -132,13 +135,41 @@ export const RESULTS: readonly Preset[] = [
     { examples: 50_000, batchSize: 16_384, steps: 150, noiseMultiplier: 5.70329, delta: 1e-5 },
     { model: "linear", dataset: "scattering:CIFAR10-FOLDER", learningRate: 0.8, momentum: 0.9, clipNorm: 26 },
   ),
+  result(
+    "cifar10-wrn-16-4",
+    { examples: 50_000, batchSize: 4096, steps: 1200, noiseMultiplier: 1.86613, delta: 1e-5 },
+    {
+      model: "wrn-16-4",
+      dataset: "CIFAR10-FOLDER",
+      augmentationMultiplicity: 4,
+      learningRate: 4,
+      clipNorm: 1,
+      engine: "--backend webgpu --precision float16 --micro-batch 192",
+    },
+    8,
+  ),
 ];
 
 export const PRESET_NAMES: readonly string[] = [...PRESETS, ...RESULTS].map(({ name }) => name);
 
 /** The `dpsgd train` line of a recipe that this package can run as it is. */
-export function trainLine({ dataset, model, learningRate, momentum, clipNorm }: Recipe): string {
-  return `dpsgd train plan.json --data ${dataset} --model ${model} --learning-rate ${learningRate} --momentum ${momentum ?? 0} --clip-norm ${clipNorm} --out runs/first`;
+export function trainLine(recipe: Recipe): string {
+  const {
+    dataset,
+    model,
+    learningRate,
+    momentum,
+    clipNorm,
+    augmentationMultiplicity: views,
+    engine,
+  } = recipe;
+  return [
+    `dpsgd train plan.json --data ${dataset} --model ${model}`,
+    ...(views > 1 ? [`--augmentation ${views}`] : []),
+    `--learning-rate ${learningRate} --momentum ${momentum ?? 0} --clip-norm ${clipNorm}`,
+    ...(engine ? [engine] : []),
+    "--out runs/first",
+  ].join(" ");
 }
 
 /** The preset of that name. Throws RangeError that lists the names. */
