@@ -18,8 +18,8 @@ import { standardise } from "./standardise.js";
  * [h, w, c] → [(h + padding − k)/stride + 1, …, filters], rounded down.
  *
  * The per-example gradient is formed always. Its product costs what the ordinary weight gradient costs; norm and
- * weighted sum read it twice, 2·D·p operations an example (D = k²c, p = filters). Norms from Gram matrices would cost
- * (K·T)²(D + p) more on top of the weight gradient (T positions, K views): more, for every convolution with T ≥ 2 or so.
+ * weighted sum read it twice, 2·D·p operations an example (D = k²c, p = filters). Norms from Gram matrices cost (K·T)²(D + p)
+ * on top of the weight gradient (T positions, K views): measured, no faster but for maps of 2 × 2 (docs/math-clipping.md).
  */
 export function conv2d(name: string, inputShape: readonly number[], options: Conv2dOptions): Layer {
   const { filters, kernelSize, stride = 1, groups = 1, weightStandardised = false, bias = true } = options;
