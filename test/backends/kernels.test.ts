@@ -47,12 +47,15 @@ describe.each([...started.map((name) => [name, "own"]), ["cpu", "stock"]])(
       return kind === "stock" ? stockKernels : currentKernels();
     };
 
-    // [views, H, W, C, P, kh, kw, stride]: odd channels, one channel, several views, rows left over by the stride.
+    // [views, H, W, C, P, kh, kw, stride]: odd channels, one channel, several views, rows left over by the stride; widths
+    // that stride and filter divide, so that pixels are taken by twos and threes.
     test.each([
       [1, 9, 9, 1, 16, 4, 4, 2],
       [2, 7, 8, 3, 8, 3, 2, 2],
       [3, 5, 5, 4, 5, 3, 3, 1],
       [1, 6, 6, 5, 10, 1, 1, 1],
+      [1, 7, 8, 2, 3, 4, 4, 2],
+      [2, 6, 9, 1, 4, 2, 3, 3],
     ])(
       "filter and input gradients are the written-out sums: %j",
       async (views, h, w, c, p, kh, kw, stride) => {
@@ -308,3 +311,22 @@ describe.each([...started.map((name) => [name, "own"]), ["cpu", "stock"]])(
     });
   },
 );
+
+test("stock filter gradients of many examples, whose patches are written out in parts, are those of a few", async () => {
+  await startBackend("cpu");
+  // 16 examples of 32 x 32 positions with 1,152 numbers each: more than 2^24.
+  const [x, dy] = [tensor([16, 34, 34, 128]), tensor([16, 32, 32, 2])];
+  const convolution = { kernelHeight: 3, kernelWidth: 3, stride: 1 };
+  const of = (from: number, count: number): tf.Tensor2D =>
+    tf.tidy(() =>
+      stockKernels.filterGradients(
+        tf.slice(x, [from, 0, 0, 0], [count, -1, -1, -1]),
+        tf.slice(dy, [from, 0, 0, 0], [count, -1, -1, -1]),
+        2,
+        convolution,
+      ),
+    );
+  const few = [0, 4, 8, 12].flatMap((from) => [...of(from, 4).dataSync()]);
+  expect([...of(0, 16).dataSync()].every((value, i) => value === few[i])).toBe(true);
+  tf.dispose([x, dy]);
+});
