@@ -39,7 +39,10 @@ export async function startEngine(options: StartOptions): Promise<GradientEngine
         if (unfit) throw unfit;
         return await startWebGpu({ ...forWebGpu, hardwareOnly: true });
       } catch (error) {
-        why = (error as Error).message.replace(/^backend (must be .* which|webgpu) /, "");
+        why =
+          error instanceof UnsupportedNetworkError
+            ? `no kernels for ${options.network.spec.name}`
+            : (error as Error).message.replace(/^backend (must be .* which|webgpu cannot start:) /, "");
       }
     }
     backend = await startBackend(request);
