@@ -38,7 +38,7 @@ export function AnswerBand({ answer, state, problem, onCopied }: Props) {
     ],
   ].filter(([name]) => name !== symbol);
   return (
-    <section class="answer" aria-label="answer">
+    <section class="answer" aria-label="answer" aria-busy={answer.refining === true}>
       <div class="lead">
         <div class="big">
           <h2>
@@ -68,13 +68,14 @@ export function AnswerBand({ answer, state, problem, onCopied }: Props) {
           {problem ? (
             <span class="error">Last good answer: {problem}</span>
           ) : (
-            [...(answer.refining ? ["a tighter answer is being computed"] : []), ...plan.warnings].map(
-              (warning) => (
-                <span key={warning} class="warning">
-                  {warning}
-                </span>
-              ),
-            )
+            [
+              ...(answer.refining ? ["by Rényi accounting: the tighter answer is being computed"] : []),
+              ...plan.warnings,
+            ].map((warning) => (
+              <span key={warning} class="warning">
+                {warning}
+              </span>
+            ))
           )}
         </p>
         <div class="command">

@@ -1,21 +1,20 @@
-// The worker that answers: one plan for each question, the newest first, nothing else in its way.
-// Where plans take long, a slider is answered by what is quick to prove, and by all that can be when it rests.
+// The worker that answers: of each question, the newest first, what Rényi accounting proves in milliseconds whatever the
+// plan, and then the command line's answer. That takes milliseconds too, except for few steps or low sampling rates.
 import type { AnswerMessage, Question } from "./messages.js";
 import { solve } from "./solve.js";
 
-/** After a plan that took longer, in milliseconds, the next question is first answered by what is quick. */
+/** After an answer that took longer, in milliseconds, the next long one waits until no question follows. */
 const SLOW = 40;
-/** The long answer begins once no question follows for so long. */
+/** For so long, in milliseconds. */
 const REST = 250;
-/** A quick answer's lower bound below this part of its upper one leaves something to gain. */
-const TIGHT = 1 - 1e-3;
 
 let newest: Question | undefined;
 let wake = (): void => {};
 let working = false;
-// Nothing is known of the first question.
-let careful = true;
+let slow = false;
 
+// An error in a promise would be lost here: the page is to hear of it.
+self.addEventListener("unhandledrejection", ({ reason }) => reportError(reason));
 self.onmessage = async ({ data }: MessageEvent<Question>): Promise<void> => {
   newest = data;
   wake();
@@ -23,19 +22,17 @@ self.onmessage = async ({ data }: MessageEvent<Question>): Promise<void> => {
   working = true;
   try {
     while (newest) {
-      const { id, state }: Question = newest;
+      const { id, state, replaces }: Question = newest;
       newest = undefined;
-      if (careful) {
+      slow ||= replaces;
+      if (state.accountant !== "rdp") {
         const answer = await solve(state, "quick");
-        const { epsilon, epsilonLowerBound } = answer.plan?.achieved ?? { epsilon: 0, epsilonLowerBound: 0 };
-        if (epsilonLowerBound < TIGHT * epsilon) {
-          send({ id, answer });
-          await rest();
-          if (newest) continue;
-        }
+        if (answer.refining) send({ id, answer });
+        if (slow) await rest();
+        if (slow && newest) continue;
       }
       const answer = await solve(state);
-      careful = answer.milliseconds > SLOW;
+      slow = answer.milliseconds > SLOW;
       send({ id, answer });
     }
   } finally {

@@ -120,7 +120,7 @@ export function App() {
         <h1>
           dpsgd <span>planner</span>
         </h1>
-        <label class="inline">
+        <label class="inline start">
           start from{" "}
           <select value="" onChange={(event) => setState(presetState(event.currentTarget.value))}>
             <option value="" disabled>
@@ -227,7 +227,7 @@ export function App() {
           )}
           {plan && (
             <div class="charts">
-              {charts.surface && (
+              {charts.surface ? (
                 <FrontierChart
                   plan={plan}
                   surface={charts.surface}
@@ -247,16 +247,20 @@ export function App() {
                           }))
                   }
                 />
+              ) : (
+                <Waiting />
               )}
-              {charts.training && <TrainingChart plan={plan} curves={charts.training} />}
-              {charts.tradeOff && <TradeOffChart rates={charts.tradeOff} />}
-              {charts.proxy && (
+              {charts.training ? <TrainingChart plan={plan} curves={charts.training} /> : <Waiting />}
+              {charts.tradeOff ? <TradeOffChart rates={charts.tradeOff} /> : <Waiting />}
+              {charts.proxy ? (
                 <ProxyChart
                   plan={plan}
                   points={charts.proxy}
                   factor={state.proxy}
                   onFactor={(proxy) => setState({ ...state, proxy })}
                 />
+              ) : (
+                <Waiting />
               )}
             </div>
           )}
@@ -271,6 +275,9 @@ export function App() {
     </div>
   );
 }
+
+/** The place of a chart that is not there yet. */
+const Waiting = () => <div class="chart waiting">computing…</div>;
 
 interface WordsProps {
   readonly charts: Partial<Charts>;

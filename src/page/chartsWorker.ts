@@ -13,11 +13,15 @@ const FINE = 40;
 /** Milliseconds of work after which messages are looked at. */
 const SLICE = 10;
 const PROGRESS_EVERY = 100;
+/** Rough parts that take longer give way too: a few steps at low rates can take a second a point. */
+const PATIENCE = 300;
 
 let newest: Task | undefined;
 let working = false;
 const audits: Extract<Task, { kind: "audit" }>[] = [];
 
+// An error in a promise would be lost here: the page is to hear of it.
+self.addEventListener("unhandledrejection", ({ reason }) => reportError(reason));
 self.onmessage = async ({ data }: MessageEvent<Task>): Promise<void> => {
   if (data.kind === "audit") audits.push(data);
   else newest = data;
@@ -43,20 +47,31 @@ function send(message: ChartsMessage): void {
   self.postMessage(message);
 }
 
-/** Rough parts are always finished, or they would never be seen while a slider moves; fine ones give way to the next task. */
+/**
+ * Rough parts are finished if that is soon, or they would never be seen while a slider moves; fine ones give way to the
+ * next task at once.
+ */
 async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Promise<void> {
   const part = (made: Partial<Charts>): void => send({ kind: "part", id, part: made });
   const stale = (): boolean => newest !== undefined || audits.length > 0;
+  const begun = performance.now();
+  const late = (): boolean => stale() && performance.now() - begun > PATIENCE;
   const { accountant: name, neighboring } = plan.request;
   // What `dpsgd plan --risk` asks too.
   const curve = accountant(name, { neighboring, effort: "quick" }).account(plan.event);
 
+  // What takes milliseconds whatever the plan comes first, ε as training goes on last: there each point can take long.
   const rough = surfaceAxes(plan, ROUGH);
-  part({ surface: (await run(noiseSurface(surfaceRequest(plan), rough.batchSizes, rough.steps)))! });
-  part({ training: (await run(trainingCurves(plan, 16)))! });
-  part({ tradeOff: (await run(tradeOff(curve, { points: 37, profile: 24 })))! });
-  part({ proxy: (await run(proxyPoints(plan, proxy)))! });
-  if (stale()) return;
+  const proxies = await run(proxyPoints(plan, proxy), late);
+  if (proxies) part({ proxy: proxies });
+  const map = proxies && (await run(noiseSurface(surfaceRequest(plan), rough.batchSizes, rough.steps), late));
+  if (map) part({ surface: map });
+  const gains = map && (await run(tradeOff(curve, { points: 37, profile: 24 }), late));
+  if (gains) part({ tradeOff: gains });
+  const asked = performance.now();
+  const lines = gains && (await run(trainingCurves(plan, 16), () => performance.now() - asked > PATIENCE));
+  if (lines) part({ training: lines });
+  if (!gains || stale()) return;
 
   const fine = surfaceAxes(plan, FINE);
   const start = performance.now();
@@ -74,12 +89,12 @@ async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Pro
   );
   if (!surface) return;
   part({ surface });
-  const training = await run(trainingCurves(plan, 60), stale);
-  if (training) part({ training });
-  const rates = training && (await run(tradeOff(curve, { points: 73, profile: 80 }), stale));
+  const rates = await run(tradeOff(curve, { points: 73, profile: 80 }), stale);
   if (rates) part({ tradeOff: rates });
   const risk = rates && (await run(riskOf(curve), stale));
   if (risk) part({ risk, statement: statement(plan) });
+  const training = risk && (await run(trainingCurves(plan, 60), stale));
+  if (training) part({ training });
 }
 
 function surfaceRequest({ examples, achieved, request }: Plan) {
@@ -87,10 +102,10 @@ function surfaceRequest({ examples, achieved, request }: Plan) {
   return { examples, epsilon, delta, accountant: request.accountant, neighboring: request.neighboring };
 }
 
-/** Runs the work in slices, so that messages arrive in between; undefined if it became stale. */
+/** Runs the work in slices, so that messages arrive in between; undefined if it is to stop. */
 async function run<Step, Result>(
   work: Generator<Step, Result>,
-  stale: () => boolean = () => false,
+  stop: () => boolean,
   onStep?: (step: Step) => void,
 ): Promise<Result | undefined> {
   let start = performance.now();
@@ -100,7 +115,7 @@ async function run<Step, Result>(
     onStep?.(value);
     if (performance.now() - start < SLICE) continue;
     await breath();
-    if (stale()) return undefined;
+    if (stop()) return undefined;
     start = performance.now();
   }
 }

@@ -11,6 +11,8 @@ import type { Surface } from "./surface.js";
 export interface Question {
   readonly id: number;
   readonly state: State;
+  /** The worker stands in for one that was given up, deep in a long calculation. */
+  readonly replaces: boolean;
 }
 
 export interface AnswerMessage {

@@ -1,5 +1,4 @@
 // From what the fields hold to an answer: reads each field, plans, and says at which field something is wrong.
-import { accountant } from "../accounting/index.js";
 import {
   ExpressionError,
   Expressions,
@@ -27,31 +26,31 @@ export interface Answer {
   readonly json?: string;
   /** Why there is no plan although every field can be read; it is shown where the answer would be. */
   readonly problem?: string;
-  /** By what is quick to prove; where that is loose, a tighter answer follows. */
+  /** By Rényi accounting, which is quick to ask; the tighter answer follows. */
   readonly refining?: true;
   /** What the planner alone took. */
   readonly milliseconds: number;
 }
 
+/** Where the quick answer is that there is none. */
+const UNDECIDED =
+  "Rényi accounting finds no such plan: whether the tighter accountant does is being computed";
+
 /**
- * Never throws for anything that a field may hold. The answer is the command line's, unless only what is "quick" to
- * prove is asked for: milliseconds instead of up to seconds for a few steps at low rates, and a looser bound there.
+ * Never throws for anything that a field may hold. The answer is the command line's, which can take seconds for few steps
+ * or low rates; a "quick" one is that of Rényi accounting, and says so: a looser bound within milliseconds anywhere.
  */
 export async function solve(state: State, effort: "quick" | "thorough" = "thorough"): Promise<Answer> {
   const readings = await readFields(state);
   if (Object.values(readings).some(({ error }) => error !== undefined)) return { readings, milliseconds: 0 };
   const request: Record<string, unknown> = {
-    accountant: state.accountant,
+    accountant: effort === "quick" ? "rdp" : state.accountant,
     neighboring: state.neighboring,
   };
   for (const [name, { value }] of Object.entries(readings)) request[name] = value;
   const start = performance.now();
   try {
-    const { neighboring } = state;
-    const made = plan(
-      request as unknown as PlanRequest,
-      effort === "quick" ? { accountant: accountant(state.accountant, { neighboring, effort }) } : {},
-    );
+    const made = plan(request as unknown as PlanRequest);
     const milliseconds = performance.now() - start;
     return {
       readings,
@@ -62,7 +61,10 @@ export async function solve(state: State, effort: "quick" | "thorough" = "thorou
     };
   } catch (error) {
     const milliseconds = performance.now() - start;
-    if (error instanceof NoSolutionError) return { readings, problem: error.message, milliseconds };
+    if (error instanceof NoSolutionError)
+      return effort === "quick"
+        ? { readings, problem: UNDECIDED, refining: true, milliseconds }
+        : { readings, problem: error.message, milliseconds };
     if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
     // "batchSize must be …": a check of the planner that takes two fields to see.
     const field = QUANTITIES.find(({ name }) => error.message.startsWith(`${name} `))?.name;

@@ -1,5 +1,6 @@
 // The noise that every batch size and number of steps needs for one (ε, δ): the map of the page, point by point.
-import { accountant as accountantFor, dpSgdEvent } from "../accounting/index.js";
+import { contourAccountant } from "../accounting/contour/index.js";
+import { accountant as accountantFor, dpSgdEvent, type PrivacyEvent } from "../accounting/index.js";
 import { type Plan, plan } from "../planner/index.js";
 
 /** What a map is of. */
@@ -25,6 +26,10 @@ export interface Surface {
 export const LEAST_EPOCHS = 2;
 /** Where ε at the guess is off by more, the accountant is asked again after the correction. */
 const NEAR = 0.01;
+/** As much of the contour integral as a picture needs: about half of the work, and as close where it can be seen. */
+const PICTURE = { relativeWidth: 1e-7, maximumWork: 1e7 };
+/** Where that leaves ε open by more (relative), the plan's own accountant is asked; the upper end is far closer than this. */
+const OPEN = 0.02;
 /** A guess is corrected at most this often; then it is what it is. */
 const MOST_QUESTIONS = 8;
 
@@ -43,7 +48,15 @@ export function* noiseSurface(
   const columns = batchSizes.length;
   const noise = new Float64Array(columns * steps.length).fill(Number.NaN);
   const accountant = accountantFor(request.accountant, { neighboring, effort: "quick" });
+  const rough = request.accountant === "pld" ? contourAccountant({ neighboring, ...PICTURE }) : accountant;
   let asked = 0;
+  const epsilonOf = (event: PrivacyEvent): number => {
+    asked++;
+    const { lower, upper } = rough.account(event).epsilonIntervalAt(delta);
+    return rough === accountant || upper - lower <= OPEN * upper
+      ? upper
+      : accountant.account(event).epsilonAt(delta);
+  };
   // d log ε / d log σ, as last measured.
   let slope = -1.3;
 
@@ -56,8 +69,7 @@ export function* noiseSurface(
         noiseMultiplier: Math.exp(log),
         steps: count,
       });
-      const error = Math.log(accountant.account(event).epsilonAt(delta) / epsilon);
-      asked++;
+      const error = Math.log(epsilonOf(event) / epsilon);
       if (!Number.isFinite(error)) return Number.NaN;
       if (before && Math.abs(log - before.log) > 1e-6) {
         const measured = (error - before.error) / (log - before.log);

@@ -34,7 +34,9 @@ export interface Planner {
 }
 
 /** Milliseconds that a question waits before its worker counts as deep in a calculation. */
-const PATIENCE = 200;
+const PATIENCE = 100;
+/** Milliseconds that a quick answer is held back: mostly the tighter one is there by then, and no figure flickers. */
+const HOLD = 50;
 
 function answering(onAnswer: (message: AnswerMessage) => void, onError: (event: ErrorEvent) => void): Worker {
   const worker = new Worker(new URL("./answersWorker.ts", import.meta.url), { type: "module" });
@@ -51,9 +53,12 @@ export function usePlanner(state: State): Planner {
   const [audited, setAudited] = useState<Audited>();
   const [fault, setFault] = useState<string>();
   const workers = useRef<{ answers?: Worker; charts?: Worker }>({});
-  /** Whether the worker at hand has answered anything; when the last question was put. */
+  /** Whether the worker at hand has answered anything, and stands in for another; when the last question was put. */
   const answered = useRef(false);
+  const replaces = useRef(false);
   const since = useRef(0);
+  /** The newest quick answer, until it is shown. */
+  const held = useRef<{ answer: Answer; state: State; timer: number }>(undefined);
   /** Questions without their last answer; of those `heard`, a quick one is there. */
   const waiting = useRef(new Map<number, { readonly state: State; heard: boolean }>());
   const ids = useRef({ answer: 0, audit: 0 });
@@ -76,34 +81,50 @@ export function usePlanner(state: State): Planner {
   }, []);
 
   useEffect(() => {
-    const question: Question = { id: ++ids.current.answer, state };
+    const id = ++ids.current.answer;
+    const show = (given: Answer, of: State): void => {
+      clearTimeout(held.current?.timer);
+      held.current = undefined;
+      setFault(undefined);
+      setAnswer(given);
+      if (given.plan) setGood({ answer: given, state: of });
+    };
+    const hear = ({ id, answer: given }: AnswerMessage): void => {
+      const of = waiting.current.get(id);
+      if (!of) return;
+      for (const other of waiting.current.keys()) if (other < id) waiting.current.delete(other);
+      answered.current = true;
+      if (!given.refining) {
+        waiting.current.delete(id);
+        show(given, of.state);
+        return;
+      }
+      of.heard = true;
+      // Whatever is newest when the time is up, so that a slider that keeps moving is followed too.
+      const timer =
+        held.current?.timer ?? setTimeout(() => show(held.current!.answer, held.current!.state), HOLD);
+      held.current = { answer: given, state: of.state, timer };
+    };
     const ask = (): void => {
-      workers.current.answers ??= answering(({ id, answer: given }) => {
-        const of = waiting.current.get(id);
-        if (!of) return;
-        for (const other of waiting.current.keys()) if (other < id) waiting.current.delete(other);
-        if (given.refining) of.heard = true;
-        else waiting.current.delete(id);
-        answered.current = true;
-        setAnswer(given);
-        if (given.plan) setGood({ answer: given, state: of.state });
-      }, failed);
-      workers.current.answers.postMessage(question);
+      workers.current.answers ??= answering(hear, failed);
+      workers.current.answers.postMessage({ id, state, replaces: replaces.current } satisfies Question);
+      replaces.current = false;
     };
     const afresh = (): void => {
       workers.current.answers?.terminate();
       delete workers.current.answers;
       answered.current = false;
+      replaces.current = true;
       ask();
     };
     // A worker deep in a long calculation hears nothing: it is given up for a new one, whose first answer is quick.
     const deep = waiting.current.size > 0 && performance.now() - since.current > PATIENCE;
-    waiting.current.set(question.id, { state, heard: false });
+    waiting.current.set(id, { state, heard: false });
     since.current = performance.now();
     if (deep) afresh();
     else ask();
     const timer = setTimeout(() => {
-      if (answered.current && waiting.current.get(question.id)?.heard === false) afresh();
+      if (answered.current && waiting.current.get(id)?.heard === false) afresh();
     }, 2 * PATIENCE);
     return () => clearTimeout(timer);
   }, [state]);

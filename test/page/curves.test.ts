@@ -19,6 +19,7 @@ const curve = accountant("pld", { effort: "quick" }).account(demo.event);
 
 test.each([
   [60_000, 3, 1e-5],
+  [60_000, 20, 1e-5],
   [1_281_167, 8, 8e-7],
 ])(
   "the map of N = %i, ε = %d: the planner's noise to 4 in 1000, in 1.5 questions a point",

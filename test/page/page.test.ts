@@ -19,7 +19,7 @@ const executable = [
 ].find((path) => path && existsSync(path));
 
 const LAPTOP = { viewport: { width: 1366, height: 768 } };
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true };
+const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true };
 const folder = mkdtempSync(join(tmpdir(), "dpsgd-page-"));
 const run = join(folder, "run");
 let server: ChildProcess;
@@ -115,9 +115,10 @@ describe.skipIf(!executable)(
       await page.locator("#answer").waitFor();
       return { page, requests, complaints };
     };
-    const exact = (page: Page) => page.locator(".answer .exact").textContent();
+    /** The answer in all its digits, once it is the command line's. */
+    const exact = (page: Page) => page.locator(".answer[aria-busy=false] .exact").textContent();
     /** Every chart is there, the map still rough. */
-    const drawn = (page: Page) => page.locator("#proxy svg").waitFor();
+    const drawn = (page: Page) => page.locator("#training svg").waitFor();
     /** All that follows from a plan at rest is there: the fine map and the words too. */
     const settled = (page: Page) => page.locator(".words table").waitFor();
     const axeFinds = async (page: Page): Promise<string[]> => {
@@ -327,12 +328,67 @@ describe.skipIf(!executable)(
     test("where plans take long a quick answer comes first, and then the command line's", async () => {
       // A hundred steps at a rate of 1e-3: connecting the dots takes tens of times as long as the contour.
       const { page } = await open("#N=60000&B=64&T=100&epsilon=3&delta=1e-5&solve=sigma");
-      const first = Number(await exact(page));
-      await page.getByText("a tighter answer is being computed").waitFor({ state: "detached" });
+      const first = Number(await page.locator(".answer .exact").textContent());
+      expect(await page.locator(".answer [role=status]").textContent()).toContain("by Rényi accounting");
       const args = "plan --examples 60000 --batch-size 64 --steps 100 --epsilon 3 --delta 1e-5 --json";
       const { noiseMultiplier } = JSON.parse((await dpsgdHere(...args.split(" "))).stdout);
       expect(Math.abs(Number(await exact(page)) - noiseMultiplier)).toBeLessThan(1e-9);
       expect(first).toBeGreaterThanOrEqual(noiseMultiplier);
+      await page.context().close();
+    });
+
+    test("a slider that moves through plans of seconds each is followed all the while, and answered exactly at rest", async () => {
+      const { page } = await open("#N=60000&B=90&T=100&epsilon=3&delta=1e-5&solve=sigma");
+      const followed = await page.evaluate(async () => {
+        const slider = document.querySelector<HTMLInputElement>(
+          ".field:has(#field-batchSize) input[type=range]",
+        )!;
+        const seen = new Set<string>();
+        for (let i = 0; i < 60; i++) {
+          slider.value = String(Number(slider.value) + (i % 30 < 15 ? -2 : 2));
+          slider.dispatchEvent(new Event("input", { bubbles: true }));
+          await new Promise((resolve) => setTimeout(resolve, 25));
+          seen.add(document.querySelector(".answer .exact")!.textContent!);
+        }
+        return seen.size;
+      });
+      expect(followed).toBeGreaterThan(6);
+      const batchSize = await page.inputValue("#field-batchSize");
+      const noise = Number(await exact(page));
+      const args = `plan --examples 60000 --batch-size ${batchSize} --steps 100 --epsilon 3 --delta 1e-5 --json`;
+      const { noiseMultiplier } = JSON.parse((await dpsgdHere(...args.split(" "))).stdout);
+      expect(Math.abs(noise - noiseMultiplier)).toBeLessThan(1e-9);
+      await page.context().close();
+    });
+
+    test("a worker that fails says so, and the page works again once one answers", async () => {
+      const { page } = await open();
+      for (const name of ["answersWorker", "chartsWorker"])
+        expect(
+          await page.evaluate(
+            (name) =>
+              new Promise<string>((resolve) => {
+                const urls = performance.getEntriesByType("resource").map((entry) => entry.name);
+                const worker = new Worker(urls.find((url) => url.includes(name))!, { type: "module" });
+                worker.onerror = ({ message }) => resolve(message);
+                worker.postMessage({ id: 1 });
+              }),
+            name,
+          ),
+        ).toContain("TypeError");
+      const failing = "onmessage = () => { throw new Error('out of memory') }";
+      await page.route("**/answersWorker*", (route) =>
+        route.fulfill({ contentType: "text/javascript", body: failing }),
+      );
+      await page.reload();
+      const told = page.locator(".top [role=status]");
+      await told.getByText("a calculation failed").waitFor();
+      expect(await told.textContent()).toContain("out of memory");
+      await page.unroute("**/answersWorker*");
+      await page.waitForTimeout(300);
+      await page.fill("#field-epsilon", "4");
+      await exact(page);
+      expect(await told.textContent()).toBe("");
       await page.context().close();
     });
 
@@ -447,12 +503,15 @@ describe.skipIf(!executable)(
     });
 
     test.each([
-      ["a laptop in dark", LAPTOP, "dark"],
-      ["a phone in light", PHONE, "light"],
-    ] as const)("on %s axe finds nothing, and the page fits", async (_, device, colorScheme) => {
-      const { page } = await open("", { ...device, colorScheme });
+      ["a laptop", LAPTOP],
+      ["a phone", PHONE],
+    ] as const)("on %s, light and dark, axe finds nothing, and the page fits", async (_, device) => {
+      const { page } = await open("", { ...device, reducedMotion: "reduce" });
       await settled(page);
-      expect(await axeFinds(page)).toEqual([]);
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme });
+        expect(await axeFinds(page), colorScheme).toEqual([]);
+      }
       const [width, height] = (await page.evaluate(
         "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]",
       )) as [number, number];
@@ -461,8 +520,12 @@ describe.skipIf(!executable)(
       await page.fill("#field-delta", "2");
       await page.locator(".main.stale").waitFor();
       expect(await axeFinds(page)).toEqual([]);
+      await page.emulateMedia({ colorScheme: "light" });
+      expect(await axeFinds(page)).toEqual([]);
       await page.setInputFiles("input[type=file]", join(run, "ledger.jsonl"));
       await page.getByText("by RDP at order").waitFor();
+      expect(await axeFinds(page)).toEqual([]);
+      await page.emulateMedia({ colorScheme: "dark" });
       expect(await axeFinds(page)).toEqual([]);
       await page.context().close();
     });

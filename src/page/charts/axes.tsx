@@ -14,7 +14,7 @@ export interface Box {
   readonly bottom: number;
 }
 
-export const MARGIN = { left: 54, right: 14, top: 10, bottom: 38 };
+export const MARGIN = { left: 64, right: 14, top: 10, bottom: 38 };
 
 /** The box of an element, which follows its size. */
 export function useBox(margin: Partial<typeof MARGIN> = {}) {

@@ -4,7 +4,7 @@ import { line } from "d3-shape";
 import { roundedUp } from "../../planner/format.js";
 import type { Plan } from "../../planner/index.js";
 import type { TrainingCurves } from "../curves.js";
-import { Axes, Svg, useBox } from "./axes.js";
+import { Axes, grouped, Svg, useBox } from "./axes.js";
 import { Figure } from "./figure.js";
 
 const NAMES: Readonly<Record<string, string>> = { pld: "exact (PLD)", rdp: "Rényi (RDP)" };
@@ -16,7 +16,7 @@ export function TrainingChart({ plan, curves }: { plan: Plan; curves: TrainingCu
     points: points.filter((point): point is readonly [number, number] => point[1] !== null),
   }));
   const steps = Math.max(1, ...lines.flatMap(({ points }) => points.map(([count]) => count)));
-  const most = Math.max(0.1, ...lines.flatMap(({ points }) => points.map(([, epsilon]) => epsilon)));
+  const most = Math.max(0, ...lines.flatMap(({ points }) => points.map(([, epsilon]) => epsilon))) || 0.1;
   const x = scaleLinear([0, steps], [box.left, box.right]);
   const y = scaleLinear([0, most * 1.06], [box.bottom, box.top]);
   const path = line<readonly [number, number]>()
@@ -31,8 +31,8 @@ export function TrainingChart({ plan, curves }: { plan: Plan; curves: TrainingCu
       title="ε as training goes on"
       says={
         loose > tight
-          ? `After ${plan.steps} steps: the exact accountant proves ${roundedUp(tight)}, the Rényi bound ${roundedUp(loose)}: ${Math.floor(100 * (1 - tight / loose))} % saved`
-          : `After ${plan.steps} steps: ${roundedUp(tight)}`
+          ? `After ${grouped(plan.steps)} steps: the exact accountant proves ${shown(tight)}, the Rényi bound ${shown(loose)}: ${Math.floor(100 * (1 - tight / loose))} % saved`
+          : `After ${grouped(plan.steps)} steps: ${shown(tight)}`
       }
       plotRef={ref}
     >
@@ -72,3 +72,5 @@ export function TrainingChart({ plan, curves }: { plan: Plan; curves: TrainingCu
     </Figure>
   );
 }
+
+const shown = (epsilon: number): string => grouped(Number(roundedUp(epsilon)));
