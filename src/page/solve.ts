@@ -50,7 +50,7 @@ export async function solve(state: State, effort: "quick" | "thorough" = "thorou
   for (const [name, { value }] of Object.entries(readings)) request[name] = value;
   const start = performance.now();
   try {
-    const made = plan(request as unknown as PlanRequest);
+    const made = plan(request as unknown as PlanRequest, effort === "quick" ? { slack: 1e-4 } : {});
     const milliseconds = performance.now() - start;
     return {
       readings,

@@ -31,6 +31,8 @@ export interface PlanOptions {
   readonly accountant?: Accountant;
   /** Where to look for the noise multiplier first; a good guess saves half of the questions to the accountant. */
   readonly start?: number;
+  /** How far below the budget a search may end, relative, below 1e-3; default 1e-9. More saves a third of the questions. */
+  readonly slack?: number;
 }
 
 /**
@@ -44,13 +46,15 @@ export interface PlanOptions {
 export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   const { request, unknown } = checkRequest(asked);
   const { neighboring } = request;
+  if (!(options.slack === undefined || (options.slack >= 0 && options.slack < 1e-3)))
+    throw new RangeError(`slack must be in [0, 1e-3), got ${options.slack}`);
   const quick = options.accountant ?? accountantFor(request.accountant, { neighboring, effort: "quick" });
   if (quick.neighboring !== neighboring)
     throw new RangeError(
       `accountant must be for neighboring ${neighboring}, got one for ${quick.neighboring}`,
     );
   const budget = budgetOf(request);
-  let solver = new Solver(request, quick, budget, { start: options.start });
+  let solver = new Solver(request, quick, budget, { start: options.start, slack: options.slack });
   let found: Solution | NoSolutionError = solver.solve(unknown);
   if (!options.accountant && !solver.narrow && request.accountant !== "rdp") {
     // Only a loose bound is quick to have there: search again with all that can be proven, near the first answer.
@@ -124,6 +128,7 @@ class Solver {
     /** Where to search from: a guess of the noise, or what a looser accountant allows of this run. */
     private readonly near: {
       readonly start?: number | undefined;
+      readonly slack?: number | undefined;
       readonly from?: Run | undefined;
       /** Each question takes long, and its answer is rough in the last digits. */
       readonly thorough?: boolean;
@@ -173,7 +178,9 @@ class Solver {
   ): Found | undefined {
     const { limit } = this.budget!;
     const spent = (x: number): number => this.spentBy(runOf(x));
-    if (!this.near.thorough) return searchBoundary({ cost: spent, target: limit, ...range });
+    const { slack, thorough } = this.near;
+    if (!thorough)
+      return searchBoundary({ cost: spent, target: limit, ...(slack !== undefined && { slack }), ...range });
     // δ at the ε asked for is one question where ε at δ is many. Its bound is rough in the digits that the slack leaves
     // out, and that of ε a little above it: step back until that fits too.
     const found = searchBoundary({

@@ -147,6 +147,26 @@ test("where nothing meets the request the answer says why, in the planner's word
   expect(problem).toMatch(/^no such plan: one step at noise multiplier 0.1 already spends/);
 });
 
+test("the quick answer is Rényi accounting's own, says so, and promises no more than it; where it finds none that is left open", async () => {
+  for (const solveFor of UNKNOWNS) {
+    const state = solvingFor(START, solveFor, (await solve(START)).plan);
+    const { plan: made, refining } = await solve(state, "quick");
+    expect(refining).toBe(true);
+    expect(made!.achieved.accountant).toBe("rdp");
+    const asked = plan({ ...made!.request });
+    expect(made!.achieved.epsilon).toBeLessThanOrEqual(made!.request.epsilon ?? Infinity);
+    // Only how close to the budget the search went may differ.
+    for (const name of ["noiseMultiplier", "steps", "batchSize"] as const)
+      expect(Math.abs(made![name] / asked[name] - 1), name).toBeLessThan(1e-3);
+    expect(Math.abs(made!.achieved.epsilon / asked.achieved.epsilon - 1)).toBeLessThan(1e-3);
+  }
+  const none = { ...START, solveFor: "steps" as const, texts: { ...START.texts, noiseMultiplier: "0.1" } };
+  expect(await solve(none, "quick")).toMatchObject({
+    refining: true,
+    problem: expect.stringContaining("Rényi"),
+  });
+});
+
 test("solving for something else keeps the plan", async () => {
   const first = await solve(START);
   for (const unknown of ["epsilon", "batchSize"] as const) {

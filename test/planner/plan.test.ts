@@ -326,3 +326,28 @@ describe("an attacker's gain in place of ε", () => {
     expect(() => plan({ ...open, ...change } as PlanRequest)).toThrow(message);
   });
 });
+
+test("with slack a plan is found in fewer questions, and stays within the budget by no more than that", () => {
+  const ask = (slack: number | undefined) => {
+    let questions = 0;
+    const exact = accountant("rdp");
+    const counting: Accountant = {
+      ...exact,
+      account(event) {
+        questions++;
+        return exact.account(event);
+      },
+    };
+    const found = plan(
+      { ...mnist, accountant: "rdp" },
+      { accountant: counting, ...(slack !== undefined && { slack }) },
+    );
+    return { questions, epsilon: found.achieved.epsilon };
+  };
+  const [close, loose] = [ask(undefined), ask(1e-4)];
+  expect(loose.questions).toBeLessThan(close.questions);
+  expect(loose.epsilon).toBeLessThanOrEqual(3);
+  expect(loose.epsilon).toBeGreaterThanOrEqual(3 * (1 - 1e-4));
+  for (const slack of [1e-3, -1, Number.NaN])
+    expect(() => plan(mnist, { slack })).toThrow(`slack must be in [0, 1e-3), got ${slack}`);
+});
