@@ -1,0 +1,221 @@
+// Bounds on δ(ε) and ε(δ) of the remove direction where the straight contour is too dear: δ is the sum of what happens
+// with and without a large loss, each integrated on a bent contour of its own (docs/math-bent.md, theorems 3 to 7).
+import { minimize } from "../../math/minimize.js";
+import type { Interval } from "../accountant.js";
+import { type Bend, BentContour, type Part, SERVES } from "./bent.js";
+import { type Composition, logSupremum } from "./contour.js";
+import { type Mixture, UNIT } from "./mixture.js";
+import type { LogBounds } from "./profile.js";
+import { newSum, Rotated } from "./rotated.js";
+
+/** Losses above this share of ε are large. */
+const SHARE = 1 / 2;
+/** A part below e^−NEGLIGIBLE of δ is bounded and not integrated. */
+const NEGLIGIBLE = 32;
+const MOST_ROUNDS = 14;
+
+/** Of δ at one ε: log of its value, and of bounds on it. */
+interface Answer {
+  readonly value: number;
+  readonly slope: number;
+  readonly error: number;
+}
+
+/** Both parts near one ε. */
+class Made {
+  private readonly contours: BentContour[] = [];
+  /** What is only bounded: Σ e^{log − cε}. */
+  private readonly bounded: { log: number; c: number }[] = [];
+
+  constructor(
+    mixtures: readonly Mixture[],
+    gaussian: number,
+    readonly epsilon: number,
+    logDelta: number,
+    certified: boolean,
+    finer: number,
+  ) {
+    const total = mixtures.reduce((sum, each) => sum + each.count, 0);
+    const steps = mixtures.map((each) => new Rotated(each, epsilon * SHARE, logDelta, total, 200 / epsilon));
+    for (const part of ["bulk", "tail"] as const) {
+      const found = placeBend(steps, gaussian, part, epsilon);
+      if (found.chernoff < logDelta - NEGLIGIBLE) {
+        this.bounded.push({ log: found.chernoff + found.c * epsilon, c: found.c });
+        continue;
+      }
+      this.contours.push(
+        new BentContour(steps, gaussian, part, found.bend, epsilon, logDelta, certified, finer),
+      );
+    }
+  }
+
+  at(epsilon: number): Answer {
+    let value = 0;
+    let slope = 0;
+    let error = 0;
+    for (const contour of this.contours) {
+      const part = contour.at(epsilon);
+      value += part.value;
+      slope += part.slope;
+      error += part.error;
+    }
+    for (const { log, c } of this.bounded) error += Math.exp(log - c * epsilon + 1e-9 * (1 + c * epsilon));
+    return { value, slope, error };
+  }
+}
+
+/** Where the real integrand of a part is least, how far around it the strip may reach, and Chernoff's bound there. */
+function placeBend(
+  steps: readonly Rotated[],
+  gaussian: number,
+  part: Part,
+  epsilon: number,
+): { bend: Bend; c: number; chernoff: number } {
+  const sum = newSum();
+  const known = new Map<number, number>();
+  /** log G(c), from above. */
+  const logG = (c: number): number => {
+    let log = (gaussian * c * (c + 1)) / 2;
+    let jump = 0;
+    for (const each of steps) {
+      each.real(c, sum);
+      log += each.count * Math.log1p(sum.bulkRe);
+      jump += each.count * Math.log1p(sum.tailRe / (1 + sum.bulkRe));
+    }
+    if (part === "tail") log += jump > 30 ? jump : Math.log(Math.expm1(jump) + 1e-320);
+    return log;
+  };
+  const f = (y: number): number => {
+    const old = known.get(y);
+    if (old !== undefined) return old;
+    const c = Math.exp(y);
+    const value = logG(c) - c * epsilon - Math.log(c) - Math.log1p(c);
+    const made = Number.isNaN(value) ? Infinity : value;
+    known.set(y, made);
+    return made;
+  };
+  const origin = -Math.log(epsilon);
+  const { x, value } = minimize(f, origin, origin - 25, origin + 25, 0.4, 0.03);
+  // To the right until the integrand has grown e^4-fold, to the left e^6-fold.
+  const walk = (direction: 1 | -1, allowed: number, most: number): number => {
+    let y = x;
+    while (Math.abs(y - x) < most && f(y + 0.1 * direction) < value + allowed) y += 0.1 * direction;
+    return Math.exp(y);
+  };
+  const high = walk(1, 4, 0.8);
+  const low = Math.min(walk(-1, 5, 3), high * 0.7);
+  const c = Math.exp(x);
+  return { bend: { low, high }, c, chernoff: logG(c) - c * epsilon + logSupremum(c) + 1e-6 };
+}
+
+/** Null where a mixture is not one Poisson-sampled Gaussian, or the noise is so large that the straight line does. */
+export function bendOf(composition: Composition): Bend2 | null {
+  const { direction, mixtures } = composition;
+  if (direction < 0 || mixtures.length === 0) return null;
+  const plain = mixtures.every(
+    (each) =>
+      each.shifts.length === 2 && each.shifts[0] === 0 && each.sigma <= 10 && each.weights[1]! < 0.6,
+  );
+  return plain ? new Bend2(composition) : null;
+}
+
+export class Bend2 {
+  constructor(private readonly composition: Composition) {}
+
+  private make(epsilon: number, logDelta: number, certified: boolean, finer = 1): Made {
+    return new Made(this.composition.mixtures, this.composition.gaussian, epsilon, logDelta, certified, finer);
+  }
+
+  /** log δ(ε) within bounds, or null where that was not reached; guess: of log δ. */
+  logDeltaAt(epsilon: number, bounds: LogBounds): LogBounds | null {
+    if (!(epsilon > 0 && epsilon < Infinity)) return null;
+    let log = Math.max(bounds.lower, Math.min(bounds.upper, -1) - 20);
+    for (let round = 0; round < 4; round++) {
+      const { value } = this.make(epsilon, log, false).at(epsilon);
+      const next = value > 0 ? Math.log(value) : log - 30;
+      const moved = Math.abs(next - log);
+      log = Math.min(0, next);
+      if (moved < 3) break;
+    }
+    const { value, error } = this.make(epsilon, log, true).at(epsilon);
+    if (!(value > error)) return null;
+    return { lower: Math.log(value - error) - 1e-15, upper: Math.min(0, Math.log(value + error) + 1e-15) };
+  }
+
+  /** The interval of ε narrowed, or null. */
+  epsilonAt(logDelta: number, known: Interval): Interval | null {
+    let epsilon = this.guess(logDelta, known);
+    if (!(epsilon > 0 && epsilon < Infinity)) return null;
+    let low = known.lower;
+    let high = known.upper;
+    const slack = 4 * UNIT * (1 + Math.abs(logDelta));
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const made = this.make(epsilon, logDelta, false);
+      let x = epsilon;
+      for (let k = 0; k < 30; k++) {
+        const { value, slope } = made.at(x);
+        if (!(value > 0 && slope < 0)) {
+          // Below what this contour resolves: the answer is at a smaller ε.
+          x = x / 1.5;
+          break;
+        }
+        const g = Math.log(value) - logDelta;
+        if (g > 0) low = Math.max(low, x * 0.999);
+        else high = Math.min(high, x * 1.001);
+        // Newton in log ε.
+        const next = x * Math.exp(Math.max(-1, Math.min(1, (-g * value) / (slope * x))));
+        const moved = Math.abs(next - x);
+        x = Math.max(epsilon / 3, Math.min(epsilon * 3, next));
+        if (moved < 1e-13 * x || x > epsilon * SERVES || x < epsilon / SERVES) break;
+      }
+      if (!(x > low && x < high)) x = high < Infinity ? Math.sqrt(Math.max(low, high * 1e-3) * high) : 2 * low;
+      const near = Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVES);
+      epsilon = x;
+      if (near) return this.certify(epsilon, logDelta, slack);
+    }
+    return null;
+  }
+
+  private certify(start: number, logDelta: number, slack: number): Interval | null {
+    const made = this.make(start, logDelta, true);
+    const delta = Math.exp(logDelta);
+    let epsilon = start;
+    for (let k = 0; k < 10; k++) {
+      const { value, slope } = made.at(epsilon);
+      if (!(value > 0 && slope < 0)) return null;
+      const move = ((value - delta) / slope);
+      epsilon -= move;
+      if (Math.abs(move) < 1e-14 * epsilon) break;
+    }
+    const { slope, error } = made.at(epsilon);
+    if (!(error < Infinity && slope < 0)) return null;
+    let width = Math.max(((error + delta * slack) * 1.01) / -slope, 4 * UNIT * epsilon);
+    let upper = Infinity;
+    for (let k = 0; k < 30 && upper === Infinity; k++, width *= 2) {
+      const { value, error: off } = made.at(epsilon + width);
+      if ((value + off) * (1 + slack) <= delta) upper = epsilon + width;
+    }
+    width = Math.max(((error + delta * slack) * 1.01) / -slope, 4 * UNIT * epsilon);
+    let lower = 0;
+    for (let k = 0; k < 30 && lower === 0; k++, width *= 2) {
+      const { value, error: off } = made.at(epsilon - width);
+      if ((value - off) * (1 - slack) > delta) lower = epsilon - width;
+    }
+    return { lower, upper };
+  }
+
+  /** The larger of what one large loss and what many small ones need. */
+  private guess(logDelta: number, { lower, upper }: Interval): number {
+    let guess = 0;
+    for (const { sigma, weights, count } of this.composition.mixtures) {
+      const q = weights[1]!;
+      const log = Math.min(-0.7, logDelta - Math.log(count));
+      const z = Math.sqrt(Math.max(0.1, -2 * log - Math.log(Math.max(1, -2 * log)) - 1));
+      const y = z / sigma - 1 / (2 * sigma * sigma);
+      guess = Math.max(guess, y > 30 ? y + Math.log(q) : Math.log1p(q * Math.expm1(y)));
+      const spread = q * Math.sqrt(count * Math.expm1(Math.min(1, 1 / (sigma * sigma))));
+      guess = Math.max(guess, 0.7 * spread * Math.sqrt(Math.max(1, -logDelta)));
+    }
+    return Math.max(lower * 1.0001, Math.min(upper < Infinity ? upper * 0.9 : Infinity, guess));
+  }
+}

@@ -1,0 +1,343 @@
+// One ray of losses ℓ = log(1 − q) + e^{τ + iη}: the trapezoid rule in τ for E_P[e^{tℓ}] of one Poisson-sampled Gaussian,
+// its losses divided smoothly at `cut`, and sums that bound the integrand's size (docs/math-bent.md, theorems 1 to 3).
+import { UNIT } from "./mixture.js";
+
+/** Sums over a ray at one t: bulk is E[χ(e^{tℓ} − 1)], tail is E[(1 − χ)e^{tℓ}]; errors are of rounding and of what was left out. */
+export interface RaySum {
+  bulkRe: number;
+  bulkIm: number;
+  bulkError: number;
+  tailRe: number;
+  tailIm: number;
+  tailError: number;
+}
+
+/** Upper bounds of ∫|pχe^{tℓ}|, ∫|p(1 − χ)e^{tℓ}| and ∫|pχℓ²|·max(1, |e^{tℓ}|) along the ray. */
+export interface RaySize {
+  bulk: number;
+  tail: number;
+  curvature: number;
+}
+
+/** Far enough to the right for exp to underflow. */
+const LOWEST = -740;
+
+export class Ray {
+  /** Upper bounds of ∫|pχ|, ∫|p(1 − χ)|, ∫|pχℓ|. */
+  readonly bulkMass: number;
+  readonly tailMass: number;
+  readonly spread: number;
+  private readonly shift: number;
+  private readonly cos: number;
+  private readonly sin: number;
+  private readonly modulus: Float64Array;
+  private readonly bulkRe: Float64Array;
+  private readonly bulkIm: Float64Array;
+  private readonly tailRe: Float64Array;
+  private readonly tailIm: Float64Array;
+  /** Sizes times relative rounding errors. */
+  private readonly bulkOff: Float64Array;
+  private readonly tailOff: Float64Array;
+  /** h times the largest modulus over each cell. */
+  private readonly bulkTop: Float64Array;
+  private readonly tailTop: Float64Array;
+  /** Nodes from here on matter to the tail; up to there, to the bulk. */
+  private readonly firstTail: number;
+  private readonly lastBulk: number;
+  private readonly growth: number;
+  /** Nodes with |λ| below `small`, summed as powers: Σb, Σbλ, Σbλ²/2, Σbλ³/6; and Σ|b||λ|⁴/24, Σ|b|·error. */
+  private readonly lump = new Float64Array(10);
+  private readonly lumpTop: number;
+  private readonly lumpCurvature: number;
+  private readonly leftOut: number;
+  private readonly tailLeftOut: number;
+  private readonly slopes: readonly [number, number, number];
+  private readonly bulkEnd: readonly [number, number];
+
+  /**
+   * rate in (0, 1), sigma > 0; |angle| < 0.78; step h dyadic; cut: where χ falls; least: −log of what may be left out;
+   * small: losses whose fourth power may be left out at every t asked for.
+   */
+  constructor(rate: number, sigma: number, angle: number, h: number, cut: number, least: number, small: number) {
+    const s2 = sigma * sigma;
+    this.shift = Math.log1p(-rate);
+    this.cos = Math.cos(angle);
+    this.sin = Math.sin(angle);
+    const offset = this.shift - Math.log(rate) + 1 / (2 * s2);
+    const cos2 = Math.cos(2 * angle);
+    const sin2 = Math.sin(2 * angle);
+    const logFront = Math.log((h * sigma) / Math.sqrt(2 * Math.PI)) + this.shift;
+    const start = Math.min(Math.log(0.01), -Math.sqrt(2 * least) / sigma - offset);
+    const mod: number[] = [];
+    const columns: number[][] = Array.from({ length: 8 }, () => []);
+    let bulkMass = 0;
+    let tailMass = 0;
+    let spread = 0;
+    let lumpTop = 0;
+    let lumpCurvature = 0;
+    let leftOut = 0;
+    let tailLeftOut = 0;
+    let firstTail = -1;
+    let lastBulk = 0;
+    const half = Math.exp(h / 2) * (1 + 1e-12);
+    for (let j = Math.ceil(start / h), first = true; ; j++) {
+      const m = Math.exp(j * h);
+      const x = m * this.cos;
+      const y = m * this.sin;
+      // log(1 − e^{−λ}) is what y of the density adds to λ.
+      const decay = Math.exp(-x);
+      const halfSin = Math.sin(y / 2);
+      const oneRe = -Math.expm1(-x) + 2 * decay * halfSin * halfSin;
+      const oneIm = decay * Math.sin(y);
+      const restRe = 0.5 * Math.log(oneRe * oneRe + oneIm * oneIm);
+      const restIm = Math.atan2(oneIm, oneRe);
+      const Yr = x + restRe + offset;
+      const Yi = y + restIm;
+      const quadratic = (s2 * (Yr * Yr - Yi * Yi)) / 2;
+      const log = logFront - quadratic + j * h + x - restRe;
+      const turn = -s2 * Yr * Yi + angle + y - restIm;
+      // |d log p/dτ| over the cell: |ρ| ≤ 1 + 1.1|λ|.
+      const reach = m * half;
+      const rho = 1 + 1.1 * reach;
+      const Y = Math.hypot(Yr, Yi) + (rho * h) / 2;
+      const slope = s2 * Y * rho + 2 + 3.1 * reach;
+      const ratio = m / cut;
+      const inverse = 1 / (ratio * ratio);
+      const size = ratio * ratio * Math.exp(-cos2 * inverse);
+      const swing = 2 * angle + sin2 * inverse;
+      const gRe = size * Math.cos(swing);
+      const gIm = size * Math.sin(swing);
+      const steepness = (2 + 2 * inverse * Math.exp(h)) * (h / 2);
+      const gTop = size * Math.exp(Math.min(700, steepness)) * (1 + 1e-12) + 1e-320;
+      const chiTop = Math.exp(Math.min(700, -gRe + gTop * steepness));
+      const magnitude = Math.exp(log);
+      const top = Math.exp(Math.min(700, log + (slope * h) / 2)) * (1 + 1e-9);
+      const bulkTop = top * Math.min(chiTop, 1e300);
+      const tailTop = top * Math.min(gTop * Math.max(1, chiTop), 1 + chiTop);
+      if (first) {
+        // To the left |p| falls at least like e^{fall·τ}, and so does the rest of the rule.
+        const fall = s2 * (0.99 * Math.abs(Yr) - 0.01) - 0.03;
+        leftOut = top / (1 - Math.exp(-fall * h)) + top / h / fall;
+        tailLeftOut = leftOut * gTop;
+        first = false;
+      }
+      if (log < LOWEST && Yr > 0 && m > 3 && ratio > 6) {
+        this.slopes = [0.9 * s2 * cos2, s2 * Math.min(0.9 * offset, 1.1 * offset) * this.cos - 4.4, m];
+        this.bulkEnd = [(1.8 * cos2) / (cut * cut), gRe];
+        break;
+      }
+      const relative =
+        UNIT *
+        (60 + 8 * slope + 14 * Math.abs(quadratic) + 10 * s2 * Y * (Math.abs(offset) + 2 + m) + 6 * Math.abs(turn));
+      const shrink = Math.exp(-gRe);
+      const chiRe = shrink * Math.cos(gIm);
+      const chiIm = -shrink * Math.sin(gIm);
+      const gHalf = Math.sin(gIm / 2);
+      const otherRe = gRe > 700 ? 1 : -Math.expm1(-gRe) * Math.cos(gIm) + 2 * gHalf * gHalf;
+      const gOff = UNIT * (24 + 12 * inverse + 4 * Math.abs(swing));
+      const pRe = magnitude * Math.cos(turn);
+      const pIm = magnitude * Math.sin(turn);
+      const bulk = [pRe * chiRe - pIm * chiIm, pRe * chiIm + pIm * chiRe] as const;
+      const tail = [pRe * otherRe + pIm * chiIm, -pRe * chiIm + pIm * otherRe] as const;
+      const bulkOff = magnitude * shrink * (relative + 8 * UNIT + gTop * gOff);
+      const tailOff = magnitude * Math.min(gTop * Math.max(1, shrink), 1 + shrink) * (relative + 8 * UNIT + gOff * Math.max(1, gTop * shrink));
+      bulkMass += bulkTop;
+      tailMass += tailTop;
+      const loss = Math.abs(this.shift) + reach;
+      spread += bulkTop * loss;
+      if (m < small && ratio < 0.03) {
+        const { lump } = this;
+        let re = bulk[0];
+        let im = bulk[1];
+        for (let k = 0; k < 4; k++) {
+          lump[2 * k]! += re;
+          lump[2 * k + 1]! += im;
+          const next = (re * x - im * y) / (k + 1);
+          im = (re * y + im * x) / (k + 1);
+          re = next;
+        }
+        lump[8]! += (magnitude * shrink * m ** 4) / 24;
+        lump[9]! += bulkOff + UNIT * magnitude * 8;
+        lumpTop += bulkTop;
+        lumpCurvature += bulkTop * loss * loss;
+        continue;
+      }
+      if (firstTail < 0 && tailTop > 0) firstTail = mod.length;
+      mod.push(m);
+      [bulk[0], bulk[1], tail[0], tail[1], bulkOff, tailOff, bulkTop, tailTop].forEach((value, k) => {
+        columns[k]!.push(value);
+      });
+      if (bulkTop > 0) lastBulk = mod.length;
+    }
+    this.modulus = Float64Array.from(mod);
+    [
+      this.bulkRe,
+      this.bulkIm,
+      this.tailRe,
+      this.tailIm,
+      this.bulkOff,
+      this.tailOff,
+      this.bulkTop,
+      this.tailTop,
+    ] = columns.map((column) => Float64Array.from(column)) as [
+      Float64Array, Float64Array, Float64Array, Float64Array, Float64Array, Float64Array, Float64Array, Float64Array,
+    ];
+    this.firstTail = firstTail < 0 ? mod.length : firstTail;
+    this.lastBulk = lastBulk;
+    this.growth = half - 1;
+    this.bulkMass = (bulkMass + leftOut) * (1 + 1e-9);
+    this.tailMass = (tailMass + tailLeftOut) * (1 + 1e-9);
+    this.spread = (spread + leftOut) * (1 + 1e-9);
+    this.lumpTop = lumpTop;
+    this.lumpCurvature = lumpCurvature;
+    this.leftOut = leftOut;
+    this.tailLeftOut = tailLeftOut;
+  }
+
+  get nodes(): number {
+    return this.modulus.length;
+  }
+
+  /** At t = a + ib. */
+  sum(a: number, b: number, into: RaySum): void {
+    const { cos, sin, modulus, shift, lump } = this;
+    const along = a * cos - b * sin;
+    const across = a * sin + b * cos;
+    const size = Math.hypot(a, b);
+    const n = modulus.length;
+    let bulkRe = 0;
+    let bulkIm = 0;
+    let bulkError = 0;
+    let bulkSize = 0;
+    let tailRe = 0;
+    let tailIm = 0;
+    let tailError = 0;
+    let tailSize = 0;
+    const base = a * shift;
+    const baseTurn = b * shift;
+    for (let i = 0; i < n; i++) {
+      const m = modulus[i]!;
+      const x = base + m * along;
+      if (x < -60 && i >= this.lastBulk) continue;
+      const y = baseTurn + m * across;
+      const e = Math.exp(x);
+      const c = Math.cos(y);
+      const s = Math.sin(y);
+      const re = e * c;
+      const im = e * s;
+      const burden = 8 * UNIT * e * size * (m - shift);
+      if (i < this.lastBulk) {
+        let less: number;
+        if (x > -0.5 && x < 0.5) {
+          const h = Math.sin(y / 2);
+          less = Math.expm1(x) * c - 2 * h * h;
+        } else less = re - 1;
+        bulkRe += this.bulkRe[i]! * less - this.bulkIm[i]! * im;
+        bulkIm += this.bulkRe[i]! * im + this.bulkIm[i]! * less;
+        const change = Math.abs(less) + Math.abs(im);
+        const weight = Math.abs(this.bulkRe[i]!) + Math.abs(this.bulkIm[i]!);
+        bulkSize += weight * change;
+        bulkError += this.bulkOff[i]! * change + weight * burden;
+      }
+      if (i >= this.firstTail) {
+        tailRe += this.tailRe[i]! * re - this.tailIm[i]! * im;
+        tailIm += this.tailRe[i]! * im + this.tailIm[i]! * re;
+        const weight = Math.abs(this.tailRe[i]!) + Math.abs(this.tailIm[i]!);
+        tailSize += weight * e;
+        tailError += this.tailOff[i]! * e + weight * burden;
+      }
+    }
+    // The lump: e^{t·shift}(Σb + tΣbλ + …) − Σb.
+    const e = Math.exp(base);
+    const c = Math.cos(baseTurn);
+    const s = Math.sin(baseTurn);
+    const h = Math.sin(baseTurn / 2);
+    const lessRe = Math.expm1(base) * c - 2 * h * h;
+    let pRe = lump[6]!;
+    let pIm = lump[7]!;
+    for (let k = 2; k >= 1; k--) {
+      const next = a * pRe - b * pIm + lump[2 * k]!;
+      pIm = a * pIm + b * pRe + lump[2 * k + 1]!;
+      pRe = next;
+    }
+    const lastRe = a * pRe - b * pIm;
+    const lastIm = a * pIm + b * pRe;
+    const addRe = lump[0]! * lessRe - lump[1]! * e * s + e * (c * lastRe - s * lastIm);
+    const addIm = lump[0]! * e * s + lump[1]! * lessRe + e * (c * lastIm + s * lastRe);
+    const change = Math.hypot(lessRe, e * s) + Math.hypot(lastRe, lastIm);
+    const smallest = n > 0 ? modulus[0]! : 0;
+    const wobble = Math.exp(Math.min(700, size * smallest));
+    bulkError +=
+      lump[9]! * change +
+      8 * UNIT * (Math.hypot(lump[0]!, lump[1]!) * size * -shift * e + Math.hypot(addRe, addIm)) +
+      lump[8]! * size ** 4 * wobble;
+    const rough = UNIT * (n / 2 + 20);
+    into.bulkRe = bulkRe + addRe;
+    into.bulkIm = bulkIm + addIm;
+    const out = this.right(along);
+    into.bulkError =
+      bulkError + rough * bulkSize + this.leftOut * (1 + wobble) + this.right(along, ...this.bulkEnd);
+    into.tailRe = tailRe;
+    into.tailIm = tailIm;
+    into.tailError = tailError + rough * tailSize + this.tailMass * 1e-26 + this.tailLeftOut * wobble + out;
+  }
+
+  /** E[χℓ] by the rule: its real part. */
+  mean(): number {
+    let sum = this.lump[0]! * this.shift + this.lump[2]!;
+    for (let i = 0; i < this.lastBulk; i++) {
+      const m = this.modulus[i]!;
+      sum += this.bulkRe[i]! * (this.shift + m * this.cos) - this.bulkIm[i]! * m * this.sin;
+    }
+    return sum;
+  }
+
+  /** For every t = a + ib with aLow ≤ a ≤ aHigh, b ≥ bLow (b ≤ bLow on rays of negative angle). */
+  size(aLow: number, aHigh: number, bLow: number, into: RaySize, mirrored = false): void {
+    const { cos, modulus, shift, growth } = this;
+    const along = aHigh * cos - bLow * (mirrored ? -this.sin : this.sin);
+    const most = along > 0 ? along * (1 + growth) : along * (1 - growth);
+    const n = modulus.length;
+    let bulk = 0;
+    let tail = 0;
+    let curvature = 0;
+    for (let i = 0; i < n; i++) {
+      const m = modulus[i]!;
+      const x = m * most;
+      if (x < -100 && i >= this.lastBulk) break;
+      const e = x > 700 ? Infinity : Math.exp(x);
+      const top = this.bulkTop[i]!;
+      if (top > 0) {
+        bulk += top * e;
+        const loss = m * (1 + growth) - shift;
+        curvature += top * loss * loss * (x > 0 ? e : 1);
+      }
+      const other = this.tailTop[i]!;
+      if (other > 0) tail += other * e;
+    }
+    if (most < 0) tail += this.tailMass * 1e-43;
+    const smallest = n > 0 ? modulus[0]! : 0;
+    const left = this.lumpTop + this.leftOut;
+    const wobble = Math.exp(Math.min(700, Math.max(0, smallest * most)));
+    const out = this.right(along);
+    const back = Math.exp(aLow * shift) * (1 + 1e-9);
+    const bulkOut = this.right(along, ...this.bulkEnd);
+    const known = (value: number): number => (Number.isNaN(value) ? Infinity : value);
+    into.bulk = known((bulk + left * wobble + bulkOut) * back);
+    into.tail = known((tail + this.tailLeftOut * wobble + out) * back);
+    into.curvature = known(
+      curvature + (this.lumpCurvature + this.leftOut * (smallest - shift) ** 2) * wobble + bulkOut,
+    );
+  }
+
+  /**
+   * A bound on what lies to the right of the last node, where |p| < e^LOWEST; Infinity where it need not fall.
+   * fall, depth: how χ adds to that.
+   */
+  private right(along: number, fall = 0, depth = 0): number {
+    const [square, linear, m] = this.slopes;
+    const x = Math.max(0, along) * m;
+    if (!((square + fall) * m * m + linear * m - 1.1 * x - 4 >= 1)) return Infinity;
+    return Math.exp(Math.min(700, LOWEST + 30 + x - depth));
+  }
+}

@@ -1,0 +1,173 @@
+// One Poisson-sampled Gaussian at complex t, Im t ≥ 0: M(t) = 1 + bulk + tail, on whichever ray of losses keeps the
+// integrand small, with the error of the trapezoid rule there (docs/math-bent.md, theorem 2).
+import type { Mixture } from "./mixture.js";
+import { Ray, type RaySize, type RaySum } from "./ray.js";
+
+/** Rays stand at multiples of this angle (less for large σ, where turning costs e^{σ²η²/2}). */
+const SPACING = 0.11;
+/** The strip of a ray's rule ends this many rays to either side. */
+const STRIP = 2;
+/** Rays 0 … CENTERS − 1 have a rule; those beyond only bound. */
+const CENTERS = 6;
+
+export const newSum = (): RaySum => ({
+  bulkRe: 0,
+  bulkIm: 0,
+  bulkError: 0,
+  tailRe: 0,
+  tailIm: 0,
+  tailError: 0,
+});
+
+export class Rotated {
+  readonly count: number;
+  /** Ray in use; the best one grows with Im t. */
+  private center = 0;
+  private outer = 0;
+  private readonly rays: readonly Ray[];
+  private readonly spacing: number;
+  /** 1/(e^{2πw/h} − 1). */
+  private readonly damping: number;
+  private readonly sizes: RaySize[];
+  private readonly losses: RaySum[] = [];
+  /** A bound on |E[χℓ]|. */
+  readonly drift: number;
+
+  /** cut: losses above belong to the tail. logDelta: what the answer is near. largest: of the |t| that matter. */
+  constructor(mixture: Mixture, cut: number, logDelta: number, total: number, largest: number) {
+    const q = mixture.weights[1]!;
+    const { sigma } = mixture;
+    this.count = mixture.count;
+    this.spacing = SPACING * Math.min(1, 2.5 / sigma);
+    const width = STRIP * this.spacing;
+    const least = 46 + Math.log(total) - 0.2 * logDelta;
+    const h = Math.max(1, Math.floor(((2 * Math.PI * width) / least) * 1024)) / 1024;
+    this.damping = (1 + 1e-9) / Math.expm1((2 * Math.PI * width) / h);
+    const small = 1e-4 / Math.max(largest, 10 / q);
+    const rays: Ray[] = [];
+    for (let k = 0; k < CENTERS + STRIP; k++)
+      rays.push(new Ray(q, sigma, k * this.spacing, h, cut, least, small));
+    this.rays = rays;
+    this.sizes = rays.map(() => ({ bulk: 0, tail: 0, curvature: 0 }));
+    this.drift = Math.abs(rays[0]!.mean()) + 2 * this.damping * rays[STRIP]!.spread + 1e-13 * rays[0]!.spread;
+  }
+
+  get scale(): number {
+    return this.spacing / SPACING;
+  }
+
+  restart(): void {
+    this.center = 0;
+    this.outer = 0;
+  }
+
+  /** Σp expm1(tℓ) and its tail at real t, by the rule alone. */
+  real(c: number, into: RaySum): void {
+    this.rays[0]!.sum(c, 0, into);
+    into.bulkRe -= this.rays[0]!.tailMass;
+  }
+
+  /** bulk = E[χe^{tℓ}] − 1 and tail = E[(1 − χ)e^{tℓ}] at a + ib, with the rule's errors. weight: of the tail against the bulk. */
+  at(a: number, b: number, weight: number, into: RaySum): void {
+    this.choose(a, b, weight);
+    const k = this.center;
+    this.rays[k]!.sum(a, b, into);
+    const below = this.line(k - STRIP, a, a, b);
+    let bulk = below.bulk + this.mass(k - STRIP);
+    let tail = below.tail;
+    const above = this.line(k + STRIP, a, a, b);
+    bulk += above.bulk + this.mass(k + STRIP);
+    tail += above.tail;
+    into.bulkError += bulk * this.damping;
+    into.tailError += tail * this.damping;
+    // E[χ] − 1 = −E[1 − χ].
+    const lost = this.lost(k);
+    into.bulkError += lost.tailError + (this.mass(k - STRIP) + this.mass(k + STRIP)) * this.damping;
+    into.bulkRe -= lost.tailRe;
+    into.bulkIm -= lost.tailIm;
+  }
+
+  /** Bounds for every t with aLow ≤ Re t ≤ aHigh and Im t ≥ bLow ≥ 0, each on the ray where it is least near the last used. */
+  box(aLow: number, aHigh: number, bLow: number): RaySize {
+    const at = (k: number): RaySize => this.line(k, aLow, aHigh, bLow);
+    let { bulk, tail, curvature } = at(this.outer);
+    for (const direction of [1, -1])
+      for (;;) {
+        const next = this.outer + direction;
+        if (next < 0 || next >= this.rays.length) break;
+        const size = at(next);
+        bulk = Math.min(bulk, size.bulk);
+        tail = Math.min(tail, size.tail);
+        if (!(size.curvature < curvature || (curvature === Infinity && direction > 0))) break;
+        curvature = size.curvature;
+        this.outer = next;
+      }
+    return { bulk, tail, curvature };
+  }
+
+  /** The same on the ray with the least bulk, among those of angle ≥ least. */
+  best(aLow: number, aHigh: number, bLow: number, least: number): { bulk: number; tail: number } {
+    let bulk = Infinity;
+    let tail = Infinity;
+    for (let k = Math.ceil(least / this.spacing); k < this.rays.length; k++) {
+      const size = this.line(k, aLow, aHigh, bLow);
+      bulk = Math.min(bulk, size.bulk);
+      tail = Math.min(tail, size.tail);
+    }
+    return { bulk, tail };
+  }
+
+  /** ∫|pχℓ| and ∫|p(1 − χ)| on the ray of least angle ≥ least. */
+  spreadBeyond(least: number): { spread: number; mass: number } {
+    const ray = this.rays[Math.min(this.rays.length - 1, Math.ceil(least / this.spacing))]!;
+    return { spread: ray.spread, mass: ray.tailMass };
+  }
+
+  private lost(k: number): RaySum {
+    const known = this.losses[k];
+    if (known) return known;
+    const made = newSum();
+    this.rays[k]!.sum(0, 0, made);
+    this.losses[k] = made;
+    return made;
+  }
+
+  private mass(k: number): number {
+    const ray = this.rays[Math.abs(k)]!;
+    return ray.bulkMass + ray.tailMass;
+  }
+
+  private line(k: number, aLow: number, aHigh: number, bLow: number): RaySize {
+    const into = this.sizes[Math.abs(k)]!;
+    this.rays[Math.abs(k)]!.size(aLow, aHigh, bLow, into, k < 0);
+    return into;
+  }
+
+  /** Moves to the ray with the least error, of rule and of rounding. */
+  private choose(a: number, b: number, weight: number): void {
+    if (b === 0) {
+      this.center = 0;
+      return;
+    }
+    const cost = (k: number): number => {
+      let sum = 0;
+      for (const side of [k - STRIP, k + STRIP]) {
+        const { bulk, tail } = this.line(side, a, a, b);
+        sum += this.damping * (bulk + (weight > 0 ? weight * tail : 0));
+      }
+      const { bulk, tail } = this.line(k, a, a, b);
+      sum += 1e-16 * (bulk + (weight > 0 ? weight * tail : 0));
+      return Number.isNaN(sum) ? Infinity : sum;
+    };
+    let best = cost(this.center);
+    for (const direction of [1, -1])
+      for (;;) {
+        const next = this.center + direction;
+        if (next < 0 || next >= CENTERS) break;
+        const value = cost(next);
+        if (!(value < 0.7 * best || (best === Infinity && direction > 0))) break;
+        best = value;
+        this.center = next;
+      }
+  }
+}
