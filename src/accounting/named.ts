@@ -1,5 +1,6 @@
 // The accountants by name with every layer there is: what Node gets, and a browser that imports dpsgd/accounting/full.
 import type { Accountant } from "./accountant.js";
+import { bentContourAccountant } from "./contour/full.js";
 import type { Neighboring } from "./guarantee.js";
 import { connectTheDotsAccountant } from "./pld/index.js";
 import {
@@ -16,7 +17,7 @@ const dots: Layer = ({ neighboring }) =>
 
 /** {@link layeredAccountant} by the contour integral, connecting the dots, and the Rényi bound. */
 export function accountant(name: AccountantName, options: AccountantOptions = {}): Accountant {
-  return layeredAccountant(name, options, [dots]);
+  return layeredAccountant(name, options, [dots], bentContourAccountant);
 }
 
 /** Every accountant by name, for one neighbouring relation. */

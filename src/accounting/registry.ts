@@ -34,10 +34,11 @@ export function layeredAccountant(
   name: AccountantName,
   { neighboring = "add-or-remove-one", effort = "thorough" }: AccountantOptions,
   between: readonly Layer[],
+  contour: Layer = contourAccountant,
 ): Accountant {
   if (name === "rdp") return rdpAccountant({ neighboring });
   if (name !== "pld") throw new RangeError(`accountant must be pld or rdp, got ${String(name)}`);
-  const layers = [contourAccountant, ...between].map((layer) => layer({ neighboring }));
+  const layers = [contour, ...between].map((layer) => layer({ neighboring }));
   return {
     name,
     neighboring,

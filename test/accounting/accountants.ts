@@ -1,6 +1,6 @@
 // Every accountant and what it takes on, for the contract suite (in Node and in the browser) and the reference values.
 import { closedFormAccountant } from "../../src/accounting/closedForm/index.js";
-import { contourAccountant } from "../../src/accounting/contour/index.js";
+import { bentContourAccountant as contourAccountant } from "../../src/accounting/contour/full.js";
 import type { Accountant, Neighboring, PrivacyEvent } from "../../src/accounting/index.js";
 import { connectTheDotsAccountant } from "../../src/accounting/pld/index.js";
 import { rdpAccountant } from "../../src/accounting/rdp/index.js";

@@ -38,6 +38,12 @@ class Made {
     const total = mixtures.reduce((sum, each) => sum + each.count, 0);
     const steps = mixtures.map((each) => new Rotated(each, epsilon * SHARE, logDelta, total, 200 / epsilon));
     for (const part of ["bulk", "tail"] as const) {
+      // A large loss may be too unlikely to matter.
+      const mass = steps.reduce((sum, each) => sum + each.count * each.tailMass, 0);
+      if (part === "tail" && mass < Math.exp(logDelta - NEGLIGIBLE)) {
+        this.bounded.push({ log: Math.log(mass + 1e-320), c: 0 });
+        continue;
+      }
       const found = placeBend(steps, gaussian, part, epsilon);
       if (found.chernoff < logDelta - NEGLIGIBLE) {
         this.bounded.push({ log: found.chernoff + found.c * epsilon, c: found.c });
@@ -102,28 +108,48 @@ function placeBend(
     while (Math.abs(y - x) < most && f(y + 0.1 * direction) < value + allowed) y += 0.1 * direction;
     return Math.exp(y);
   };
-  const high = walk(1, 4, 0.8);
+  let top = Math.log(walk(1, 4, 0.8));
+  // Past a knee, beyond which G explodes, the border needs room.
+  for (let k = 0; k < 20 && !(f(top + 0.2) < value + 14); k++) top -= 0.1;
+  const high = Math.exp(top);
   const low = Math.min(walk(-1, 5, 3), high * 0.7);
   const c = Math.exp(x);
   return { bend: { low, high }, c, chernoff: logG(c) - c * epsilon + logSupremum(c) + 1e-6 };
 }
 
+/** Narrows what is known of one direction of a composition. */
+export interface Narrowing {
+  logDeltaAt(epsilon: number, known: LogBounds): LogBounds | null;
+  epsilonAt(logDelta: number, known: Interval): Interval | null;
+}
+
 /** Null where a mixture is not one Poisson-sampled Gaussian, or the noise is so large that the straight line does. */
-export function bendOf(composition: Composition): Bend2 | null {
+export function bendOf(composition: Composition): Narrowing | null {
   const { direction, mixtures } = composition;
   if (direction < 0 || mixtures.length === 0) return null;
   const plain = mixtures.every(
     (each) =>
-      each.shifts.length === 2 && each.shifts[0] === 0 && each.sigma <= 10 && each.weights[1]! < 0.6,
+      each.shifts.length === 2 &&
+      each.shifts[0] === 0 &&
+      each.sigma >= 0.2 &&
+      each.sigma <= 10 &&
+      each.weights[1]! < 0.6,
   );
-  return plain ? new Bend2(composition) : null;
+  return plain ? new Bent(composition) : null;
 }
 
-export class Bend2 {
+class Bent implements Narrowing {
   constructor(private readonly composition: Composition) {}
 
   private make(epsilon: number, logDelta: number, certified: boolean, finer = 1): Made {
-    return new Made(this.composition.mixtures, this.composition.gaussian, epsilon, logDelta, certified, finer);
+    return new Made(
+      this.composition.mixtures,
+      this.composition.gaussian,
+      epsilon,
+      logDelta,
+      certified,
+      finer,
+    );
   }
 
   /** log δ(ε) within bounds, or null where that was not reached; guess: of log δ. */
@@ -168,7 +194,8 @@ export class Bend2 {
         x = Math.max(epsilon / 3, Math.min(epsilon * 3, next));
         if (moved < 1e-13 * x || x > epsilon * SERVES || x < epsilon / SERVES) break;
       }
-      if (!(x > low && x < high)) x = high < Infinity ? Math.sqrt(Math.max(low, high * 1e-3) * high) : 2 * low;
+      if (!(x > low && x < high))
+        x = high < Infinity ? Math.sqrt(Math.max(low, high * 1e-3) * high) : 2 * low;
       const near = Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVES);
       epsilon = x;
       if (near) return this.certify(epsilon, logDelta, slack);
@@ -183,7 +210,7 @@ export class Bend2 {
     for (let k = 0; k < 10; k++) {
       const { value, slope } = made.at(epsilon);
       if (!(value > 0 && slope < 0)) return null;
-      const move = ((value - delta) / slope);
+      const move = (value - delta) / slope;
       epsilon -= move;
       if (Math.abs(move) < 1e-14 * epsilon) break;
     }

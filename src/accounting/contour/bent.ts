@@ -50,29 +50,45 @@ export class BentContour {
     const scale = Math.min(...steps.map((each) => each.scale));
     this.angle = ANGLE * scale;
     this.border = BORDER * scale;
-    const { low, high } = bend;
-    this.middle = (high - low) / Math.sin(this.border);
+    const { low } = bend;
+    let { high } = bend;
     this.weight = part === "tail" ? Math.exp(Math.min(600, -logDelta)) : 0;
-    const left = this.logReal(low);
-    const right = this.logReal(high);
-    const digits = certified ? 31 : 22;
-    const need = (log: number): number => Math.max(24, log - epsilon - logDelta + digits);
-    this.step =
-      Math.min(
-        (2 * Math.PI * this.angle) / need(left - epsilon * low + epsilon + 1),
-        (2 * Math.PI * (this.border - this.angle)) / need(right - epsilon * high + epsilon + 4),
-      ) / finer;
-    for (const each of steps) each.restart();
-    const end = this.placeNodes(certified);
-    if (!certified) return;
-    const { step } = this;
     const logPi = -Math.log(2 * Math.PI);
-    // The rule: on the left border |G| ≤ G(low), on the right by panels, both halves of it.
-    this.borders.push({ log: left + logPi - logExpm1((2 * Math.PI * this.angle) / step), a: low });
-    const damped = Math.log(2) + logPi - logExpm1((2 * Math.PI * (this.border - this.angle)) / step);
-    this.panels(this.border, 0, 0.06, damped);
-    // What the sum leaves out, both halves of it.
-    this.panels(this.angle, end, Math.max(1, Math.round(0.06 / step)) * step, Math.log(2) + logPi);
+    // On the left border |G| ≤ G(low); on the right, both halves of it, by panels.
+    const left = this.logReal(low) + logPi;
+    let right = this.logReal(high);
+    for (
+      let k = 0;
+      k < 20 && !(right - epsilon * high < Math.max(left - epsilon * low + 3, logDelta + 60));
+      k++
+    ) {
+      high = low + 0.8 * (high - low);
+      right = this.logReal(high);
+    }
+    this.middle = (high - low) / Math.sin(this.border);
+    right += logPi - epsilon * high + 8;
+    if (certified) {
+      this.panels(this.border, 0.06, Math.log(2) + logPi);
+      const most = Math.max(...this.borders.map((each) => each.log - each.a * epsilon));
+      right =
+        most +
+        Math.log(this.borders.reduce((sum, each) => sum + Math.exp(each.log - each.a * epsilon - most), 0));
+    }
+    // The rule loses a factor e^{2πd/h} on each.
+    const digits = certified ? 30 : 22;
+    const need = (log: number): number => Math.max(24, Math.min(1e3, log - logDelta + digits));
+    const before = this.angle;
+    const after = this.border - before;
+    this.step =
+      (2 * Math.PI * Math.min(before / need(left - epsilon * low + 1), after / need(right))) / finer;
+    const { step } = this;
+    const damped = -logExpm1((2 * Math.PI * after) / step);
+    this.borders.forEach((each, k) => {
+      this.borders[k] = { log: each.log + damped, a: each.a };
+    });
+    this.borders.push({ log: left - logExpm1((2 * Math.PI * before) / step), a: low });
+    for (const each of steps) each.restart();
+    this.placeNodes(certified);
   }
 
   /** log of G(c)·∫|dt/(t(t + 1))| along Re t = c, from above. */
@@ -85,21 +101,21 @@ export class BentContour {
       each.at(c, 0, this.weight, sum);
       const bulk = Math.log1p(sum.bulkRe + sum.bulkError);
       log += each.count * bulk;
-      jump += each.count * Math.log1p((Math.max(0, sum.tailRe) + sum.tailError) / (1 + sum.bulkRe - sum.bulkError));
+      jump +=
+        each.count * Math.log1p((Math.max(0, sum.tailRe) + sum.tailError) / (1 + sum.bulkRe - sum.bulkError));
     }
     if (this.part === "tail") log += logExpm1(jump * (1 + 1e-9) + 1e-300);
     log += Math.log(Math.PI) - 0.5 * Math.log(c * (1 + c)) + 1e-9 * (1 + Math.abs(log));
     return Number.isNaN(log) ? Infinity : log;
   }
 
-  /** Nodes until the integrand is negligible; returns where the next one would stand. */
-  private placeNodes(certified: boolean): number {
+  /** Nodes until the integrand is negligible, and is known to stay so. */
+  private placeNodes(certified: boolean): void {
     const { steps, part, gaussian, step, middle, bend, epsilon, logDelta } = this;
     const goal = logDelta - (certified ? 40 : 25);
     const sum = newSum();
     let quiet = 0;
-    let j = 0;
-    for (; j < MOST_NODES && quiet < 3; j++) {
+    for (let j = 0; ; j++) {
       const u = j * step;
       const cosh = Math.cosh(u);
       const sinh = Math.sinh(u);
@@ -151,7 +167,10 @@ export class BentContour {
       const di = middle * cosh * Math.cos(this.angle);
       const qr = a * a - b * b + a;
       const qi = 2 * a * b + b;
-      const front = 0.5 * Math.log((dr * dr + di * di) / (qr * qr + qi * qi)) + Math.log((j === 0 ? 0.5 : 1) * step) - Math.log(Math.PI);
+      const front =
+        0.5 * Math.log((dr * dr + di * di) / (qr * qr + qi * qi)) +
+        Math.log((j === 0 ? 0.5 : 1) * step) -
+        Math.log(Math.PI);
       log += front;
       turn += Math.atan2(di, dr) - Math.atan2(qi, qr);
       let logOff = log + Math.log(relative);
@@ -167,23 +186,34 @@ export class BentContour {
       this.turn.push(turn);
       this.logOff.push(Number.isNaN(logOff) ? Infinity : logOff);
       quiet = Math.max(log, logOff) - a * epsilon < goal ? quiet + 1 : 0;
+      if (quiet < 3 && j < MOST_NODES) continue;
+      if (!certified) return;
+      // The sum from the next node on is less than the integral from this one on; both halves, ÷ 2π.
+      const rest = u >= 1 ? this.beyond(a, b, Math.sin(this.angle)) - Math.log(Math.PI) : Infinity;
+      if (rest - a * epsilon < this.logDelta - 33 || j >= MOST_NODES) {
+        this.borders.push({ log: rest, a });
+        return;
+      }
     }
-    return j * step;
   }
 
-  /** Adds bounds of ∫|G e^{−tε} t′/(t(t + 1))| du along the hyperbola of that angle from u on, times e^front. */
-  private panels(angle: number, start: number, first: number, front: number): void {
+  /** Adds bounds of ∫|G e^{−tε} t′/(t(t + 1))| du along the upper half of the hyperbola of that angle, times e^front. */
+  private panels(angle: number, first: number, front: number): void {
     const { steps, part, gaussian, middle, bend, epsilon } = this;
     const sin = Math.sin(angle);
     const cos = Math.cos(angle);
-    const goal = this.logDelta - 31;
+    // What is left of the border is divided by e^{2πd/h}, at least e^24.
+    const goal = this.logDelta;
     const sum = newSum();
     for (const each of steps) each.restart();
     let width = first;
-    let u = start;
+    let u = 0;
     for (let k = 0; k < MOST_PANELS; k++) {
       const end = u + width;
-      const at = (v: number): [number, number] => [bend.low + middle * Math.cosh(v) * sin, middle * Math.sinh(v) * cos];
+      const at = (v: number): [number, number] => [
+        bend.low + middle * Math.cosh(v) * sin,
+        middle * Math.sinh(v) * cos,
+      ];
       const [a1, b1] = at(u);
       const [a2, b2] = at(end);
       const [a, b] = at(u + width / 2);
@@ -193,7 +223,7 @@ export class BentContour {
       let swing = 0;
       for (const each of steps) {
         each.at(a, b, this.weight, sum);
-        const { bulk, tail, curvature } = each.box(a1, a2, b1);
+        const { bulk, tail, curvature } = each.box(a1, a2, b1, part);
         const move = distance * (each.drift + Math.hypot(a2, b2) * curvature);
         const middleSize = Math.hypot(1 + sum.bulkRe, sum.bulkIm) * (1 + 4 * UNIT);
         const size = Math.min(bulk, middleSize + sum.bulkError + move) * (1 + 4 * UNIT);
@@ -202,11 +232,12 @@ export class BentContour {
         swing += (each.count * move) / middleSize;
       }
       if (part === "tail") log += logExpm1(jump * (1 + 1e-12) + 1e-300);
-      log += Math.log((middle * Math.cosh(end) * width) / (Math.hypot(a1, b1) * Math.hypot(a1 + 1, b1))) + front;
+      log +=
+        Math.log((middle * Math.cosh(end) * width) / (Math.hypot(a1, b1) * Math.hypot(a1 + 1, b1))) + front;
       log += 1e-9 + 1e-12 * Math.abs(log);
       const value = Number.isNaN(log) ? Infinity : log - a1 * epsilon;
-      if (value > goal && swing > 1 && width > first / 30 && start === 0) {
-        width /= 2;
+      if (value > goal && swing > 4 && width > first / 60) {
+        width = width / 2;
         continue;
       }
       this.borders.push({ log: Number.isNaN(log) ? Infinity : log, a: a1 });
@@ -220,8 +251,8 @@ export class BentContour {
         }
       }
       u = end;
-      if (value < goal - 6) width = start === 0 ? Math.min(0.3, width * 1.3) : width;
-      else if (swing < 0.3 && start === 0) width = Math.min(width * 1.2, first * 1.5);
+      if (value < goal - 6) width = Math.min(0.3, width * 1.3);
+      else if (swing < 1.5) width = Math.min(width * 1.3, first * 1.5);
     }
     this.borders.push({ log: Infinity, a: 0 });
   }
@@ -254,7 +285,12 @@ export class BentContour {
     const rate = least2 - spread / sin;
     const firstLog =
       rate > 0
-        ? normal + mass + jumps + (part === "tail" ? Math.log(jumps) : 0) + (spread / sin) * a - Math.log(rate * thin)
+        ? normal +
+          mass +
+          jumps +
+          (part === "tail" ? Math.log(jumps) : 0) +
+          (spread / sin) * a -
+          Math.log(rate * thin)
         : Infinity;
     return Math.min(firstLog, Number.isNaN(second) ? Infinity : second);
   }

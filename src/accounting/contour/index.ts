@@ -9,7 +9,9 @@ import {
 } from "../accountant.js";
 import type { PrivacyEvent } from "../event.js";
 import type { Neighboring } from "../guarantee.js";
+import type { Narrowing } from "./bend.js";
 import { type Parts, partsOf } from "./composition.js";
+import type { Composition } from "./contour.js";
 import { OneStep } from "./onestep.js";
 import { type LogBounds, Profile } from "./profile.js";
 
@@ -20,7 +22,15 @@ export interface ContourOptions {
   readonly relativeWidth?: number;
   /** Most products of grid point and node a line of integration may cost (about 4 ns each). Default 2e7. */
   readonly maximumWork?: number;
+  /** Asked where the straight contour is wide (contour/full.ts): not in a small download. */
+  readonly bend?: (composition: Composition) => Narrowing | null;
 }
+
+/** Relative width of ε, and of log δ, from which on the contour is bent. */
+const WIDE = 2e-10;
+const WIDE_LOG = 1e-9;
+/** What a straight line may cost before it is bent. */
+const CHEAP_WORK = 5e5;
 
 /** A curve that can also say how tight it is. */
 export interface ContourCurve extends PrivacyCurve {
@@ -46,7 +56,8 @@ export function contourAccountant(options: ContourOptions = {}): ContourAccounta
   return {
     name: NAME,
     neighboring,
-    account: (event) => new Curve(partsOf(event, neighboring, NAME), neighboring, relativeWidth, maximumWork),
+    account: (event) =>
+      new Curve(partsOf(event, neighboring, NAME), neighboring, relativeWidth, maximumWork, options.bend),
   };
 }
 
@@ -55,6 +66,55 @@ interface OneDirection {
   epsilonAt(logDelta: number, logRest: number): Interval;
   /** An upper bound on log δ(ε) that needs no integral. */
   chernoff(epsilon: number): number;
+}
+
+function oneDirection(
+  composition: Composition,
+  tolerance: number,
+  work: number,
+  bend: ContourOptions["bend"],
+): OneDirection {
+  const dear = new Profile(composition, tolerance, work);
+  const bent = bend?.(composition);
+  return bent
+    ? new Either(new Profile(composition, tolerance, Math.min(work, CHEAP_WORK)), bent, dear)
+    : dear;
+}
+
+/** A straight line where one is cheap enough; a bent one; and a dear straight one where that fails. */
+class Either implements OneDirection {
+  constructor(
+    private readonly cheap: Profile,
+    private readonly bent: Narrowing,
+    private readonly dear: Profile,
+  ) {}
+
+  logDeltaAt(epsilon: number): LogBounds {
+    const first = this.cheap.logDeltaAt(epsilon);
+    if (first.upper - first.lower <= WIDE_LOG) return first;
+    const bent = meet(first, this.bent.logDeltaAt(epsilon, first));
+    if (bent.upper - bent.lower <= 10 * WIDE_LOG) return bent;
+    return meet(bent, this.dear.logDeltaAt(epsilon));
+  }
+
+  epsilonAt(logDelta: number, logRest: number): Interval {
+    const first = this.cheap.epsilonAt(logDelta, logRest);
+    if (first.upper - first.lower <= WIDE * first.upper) return first;
+    const bent = meet(first, this.bent.epsilonAt(logDelta, first));
+    if (bent.upper - bent.lower <= 5 * WIDE * bent.upper) return bent;
+    return meet(bent, this.dear.epsilonAt(logDelta, logRest));
+  }
+
+  chernoff(epsilon: number): number {
+    return this.cheap.chernoff(epsilon);
+  }
+}
+
+/** What two proven intervals say together. */
+function meet(one: Interval, other: Interval | null): Interval {
+  if (!other) return one;
+  const upper = Math.min(one.upper, other.upper);
+  return { lower: Math.min(upper, Math.max(one.lower, other.lower)), upper };
 }
 
 class Curve implements ContourCurve {
@@ -69,6 +129,7 @@ class Curve implements ContourCurve {
     readonly neighboring: Neighboring,
     tolerance: number,
     work: number,
+    bend: ContourOptions["bend"],
   ) {
     const { gaussian, mixtures } = parts;
     this.trivial = gaussian === Infinity ? 1 : gaussian === 0 && mixtures.length === 0 ? 0 : null;
@@ -87,7 +148,7 @@ class Curve implements ContourCurve {
     }
     // Gaussians alone look the same from both sides.
     for (const direction of mixtures.length > 0 ? ([1, -1] as const) : ([1] as const))
-      this.profiles.push(new Profile({ gaussian, mixtures, direction }, tolerance, work));
+      this.profiles.push(oneDirection({ gaussian, mixtures, direction }, tolerance, work, bend));
   }
 
   epsilonAt(delta: number): number {

@@ -64,6 +64,11 @@ export class Mixture {
     return this.shifts[0] === 0 ? -this.logWeights[0]! : Infinity;
   }
 
+  /** The weight of the shifts other than 0. */
+  get sampled(): number {
+    return this.weights.reduce((sum, weight, k) => (this.shifts[k]! > 0 ? sum + weight : sum), 0);
+  }
+
   /** log r(x); `error` then bounds what rounding did to it (docs/math-contour.md, lemma 5). */
   logRatio(x: number): number {
     const { shifts, weights, logWeights, zs } = this;

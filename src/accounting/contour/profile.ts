@@ -200,11 +200,18 @@ export class Profile {
     return { bounds: { lower: Math.min(lower, upper), upper }, best, complement };
   }
 
-  /** log δ(0) = log TV ≤ ½ log(KL/2) (Pinsker), and KL ≤ log(1 + χ²) = K(1). */
+  /**
+   * log δ(0) = log TV ≤ ½ log(KL/2) (Pinsker), and KL ≤ log(1 + χ²) = K(1). TV is subadditive too: at most the number of
+   * steps that sample the record.
+   */
   private logDeltaAtZero(): number {
+    const { gaussian, mixtures } = this.composition;
     const [k, , , error] = this.cumulants(1);
-    const bound = 0.5 * Math.log(((k + error) * (1 + 1e-9)) / 2);
-    return Number.isNaN(bound) ? 0 : Math.min(0, bound + 1e-12 * Math.abs(bound));
+    const pinsker = 0.5 * Math.log(((k + error) * (1 + 1e-9)) / 2);
+    const sampled =
+      gaussian > 0 ? 1 : mixtures.reduce((sum, each) => sum + each.count * each.sampled, 0) * (1 + 1e-12);
+    const bound = Math.min(Number.isNaN(pinsker) ? 0 : pinsker, Math.log(sampled));
+    return Math.min(0, bound + 1e-12 * Math.abs(bound));
   }
 
   /** log δ(ε) ≤ K(c) − cε + log sup: what remains where no line can be integrated. */

@@ -41,6 +41,8 @@ export class Ray {
   /** h times the largest modulus over each cell. */
   private readonly bulkTop: Float64Array;
   private readonly tailTop: Float64Array;
+  /** The largest |ℓ| over each cell. */
+  private readonly lossTop: Float64Array;
   /** Nodes from here on matter to the tail; up to there, to the bulk. */
   private readonly firstTail: number;
   private readonly lastBulk: number;
@@ -58,7 +60,15 @@ export class Ray {
    * rate in (0, 1), sigma > 0; |angle| < 0.78; step h dyadic; cut: where χ falls; least: −log of what may be left out;
    * small: losses whose fourth power may be left out at every t asked for.
    */
-  constructor(rate: number, sigma: number, angle: number, h: number, cut: number, least: number, small: number) {
+  constructor(
+    rate: number,
+    sigma: number,
+    angle: number,
+    h: number,
+    cut: number,
+    least: number,
+    small: number,
+  ) {
     const s2 = sigma * sigma;
     this.shift = Math.log1p(-rate);
     this.cos = Math.cos(angle);
@@ -69,7 +79,7 @@ export class Ray {
     const logFront = Math.log((h * sigma) / Math.sqrt(2 * Math.PI)) + this.shift;
     const start = Math.min(Math.log(0.01), -Math.sqrt(2 * least) / sigma - offset);
     const mod: number[] = [];
-    const columns: number[][] = Array.from({ length: 8 }, () => []);
+    const columns: number[][] = Array.from({ length: 9 }, () => []);
     let bulkMass = 0;
     let tailMass = 0;
     let spread = 0;
@@ -128,7 +138,11 @@ export class Ray {
       }
       const relative =
         UNIT *
-        (60 + 8 * slope + 14 * Math.abs(quadratic) + 10 * s2 * Y * (Math.abs(offset) + 2 + m) + 6 * Math.abs(turn));
+        (60 +
+          8 * slope +
+          14 * Math.abs(quadratic) +
+          10 * s2 * Y * (Math.abs(offset) + 2 + m) +
+          6 * Math.abs(turn));
       const shrink = Math.exp(-gRe);
       const chiRe = shrink * Math.cos(gIm);
       const chiIm = -shrink * Math.sin(gIm);
@@ -140,10 +154,13 @@ export class Ray {
       const bulk = [pRe * chiRe - pIm * chiIm, pRe * chiIm + pIm * chiRe] as const;
       const tail = [pRe * otherRe + pIm * chiIm, -pRe * chiIm + pIm * otherRe] as const;
       const bulkOff = magnitude * shrink * (relative + 8 * UNIT + gTop * gOff);
-      const tailOff = magnitude * Math.min(gTop * Math.max(1, shrink), 1 + shrink) * (relative + 8 * UNIT + gOff * Math.max(1, gTop * shrink));
+      const tailOff =
+        magnitude *
+        Math.min(gTop * Math.max(1, shrink), 1 + shrink) *
+        (relative + 8 * UNIT + gOff * Math.max(1, gTop * shrink));
       bulkMass += bulkTop;
       tailMass += tailTop;
-      const loss = Math.abs(this.shift) + reach;
+      const loss = (Math.hypot(this.shift + x, y) + m * (half - 1)) * (1 + 1e-9);
       spread += bulkTop * loss;
       if (m < small && ratio < 0.03) {
         const { lump } = this;
@@ -164,7 +181,7 @@ export class Ray {
       }
       if (firstTail < 0 && tailTop > 0) firstTail = mod.length;
       mod.push(m);
-      [bulk[0], bulk[1], tail[0], tail[1], bulkOff, tailOff, bulkTop, tailTop].forEach((value, k) => {
+      [bulk[0], bulk[1], tail[0], tail[1], bulkOff, tailOff, bulkTop, tailTop, loss].forEach((value, k) => {
         columns[k]!.push(value);
       });
       if (bulkTop > 0) lastBulk = mod.length;
@@ -179,8 +196,17 @@ export class Ray {
       this.tailOff,
       this.bulkTop,
       this.tailTop,
+      this.lossTop,
     ] = columns.map((column) => Float64Array.from(column)) as [
-      Float64Array, Float64Array, Float64Array, Float64Array, Float64Array, Float64Array, Float64Array, Float64Array,
+      Float64Array,
+      Float64Array,
+      Float64Array,
+      Float64Array,
+      Float64Array,
+      Float64Array,
+      Float64Array,
+      Float64Array,
+      Float64Array,
     ];
     this.firstTail = firstTail < 0 ? mod.length : firstTail;
     this.lastBulk = lastBulk;
@@ -309,7 +335,7 @@ export class Ray {
       const top = this.bulkTop[i]!;
       if (top > 0) {
         bulk += top * e;
-        const loss = m * (1 + growth) - shift;
+        const loss = this.lossTop[i]!;
         curvature += top * loss * loss * (x > 0 ? e : 1);
       }
       const other = this.tailTop[i]!;

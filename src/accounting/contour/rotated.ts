@@ -24,6 +24,7 @@ export class Rotated {
   /** Ray in use; the best one grows with Im t. */
   private center = 0;
   private outer = 0;
+  private outerTail = 0;
   private readonly rays: readonly Ray[];
   private readonly spacing: number;
   /** 1/(e^{2πw/h} − 1). */
@@ -56,9 +57,15 @@ export class Rotated {
     return this.spacing / SPACING;
   }
 
+  /** A bound on the mass of the tail. */
+  get tailMass(): number {
+    return this.rays[0]!.tailMass;
+  }
+
   restart(): void {
     this.center = 0;
     this.outer = 0;
+    this.outerTail = 0;
   }
 
   /** Σp expm1(tℓ) and its tail at real t, by the rule alone. */
@@ -87,21 +94,30 @@ export class Rotated {
     into.bulkIm -= lost.tailIm;
   }
 
-  /** Bounds for every t with aLow ≤ Re t ≤ aHigh and Im t ≥ bLow ≥ 0, each on the ray where it is least near the last used. */
-  box(aLow: number, aHigh: number, bLow: number): RaySize {
-    const at = (k: number): RaySize => this.line(k, aLow, aHigh, bLow);
-    let { bulk, tail, curvature } = at(this.outer);
-    for (const direction of [1, -1])
-      for (;;) {
-        const next = this.outer + direction;
-        if (next < 0 || next >= this.rays.length) break;
-        const size = at(next);
+  /** Bounds for every t with aLow ≤ Re t ≤ aHigh and Im t ≥ bLow ≥ 0, each on the ray where it is least, sought from the last. */
+  box(aLow: number, aHigh: number, bLow: number, part: "bulk" | "tail"): RaySize {
+    let bulk = Infinity;
+    const seek = (start: number, of: "tail" | "curvature"): [number, number] => {
+      const value = (k: number): number => {
+        const size = this.line(k, aLow, aHigh, bLow);
         bulk = Math.min(bulk, size.bulk);
-        tail = Math.min(tail, size.tail);
-        if (!(size.curvature < curvature || (curvature === Infinity && direction > 0))) break;
-        curvature = size.curvature;
-        this.outer = next;
-      }
+        return size[of];
+      };
+      let best = value(start);
+      let at = start;
+      for (const direction of [1, -1])
+        for (let k = start + direction; k >= 0 && k < this.rays.length; k += direction) {
+          const next = value(k);
+          if (!(next < best || (best === Infinity && direction > 0))) break;
+          best = next;
+          at = k;
+        }
+      return [best, at];
+    };
+    const [curvature, outer] = seek(this.outer, "curvature");
+    this.outer = outer;
+    let tail = 0;
+    if (part === "tail") [tail, this.outerTail] = seek(this.outerTail, "tail");
     return { bulk, tail, curvature };
   }
 
