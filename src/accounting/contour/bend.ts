@@ -2,17 +2,23 @@
 // with and without a large loss, each integrated on a bent contour of its own (docs/math-bent.md, theorems 3 to 7).
 import { minimize } from "../../math/minimize.js";
 import type { Interval } from "../accountant.js";
-import { type Bend, BentContour, type Part, SERVES } from "./bent.js";
+import { type Bend, BentContour, logMoment, type Part, SERVES } from "./bent.js";
 import { type Composition, logSupremum } from "./contour.js";
 import { type Mixture, UNIT } from "./mixture.js";
 import type { LogBounds } from "./profile.js";
-import { newSum, Rotated } from "./rotated.js";
+import { type Budget, newSum, Rotated } from "./rotated.js";
 
-/** Losses above this share of ε are large. */
-const SHARE = 1 / 2;
+/** Losses above this share of ε are large, to begin with; and at least and at most. */
+const SHARE = 0.4;
+const LEAST_SHARE = 0.02;
+const MOST_SHARE = 1.2;
 /** A part below e^−NEGLIGIBLE of δ is bounded and not integrated. */
 const NEGLIGIBLE = 32;
 const MOST_ROUNDS = 14;
+/** Nodes visited for one question, some 20 to 80 ns each. */
+const MOST_WORK = 4e7;
+/** Below this δ, e^−110 = 1e-48, nothing is bent. */
+const LEAST_LOG = -110;
 
 /** Of δ at one ε: log of its value, and of bounds on it. */
 interface Answer {
@@ -33,10 +39,13 @@ class Made {
     readonly epsilon: number,
     logDelta: number,
     certified: boolean,
-    finer: number,
+    budget: Budget,
+    share: number,
   ) {
     const total = mixtures.reduce((sum, each) => sum + each.count, 0);
-    const steps = mixtures.map((each) => new Rotated(each, epsilon * SHARE, logDelta, total, 200 / epsilon));
+    const steps = mixtures.map(
+      (each) => new Rotated(each, epsilon * share, logDelta, total, 200 / epsilon, budget),
+    );
     for (const part of ["bulk", "tail"] as const) {
       // A large loss may be too unlikely to matter.
       const mass = steps.reduce((sum, each) => sum + each.count * each.tailMass, 0);
@@ -49,10 +58,15 @@ class Made {
         this.bounded.push({ log: found.chernoff + found.c * epsilon, c: found.c });
         continue;
       }
-      this.contours.push(
-        new BentContour(steps, gaussian, part, found.bend, epsilon, logDelta, certified, finer),
-      );
+      this.contours.push(new BentContour(steps, gaussian, part, found.bend, epsilon, logDelta, certified));
     }
+  }
+
+  /** How much larger the terms of either part are than `delta`: what rounding is multiplied with. */
+  sizes(epsilon: number, delta: number): { bulk: number; tail: number } {
+    const sizes = { bulk: 0, tail: 0 };
+    for (const contour of this.contours) sizes[contour.part] = contour.at(epsilon).size / delta;
+    return sizes;
   }
 
   at(epsilon: number): Answer {
@@ -79,7 +93,7 @@ function placeBend(
 ): { bend: Bend; c: number; chernoff: number } {
   const sum = newSum();
   const known = new Map<number, number>();
-  /** log G(c), from above. */
+  /** log G(c), roughly. */
   const logG = (c: number): number => {
     let log = (gaussian * c * (c + 1)) / 2;
     let jump = 0;
@@ -114,7 +128,11 @@ function placeBend(
   const high = Math.exp(top);
   const low = Math.min(walk(-1, 5, 3), high * 0.7);
   const c = Math.exp(x);
-  return { bend: { low, high }, c, chernoff: logG(c) - c * epsilon + logSupremum(c) + 1e-6 };
+  return {
+    bend: { low, high },
+    c,
+    chernoff: logMoment(steps, gaussian, part, c) - c * epsilon + logSupremum(c) + 1e-9,
+  };
 }
 
 /** Narrows what is known of one direction of a composition. */
@@ -124,6 +142,25 @@ export interface Narrowing {
 }
 
 /** Null where a mixture is not one Poisson-sampled Gaussian, or the noise is so large that the straight line does. */
+/** The share of ε at which losses count as large, moved until neither part has terms much larger than the other's. */
+class Share {
+  value = SHARE;
+  private moves = 0;
+  private last = 0;
+
+  /** Whether it moved. */
+  balance({ bulk, tail }: { bulk: number; tail: number }): boolean {
+    const direction = bulk > tail ? -1 : 1;
+    if (!(Math.max(bulk, tail) > 50) || this.moves >= 6 || direction === -this.last) return false;
+    const next = this.value * (direction < 0 ? 0.65 : 1.4);
+    if (next < LEAST_SHARE || next > MOST_SHARE || Math.abs(Math.log(bulk / tail)) < 1.5) return false;
+    this.value = next;
+    this.last = direction;
+    this.moves++;
+    return true;
+  }
+}
+
 export function bendOf(composition: Composition): Narrowing | null {
   const { direction, mixtures } = composition;
   if (direction < 0 || mixtures.length === 0) return null;
@@ -141,42 +178,50 @@ export function bendOf(composition: Composition): Narrowing | null {
 class Bent implements Narrowing {
   constructor(private readonly composition: Composition) {}
 
-  private make(epsilon: number, logDelta: number, certified: boolean, finer = 1): Made {
+  private make(epsilon: number, logDelta: number, certified: boolean, budget: Budget, share: number): Made {
     return new Made(
       this.composition.mixtures,
       this.composition.gaussian,
       epsilon,
       logDelta,
       certified,
-      finer,
+      budget,
+      share,
     );
   }
 
   /** log δ(ε) within bounds, or null where that was not reached; guess: of log δ. */
   logDeltaAt(epsilon: number, bounds: LogBounds): LogBounds | null {
     if (!(epsilon > 0 && epsilon < Infinity)) return null;
+    const budget = { left: MOST_WORK };
+    const share = new Share();
     let log = Math.max(bounds.lower, Math.min(bounds.upper, -1) - 20);
-    for (let round = 0; round < 4; round++) {
-      const { value } = this.make(epsilon, log, false).at(epsilon);
+    for (let round = 0; round < 10 && budget.left > 0; round++) {
+      const made = this.make(epsilon, log, false, budget, share.value);
+      const { value } = made.at(epsilon);
       const next = value > 0 ? Math.log(value) : log - 30;
       const moved = Math.abs(next - log);
       log = Math.min(0, next);
-      if (moved < 3) break;
+      if (log < LEAST_LOG) return null;
+      if (moved < 3 && !share.balance(made.sizes(epsilon, value))) break;
     }
-    const { value, error } = this.make(epsilon, log, true).at(epsilon);
+    const { value, error } = this.make(epsilon, log, true, budget, share.value).at(epsilon);
     if (!(value > error)) return null;
     return { lower: Math.log(value - error) - 1e-15, upper: Math.min(0, Math.log(value + error) + 1e-15) };
   }
 
   /** The interval of ε narrowed, or null. */
   epsilonAt(logDelta: number, known: Interval): Interval | null {
+    if (logDelta < LEAST_LOG) return null;
+    const budget = { left: MOST_WORK };
+    const share = new Share();
     let epsilon = this.guess(logDelta, known);
     if (!(epsilon > 0 && epsilon < Infinity)) return null;
     let low = known.lower;
     let high = known.upper;
     const slack = 4 * UNIT * (1 + Math.abs(logDelta));
-    for (let round = 0; round < MOST_ROUNDS; round++) {
-      const made = this.make(epsilon, logDelta, false);
+    for (let round = 0; round < MOST_ROUNDS && budget.left > 0; round++) {
+      const made = this.make(epsilon, logDelta, false, budget, share.value);
       let x = epsilon;
       for (let k = 0; k < 30; k++) {
         const { value, slope } = made.at(x);
@@ -198,13 +243,20 @@ class Bent implements Narrowing {
         x = high < Infinity ? Math.sqrt(Math.max(low, high * 1e-3) * high) : 2 * low;
       const near = Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVES);
       epsilon = x;
-      if (near) return this.certify(epsilon, logDelta, slack);
+      if (near && !share.balance(made.sizes(x, Math.exp(logDelta))))
+        return this.certify(epsilon, logDelta, slack, budget, share.value);
     }
     return null;
   }
 
-  private certify(start: number, logDelta: number, slack: number): Interval | null {
-    const made = this.make(start, logDelta, true);
+  private certify(
+    start: number,
+    logDelta: number,
+    slack: number,
+    budget: Budget,
+    share: number,
+  ): Interval | null {
+    const made = this.make(start, logDelta, true, budget, share);
     const delta = Math.exp(logDelta);
     let epsilon = start;
     for (let k = 0; k < 10; k++) {

@@ -23,6 +23,23 @@ export const SERVES = 1.1;
 /** log(e^x − 1), x > 0. */
 const logExpm1 = (x: number): number => (x > 30 ? x : Math.log(Math.expm1(x)));
 
+/** log G(c) of a part at real c > 0, from above; Infinity where it is not known. */
+export function logMoment(steps: readonly Rotated[], gaussian: number, part: Part, c: number): number {
+  const sum = newSum();
+  let log = (gaussian * c * (c + 1)) / 2;
+  let jump = 0;
+  for (const each of steps) {
+    each.restart();
+    each.at(c, 0, 0, sum);
+    log += each.count * Math.log1p(sum.bulkRe + sum.bulkError);
+    const least = 1 + sum.bulkRe - sum.bulkError;
+    jump += least > 0 ? each.count * Math.log1p((Math.max(0, sum.tailRe) + sum.tailError) / least) : Infinity;
+  }
+  if (part === "tail") log += logExpm1(jump * (1 + 1e-9) + 1e-300);
+  log += 1e-9 * (1 + Math.abs(log));
+  return Number.isNaN(log) ? Infinity : log;
+}
+
 export class BentContour {
   private readonly step: number;
   private readonly middle: number;
@@ -36,16 +53,16 @@ export class BentContour {
   private readonly angle: number;
   private readonly border: number;
   private readonly weight: number;
+  private failed = false;
 
   constructor(
     private readonly steps: readonly Rotated[],
     private readonly gaussian: number,
-    private readonly part: Part,
+    readonly part: Part,
     private readonly bend: Bend,
     private readonly epsilon: number,
     private readonly logDelta: number,
     certified: boolean,
-    finer: number,
   ) {
     const scale = Math.min(...steps.map((each) => each.scale));
     this.angle = ANGLE * scale;
@@ -79,8 +96,7 @@ export class BentContour {
     const need = (log: number): number => Math.max(24, Math.min(1e3, log - logDelta + digits));
     const before = this.angle;
     const after = this.border - before;
-    this.step =
-      (2 * Math.PI * Math.min(before / need(left - epsilon * low + 1), after / need(right))) / finer;
+    this.step = 2 * Math.PI * Math.min(before / need(left - epsilon * low + 1), after / need(right));
     const { step } = this;
     const damped = -logExpm1((2 * Math.PI * after) / step);
     this.borders.forEach((each, k) => {
@@ -91,22 +107,16 @@ export class BentContour {
     this.placeNodes(certified);
   }
 
+  /** Work has run out: nothing is known. */
+  private spent(): boolean {
+    return !(this.steps[0]!.budget.left > 0);
+  }
+
   /** log of G(c)·∫|dt/(t(t + 1))| along Re t = c, from above. */
   private logReal(c: number): number {
-    const sum = newSum();
-    let log = (this.gaussian * c * (c + 1)) / 2;
-    let jump = 0;
-    for (const each of this.steps) {
-      each.restart();
-      each.at(c, 0, this.weight, sum);
-      const bulk = Math.log1p(sum.bulkRe + sum.bulkError);
-      log += each.count * bulk;
-      jump +=
-        each.count * Math.log1p((Math.max(0, sum.tailRe) + sum.tailError) / (1 + sum.bulkRe - sum.bulkError));
-    }
-    if (this.part === "tail") log += logExpm1(jump * (1 + 1e-9) + 1e-300);
-    log += Math.log(Math.PI) - 0.5 * Math.log(c * (1 + c)) + 1e-9 * (1 + Math.abs(log));
-    return Number.isNaN(log) ? Infinity : log;
+    return (
+      logMoment(this.steps, this.gaussian, this.part, c) + Math.log(Math.PI) - 0.5 * Math.log(c * (1 + c))
+    );
   }
 
   /** Nodes until the integrand is negligible, and is known to stay so. */
@@ -186,6 +196,10 @@ export class BentContour {
       this.turn.push(turn);
       this.logOff.push(Number.isNaN(logOff) ? Infinity : logOff);
       quiet = Math.max(log, logOff) - a * epsilon < goal ? quiet + 1 : 0;
+      if (this.spent()) {
+        this.failed = true;
+        return;
+      }
       if (quiet < 3 && j < MOST_NODES) continue;
       if (!certified) return;
       // The sum from the next node on is less than the integral from this one on; both halves, ÷ 2π.
@@ -208,7 +222,7 @@ export class BentContour {
     for (const each of steps) each.restart();
     let width = first;
     let u = 0;
-    for (let k = 0; k < MOST_PANELS; k++) {
+    for (let k = 0; k < MOST_PANELS && !this.spent(); k++) {
       const end = u + width;
       const at = (v: number): [number, number] => [
         bend.low + middle * Math.cosh(v) * sin,
@@ -295,11 +309,12 @@ export class BentContour {
     return Math.min(firstLog, Number.isNaN(second) ? Infinity : second);
   }
 
-  /** This part of δ(ε), its derivative, and a bound on the error of the first. */
-  at(epsilon: number): { value: number; slope: number; error: number } {
+  /** This part of δ(ε), its derivative, a bound on the error of the first, and the sum of the sizes of its terms. */
+  at(epsilon: number): { value: number; slope: number; error: number; size: number } {
     let value = 0;
     let slope = 0;
     let error = 0;
+    let total = 0;
     const { a, b, log, turn, logOff } = this;
     for (let j = 0; j < a.length; j++) {
       const size = Math.exp(log[j]! - a[j]! * epsilon);
@@ -307,13 +322,14 @@ export class BentContour {
       const im = size * Math.sin(angle);
       const re = size * Math.cos(angle);
       value += im;
+      total += size;
       slope -= a[j]! * im + b[j]! * re;
       error += size * UNIT * (20 + a.length / 2 + 4 * (a[j]! + b[j]!) * epsilon);
       error += Math.exp(logOff[j]! - a[j]! * epsilon);
     }
     for (const border of this.borders) error += Math.exp(border.log - border.a * epsilon);
-    if (Math.abs(Math.log(epsilon / this.epsilon)) > Math.log(SERVES)) error = Infinity;
-    return { value, slope, error: error * (1 + 1e-9) };
+    if (Math.abs(Math.log(epsilon / this.epsilon)) > Math.log(SERVES) || this.failed) error = Infinity;
+    return { value, slope, error: error * (1 + 1e-9), size: total };
   }
 
   get nodes(): number {

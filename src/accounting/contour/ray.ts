@@ -21,6 +21,12 @@ export interface RaySize {
 
 /** Far enough to the right for exp to underflow. */
 const LOWEST = -740;
+/** χ = exp(−(λ/cut)²e^{−SHARPNESS(cut/λ)²}) falls from 1 to 0 around the cut. */
+const SHARPNESS = 4;
+/** |χ| is below this on every ray of angle ≤ 0.77. */
+const MOST_CHI = 50;
+/** Sums go by blocks of this many nodes: their rounding is that of a block and of the number of blocks. */
+const BLOCK = 32;
 
 export class Ray {
   /** Upper bounds of ∫|pχ|, ∫|p(1 − χ)|, ∫|pχℓ|. */
@@ -57,7 +63,7 @@ export class Ray {
   private readonly bulkEnd: readonly [number, number];
 
   /**
-   * rate in (0, 1), sigma > 0; |angle| < 0.78; step h dyadic; cut: where χ falls; least: −log of what may be left out;
+   * rate in (0, 1), sigma > 0; |angle| ≤ 0.77; step h dyadic; cut: where χ falls; least: −log of what may be left out;
    * small: losses whose fourth power may be left out at every t asked for.
    */
   constructor(
@@ -90,7 +96,8 @@ export class Ray {
     let firstTail = -1;
     let lastBulk = 0;
     const half = Math.exp(h / 2) * (1 + 1e-12);
-    for (let j = Math.ceil(start / h), first = true; ; j++) {
+    const from = Math.ceil(start / h);
+    for (let j = from, first = true; ; j++) {
       const m = Math.exp(j * h);
       const x = m * this.cos;
       const y = m * this.sin;
@@ -112,7 +119,7 @@ export class Ray {
       const Y = Math.hypot(Yr, Yi) + (rho * h) / 2;
       const slope = s2 * Y * rho + 2 + 3.1 * reach;
       const ratio = m / cut;
-      const inverse = 1 / (ratio * ratio);
+      const inverse = SHARPNESS / (ratio * ratio);
       const size = ratio * ratio * Math.exp(-cos2 * inverse);
       const swing = 2 * angle + sin2 * inverse;
       const gRe = size * Math.cos(swing);
@@ -127,22 +134,19 @@ export class Ray {
       if (first) {
         // To the left |p| falls at least like e^{fall·τ}, and so does the rest of the rule.
         const fall = s2 * (0.99 * Math.abs(Yr) - 0.01) - 0.03;
-        leftOut = top / (1 - Math.exp(-fall * h)) + top / h / fall;
+        leftOut = MOST_CHI * (top / (1 - Math.exp(-fall * h)) + top / h / fall);
         tailLeftOut = leftOut * gTop;
         first = false;
       }
-      if (log < LOWEST && Yr > 0 && m > 3 && ratio > 6) {
+      if (log + (slope * h) / 2 < LOWEST && Yr > 0 && m > 12 && ratio > 12) {
         this.slopes = [0.9 * s2 * cos2, s2 * Math.min(0.9 * offset, 1.1 * offset) * this.cos - 4.4, m];
-        this.bulkEnd = [(1.8 * cos2) / (cut * cut), gRe];
+        this.made = j - from;
+        this.bulkEnd = [(1.8 * cos2) / (cut * cut), 0.9 * gRe];
         break;
       }
       const relative =
         UNIT *
-        (60 +
-          8 * slope +
-          14 * Math.abs(quadratic) +
-          10 * s2 * Y * (Math.abs(offset) + 2 + m) +
-          6 * Math.abs(turn));
+        (30 + 3 * slope + 3 * s2 * Y * Y + 4 * s2 * Y * (Math.abs(offset) + 2 + m) + 4 * Math.abs(turn));
       const shrink = Math.exp(-gRe);
       const chiRe = shrink * Math.cos(gIm);
       const chiIm = -shrink * Math.sin(gIm);
@@ -162,7 +166,7 @@ export class Ray {
       tailMass += tailTop;
       const loss = (Math.hypot(this.shift + x, y) + m * (half - 1)) * (1 + 1e-9);
       spread += bulkTop * loss;
-      if (m < small && ratio < 0.03) {
+      if (m < small && ratio < 0.06) {
         const { lump } = this;
         let re = bulk[0];
         let im = bulk[1];
@@ -220,6 +224,9 @@ export class Ray {
     this.tailLeftOut = tailLeftOut;
   }
 
+  /** Nodes computed, those in the lump too. */
+  readonly made: number;
+
   get nodes(): number {
     return this.modulus.length;
   }
@@ -241,7 +248,18 @@ export class Ray {
     let tailSize = 0;
     const base = a * shift;
     const baseTurn = b * shift;
+    let blockRe = 0;
+    let blockIm = 0;
+    let otherRe = 0;
+    let otherIm = 0;
     for (let i = 0; i < n; i++) {
+      if (i % BLOCK === 0) {
+        bulkRe += blockRe;
+        bulkIm += blockIm;
+        tailRe += otherRe;
+        tailIm += otherIm;
+        blockRe = blockIm = otherRe = otherIm = 0;
+      }
       const m = modulus[i]!;
       const x = base + m * along;
       if (x < -60 && i >= this.lastBulk) continue;
@@ -258,21 +276,25 @@ export class Ray {
           const h = Math.sin(y / 2);
           less = Math.expm1(x) * c - 2 * h * h;
         } else less = re - 1;
-        bulkRe += this.bulkRe[i]! * less - this.bulkIm[i]! * im;
-        bulkIm += this.bulkRe[i]! * im + this.bulkIm[i]! * less;
+        blockRe += this.bulkRe[i]! * less - this.bulkIm[i]! * im;
+        blockIm += this.bulkRe[i]! * im + this.bulkIm[i]! * less;
         const change = Math.abs(less) + Math.abs(im);
         const weight = Math.abs(this.bulkRe[i]!) + Math.abs(this.bulkIm[i]!);
         bulkSize += weight * change;
         bulkError += this.bulkOff[i]! * change + weight * burden;
       }
       if (i >= this.firstTail) {
-        tailRe += this.tailRe[i]! * re - this.tailIm[i]! * im;
-        tailIm += this.tailRe[i]! * im + this.tailIm[i]! * re;
+        otherRe += this.tailRe[i]! * re - this.tailIm[i]! * im;
+        otherIm += this.tailRe[i]! * im + this.tailIm[i]! * re;
         const weight = Math.abs(this.tailRe[i]!) + Math.abs(this.tailIm[i]!);
         tailSize += weight * e;
         tailError += this.tailOff[i]! * e + weight * burden;
       }
     }
+    bulkRe += blockRe;
+    bulkIm += blockIm;
+    tailRe += otherRe;
+    tailIm += otherIm;
     // The lump: e^{t·shift}(Σb + tΣbλ + …) − Σb.
     const e = Math.exp(base);
     const c = Math.cos(baseTurn);
@@ -297,7 +319,7 @@ export class Ray {
       lump[9]! * change +
       8 * UNIT * (Math.hypot(lump[0]!, lump[1]!) * size * -shift * e + Math.hypot(addRe, addIm)) +
       lump[8]! * size ** 4 * wobble;
-    const rough = UNIT * (n / 2 + 20);
+    const rough = UNIT * (BLOCK + n / BLOCK + 12);
     into.bulkRe = bulkRe + addRe;
     into.bulkIm = bulkIm + addIm;
     const out = this.right(along);

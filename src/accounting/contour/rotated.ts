@@ -19,6 +19,11 @@ export const newSum = (): RaySum => ({
   tailError: 0,
 });
 
+/** What a question may still cost, in nodes. */
+export interface Budget {
+  left: number;
+}
+
 export class Rotated {
   readonly count: number;
   /** Ray in use; the best one grows with Im t. */
@@ -35,7 +40,14 @@ export class Rotated {
   readonly drift: number;
 
   /** cut: losses above belong to the tail. logDelta: what the answer is near. largest: of the |t| that matter. */
-  constructor(mixture: Mixture, cut: number, logDelta: number, total: number, largest: number) {
+  constructor(
+    mixture: Mixture,
+    cut: number,
+    logDelta: number,
+    total: number,
+    largest: number,
+    readonly budget: Budget,
+  ) {
     const q = mixture.weights[1]!;
     const { sigma } = mixture;
     this.count = mixture.count;
@@ -48,6 +60,7 @@ export class Rotated {
     const rays: Ray[] = [];
     for (let k = 0; k < CENTERS + STRIP; k++)
       rays.push(new Ray(q, sigma, k * this.spacing, h, cut, least, small));
+    budget.left -= 8 * rays.reduce((sum, ray) => sum + ray.made, 0);
     this.rays = rays;
     this.sizes = rays.map(() => ({ bulk: 0, tail: 0, curvature: 0 }));
     this.drift = Math.abs(rays[0]!.mean()) + 2 * this.damping * rays[STRIP]!.spread + 1e-13 * rays[0]!.spread;
@@ -76,17 +89,17 @@ export class Rotated {
 
   /** bulk = E[χe^{tℓ}] − 1 and tail = E[(1 − χ)e^{tℓ}] at a + ib, with the rule's errors. weight: of the tail against the bulk. */
   at(a: number, b: number, weight: number, into: RaySum): void {
-    this.choose(a, b, weight);
+    let error = this.ruleError(this.center, a, b);
+    // Where the rule's error is below that of rounding the ray may stay.
+    if (!(error.bulk < 2e-17 && error.tail * weight < 2e-17) && b > 0) {
+      this.choose(a, b, weight);
+      error = this.ruleError(this.center, a, b);
+    }
     const k = this.center;
+    this.spend(k);
     this.rays[k]!.sum(a, b, into);
-    const below = this.line(k - STRIP, a, a, b);
-    let bulk = below.bulk + this.mass(k - STRIP);
-    let tail = below.tail;
-    const above = this.line(k + STRIP, a, a, b);
-    bulk += above.bulk + this.mass(k + STRIP);
-    tail += above.tail;
-    into.bulkError += bulk * this.damping;
-    into.tailError += tail * this.damping;
+    into.bulkError += error.bulk;
+    into.tailError += error.tail;
     // E[χ] − 1 = −E[1 − χ].
     const lost = this.lost(k);
     into.bulkError += lost.tailError + (this.mass(k - STRIP) + this.mass(k + STRIP)) * this.damping;
@@ -139,6 +152,22 @@ export class Rotated {
     return { spread: ray.spread, mass: ray.tailMass };
   }
 
+  /** The rule's errors on ray k at a + ib, from the two rays at the ends of its strip. */
+  private ruleError(k: number, a: number, b: number): { bulk: number; tail: number } {
+    const below = this.line(k - STRIP, a, a, b);
+    let bulk = below.bulk + this.mass(k - STRIP);
+    let tail = below.tail;
+    const above = this.line(k + STRIP, a, a, b);
+    bulk += above.bulk + this.mass(k + STRIP);
+    tail += above.tail;
+    return { bulk: bulk * this.damping, tail: tail * this.damping };
+  }
+
+  /** Work is counted in nodes of rays. */
+  private spend(k: number): void {
+    this.budget.left -= this.rays[k]!.nodes;
+  }
+
   private lost(k: number): RaySum {
     const known = this.losses[k];
     if (known) return known;
@@ -155,6 +184,7 @@ export class Rotated {
 
   private line(k: number, aLow: number, aHigh: number, bLow: number): RaySize {
     const into = this.sizes[Math.abs(k)]!;
+    this.spend(Math.abs(k));
     this.rays[Math.abs(k)]!.size(aLow, aHigh, bLow, into, k < 0);
     return into;
   }

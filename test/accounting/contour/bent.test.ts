@@ -1,0 +1,102 @@
+// The bent contour: that it does not matter where losses are cut, nor which ray is taken; that it meets the straight
+// contour and connecting the dots; and how narrow it is.
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { bentContourAccountant } from "../../../src/accounting/contour/full.js";
+import { contourAccountant } from "../../../src/accounting/contour/index.js";
+import { Mixture } from "../../../src/accounting/contour/mixture.js";
+import { Ray, type RaySum } from "../../../src/accounting/contour/ray.js";
+import { newSum } from "../../../src/accounting/contour/rotated.js";
+import { dpSgdEvent, type PrivacyEvent } from "../../../src/accounting/event.js";
+import { connectTheDotsAccountant } from "../../../src/accounting/pld/index.js";
+
+const run = (samplingRate: number, noiseMultiplier: number, steps: number): PrivacyEvent =>
+  dpSgdEvent({ samplingRate, noiseMultiplier, steps });
+const bent = bentContourAccountant();
+const logUniform = (lo: number, hi: number) =>
+  fc.double({ min: Math.log(lo), max: Math.log(hi), noNaN: true }).map(Math.exp);
+
+describe("one ray", () => {
+  it("gives the moment that the rule in x gives, whatever its angle and wherever losses are cut", () => {
+    fc.assert(
+      fc.property(
+        logUniform(1e-6, 0.4),
+        logUniform(0.4, 4),
+        fc.double({ min: 0.05, max: 4, noNaN: true }),
+        fc.double({ min: 0, max: 0.5, noNaN: true }),
+        logUniform(0.05, 5),
+        (q, sigma, c, angle, cut) => {
+          const mixture = new Mixture(sigma, [0, 1], [1 - q, q], 1);
+          const [log] = mixture.cumulants(1 + c, mixture.stepFor(1 + c, [0], [-34]));
+          const ray = new Ray(q, sigma, angle / Math.max(1, sigma), 1 / 64, cut, 60, 1e-9);
+          const sum: RaySum = newSum();
+          ray.sum(0, 0, sum);
+          const lost = sum.tailRe;
+          ray.sum(c, 0, sum);
+          expect(sum.bulkRe + sum.tailRe - lost).toBeCloseTo(Math.expm1(log), 10);
+          expect(Math.abs(sum.bulkIm + sum.tailIm)).toBeLessThan(1e-10 * Math.exp(log));
+          const size = { bulk: 0, tail: 0, curvature: 0 };
+          ray.size(c, c, 0, size);
+          expect(size.bulk).toBeGreaterThanOrEqual(Math.abs(1 + sum.bulkRe - lost));
+          expect(size.tail).toBeGreaterThanOrEqual(Math.hypot(sum.tailRe, sum.tailIm) * (1 - 1e-12));
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe("where the straight contour is wide", () => {
+  it("is narrow, and meets what the straight contour proves", () => {
+    fc.assert(
+      fc.property(
+        logUniform(1e-7, 1e-2),
+        logUniform(0.3, 4),
+        logUniform(10, 1e6).map(Math.round),
+        logUniform(1e-10, 1e-4),
+        (q, sigma, steps, delta) => {
+          const straight = contourAccountant({ maximumWork: 1e5 }).account(run(q, sigma, steps));
+          const plain = straight.epsilonIntervalAt(delta);
+          const start = process.cpuUsage().user;
+          const { lower, upper } = bent.account(run(q, sigma, steps)).epsilonIntervalAt(delta);
+          expect((process.cpuUsage().user - start) / 1e6).toBeLessThan(5);
+          expect(lower).toBeLessThanOrEqual(plain.upper);
+          expect(upper).toBeGreaterThanOrEqual(plain.lower);
+          expect(upper - lower).toBeLessThanOrEqual(1e-6 * upper);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  it("meets connecting the dots, of mixed compositions too", () => {
+    const dots = connectTheDotsAccountant({ relativeWidth: 0.01, maximumNodes: 2 ** 16 });
+    for (const [event, delta] of [
+      [run(1e-3, 0.5, 1000), 1e-5],
+      [run(1e-3, 0.8, 20), 1e-6],
+      [{ kind: "composed", events: [run(1e-3, 0.6, 50), run(5e-3, 1.1, 30)] }, 1e-7],
+      [{ kind: "composed", events: [run(2e-3, 0.5, 40), { kind: "gaussian", noiseMultiplier: 8 }] }, 1e-6],
+    ] as [PrivacyEvent, number][]) {
+      const one = bent.account(event).epsilonIntervalAt(delta);
+      const other = dots.account(event).epsilonIntervalAt(delta);
+      expect(one.lower).toBeLessThanOrEqual(other.upper);
+      expect(one.upper).toBeGreaterThanOrEqual(other.lower);
+      expect(one.upper - one.lower).toBeLessThanOrEqual(1e-9 * one.upper);
+    }
+  });
+
+  it("goes from epsilon to delta and back on the safe side", () => {
+    for (const [q, sigma, steps, delta] of [
+      [1e-6, 1, 1e6, 1e-8],
+      [1e-3, 0.5, 1000, 1e-5],
+      [1e-4, 0.7, 100, 1e-12],
+    ] as const) {
+      const curve = bent.account(run(q, sigma, steps));
+      const { lower, upper } = curve.epsilonIntervalAt(delta);
+      expect(curve.deltaIntervalAt(upper).lower).toBeLessThanOrEqual(delta);
+      expect(curve.deltaIntervalAt(lower).upper).toBeGreaterThanOrEqual(delta);
+      const back = curve.deltaIntervalAt(upper);
+      expect(back.upper - back.lower).toBeLessThanOrEqual(1e-7 * back.upper);
+    }
+  });
+});
