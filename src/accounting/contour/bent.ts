@@ -30,7 +30,7 @@ export function logMoment(steps: readonly Rotated[], gaussian: number, part: Par
   let jump = 0;
   for (const each of steps) {
     each.restart();
-    each.at(c, 0, 0, sum);
+    each.at(c, 0, part === "tail" ? 1 : 0, sum);
     log += each.count * Math.log1p(sum.bulkRe + sum.bulkError);
     const least = 1 + sum.bulkRe - sum.bulkError;
     jump += least > 0 ? each.count * Math.log1p((Math.max(0, sum.tailRe) + sum.tailError) / least) : Infinity;
@@ -147,7 +147,8 @@ export class BentContour {
         const size = Math.sqrt(size2);
         log += 0.5 * T * Math.log1p(2 * bulkRe + bulkRe * bulkRe + bulkIm * bulkIm);
         turn += T * Math.atan2(bulkIm, re);
-        worst += T * Math.log(size + bulkError + Math.hypot(tailRe, tailIm) + tailError);
+        const other = part === "tail" ? Math.hypot(tailRe, tailIm) + tailError : 0;
+        worst += T * Math.log(size + bulkError + other);
         off += size > 2 * bulkError ? T * -Math.log1p(-bulkError / size) : Infinity;
         if (part === "bulk") continue;
         const ur = (tailRe * re + tailIm * bulkIm) / size2;

@@ -12,6 +12,11 @@ export interface RaySum {
   tailError: number;
 }
 
+export interface Want {
+  readonly bulk: boolean;
+  readonly tail: boolean;
+}
+
 /** Upper bounds of ∫|pχe^{tℓ}|, ∫|p(1 − χ)e^{tℓ}| and ∫|pχℓ²|·max(1, |e^{tℓ}|) along the ray. */
 export interface RaySize {
   bulk: number;
@@ -340,42 +345,59 @@ export class Ray {
     return sum;
   }
 
-  /** For every t = a + ib with aLow ≤ a ≤ aHigh, b ≥ bLow (b ≤ bLow on rays of negative angle). */
-  size(aLow: number, aHigh: number, bLow: number, into: RaySize, mirrored = false): void {
+  /** Whether |e^{tℓ}| ≤ 1 all along the ray (mirrored: at the conjugate angle), so that the masses bound the sizes. */
+  falls(a: number, b: number, mirrored: boolean): boolean {
+    return a * this.cos - b * (mirrored ? -this.sin : this.sin) <= 0;
+  }
+
+  /**
+   * For every t = a + ib with aLow ≤ a ≤ aHigh, b ≥ bLow; mirrored: at the conjugate angle, and b = bLow only.
+   * What is not wanted is left as it was.
+   */
+  size(aLow: number, aHigh: number, bLow: number, into: RaySize, want: Want, mirrored = false): void {
     const { cos, modulus, shift, growth } = this;
     const along = aHigh * cos - bLow * (mirrored ? -this.sin : this.sin);
     const most = along > 0 ? along * (1 + growth) : along * (1 - growth);
     const n = modulus.length;
-    let bulk = 0;
-    let tail = 0;
-    let curvature = 0;
-    for (let i = 0; i < n; i++) {
-      const m = modulus[i]!;
-      const x = m * most;
-      if (x < -100 && i >= this.lastBulk) break;
-      const e = x > 700 ? Infinity : Math.exp(x);
-      const top = this.bulkTop[i]!;
-      if (top > 0) {
-        bulk += top * e;
-        const loss = this.lossTop[i]!;
-        curvature += top * loss * loss * (x > 0 ? e : 1);
-      }
-      const other = this.tailTop[i]!;
-      if (other > 0) tail += other * e;
-    }
-    if (most < 0) tail += this.tailMass * 1e-43;
-    const smallest = n > 0 ? modulus[0]! : 0;
-    const left = this.lumpTop + this.leftOut;
-    const wobble = Math.exp(Math.min(700, Math.max(0, smallest * most)));
-    const out = this.right(along);
     const back = Math.exp(aLow * shift) * (1 + 1e-9);
-    const bulkOut = this.right(along, ...this.bulkEnd);
     const known = (value: number): number => (Number.isNaN(value) ? Infinity : value);
-    into.bulk = known((bulk + left * wobble + bulkOut) * back);
-    into.tail = known((tail + this.tailLeftOut * wobble + out) * back);
-    into.curvature = known(
-      curvature + (this.lumpCurvature + this.leftOut * (smallest - shift) ** 2) * wobble + bulkOut,
-    );
+    const smallest = n > 0 ? modulus[0]! : 0;
+    const wobble = Math.exp(Math.min(700, Math.max(0, smallest * most)));
+    // Past this modulus e^x is below e^−60, which the masses take care of.
+    const end = most < 0 ? -60 / most : Infinity;
+    const rest = most < 0 ? 1e-26 : 0;
+    if (want.bulk) {
+      let bulk = this.bulkMass * rest;
+      let curvature = 0;
+      for (let i = 0; i < this.lastBulk; i++) {
+        const m = modulus[i]!;
+        const x = m * most;
+        const top = this.bulkTop[i]!;
+        if (x > 0) {
+          const e = x > 700 ? Infinity : Math.exp(x);
+          bulk += top * e;
+          if (top > 0) curvature += top * this.lossTop[i]! ** 2 * e;
+        } else {
+          if (m < end) bulk += top * Math.exp(x);
+          curvature += top * this.lossTop[i]! ** 2;
+        }
+      }
+      const out = this.right(along, ...this.bulkEnd);
+      into.bulk = known((bulk + (this.lumpTop + this.leftOut) * wobble + out) * back);
+      into.curvature = known(
+        curvature + (this.lumpCurvature + this.leftOut * (smallest - shift) ** 2) * wobble + out,
+      );
+    }
+    if (want.tail) {
+      let tail = this.tailMass * rest;
+      for (let i = this.firstTail; i < n; i++) {
+        const m = modulus[i]!;
+        if (m > end) break;
+        const x = m * most;
+        tail += x > 700 ? Infinity : this.tailTop[i]! * Math.exp(x);
+      }
+      into.tail = known((tail + this.tailLeftOut * wobble + this.right(along)) * back);
+    }
   }
 
   /**

@@ -1,7 +1,11 @@
 // One Poisson-sampled Gaussian at complex t, Im t ≥ 0: M(t) = 1 + bulk + tail, on whichever ray of losses keeps the
 // integrand small, with the error of the trapezoid rule there (docs/math-bent.md, theorem 2).
 import type { Mixture } from "./mixture.js";
-import { Ray, type RaySize, type RaySum } from "./ray.js";
+import { Ray, type RaySize, type RaySum, type Want } from "./ray.js";
+
+const BOTH: Want = { bulk: true, tail: true };
+const BULK: Want = { bulk: true, tail: false };
+const TAIL: Want = { bulk: false, tail: true };
 
 /** Rays stand at multiples of this angle (less for large σ, where turning costs e^{σ²η²/2}). */
 const SPACING = 0.11;
@@ -89,11 +93,11 @@ export class Rotated {
 
   /** bulk = E[χe^{tℓ}] − 1 and tail = E[(1 − χ)e^{tℓ}] at a + ib, with the rule's errors. weight: of the tail against the bulk. */
   at(a: number, b: number, weight: number, into: RaySum): void {
-    let error = this.ruleError(this.center, a, b);
+    let error = this.ruleError(this.center, a, b, weight);
     // Where the rule's error is below that of rounding the ray may stay.
-    if (!(error.bulk < 2e-17 && error.tail * weight < 2e-17) && b > 0) {
+    if (!(error.bulk < 2e-17 && (weight === 0 || error.tail * weight < 2e-17)) && b > 0) {
       this.choose(a, b, weight);
-      error = this.ruleError(this.center, a, b);
+      error = this.ruleError(this.center, a, b, weight);
     }
     const k = this.center;
     this.spend(k);
@@ -112,8 +116,8 @@ export class Rotated {
     let bulk = Infinity;
     const seek = (start: number, of: "tail" | "curvature"): [number, number] => {
       const value = (k: number): number => {
-        const size = this.line(k, aLow, aHigh, bLow);
-        bulk = Math.min(bulk, size.bulk);
+        const size = this.line(k, aLow, aHigh, bLow, of === "tail" ? TAIL : BULK);
+        if (of === "curvature") bulk = Math.min(bulk, size.bulk);
         return size[of];
       };
       let best = value(start);
@@ -152,14 +156,23 @@ export class Rotated {
     return { spread: ray.spread, mass: ray.tailMass };
   }
 
-  /** The rule's errors on ray k at a + ib, from the two rays at the ends of its strip. */
-  private ruleError(k: number, a: number, b: number): { bulk: number; tail: number } {
-    const below = this.line(k - STRIP, a, a, b);
-    let bulk = below.bulk + this.mass(k - STRIP);
-    let tail = below.tail;
-    const above = this.line(k + STRIP, a, a, b);
-    bulk += above.bulk + this.mass(k + STRIP);
-    tail += above.tail;
+  /** The rule's errors on ray k at a + ib, from the two rays at the ends of its strip; weight: of the tail's. */
+  private ruleError(k: number, a: number, b: number, weight: number): { bulk: number; tail: number } {
+    let bulk = 0;
+    let tail = 0;
+    for (const side of [k - STRIP, k + STRIP]) {
+      const ray = this.rays[Math.abs(side)]!;
+      bulk += ray.bulkMass + ray.tailMass;
+      // Where the exponential falls all along, the masses may do.
+      if (ray.falls(a, b, side < 0) && !(ray.tailMass * this.damping * weight > 1e-17)) {
+        bulk += ray.bulkMass;
+        tail += ray.tailMass;
+        continue;
+      }
+      const size = this.line(side, a, a, b, weight > 0 ? BOTH : BULK);
+      bulk += size.bulk;
+      tail += weight > 0 ? size.tail : Infinity;
+    }
     return { bulk: bulk * this.damping, tail: tail * this.damping };
   }
 
@@ -182,10 +195,10 @@ export class Rotated {
     return ray.bulkMass + ray.tailMass;
   }
 
-  private line(k: number, aLow: number, aHigh: number, bLow: number): RaySize {
+  private line(k: number, aLow: number, aHigh: number, bLow: number, want: Want = BOTH): RaySize {
     const into = this.sizes[Math.abs(k)]!;
     this.spend(Math.abs(k));
-    this.rays[Math.abs(k)]!.size(aLow, aHigh, bLow, into, k < 0);
+    this.rays[Math.abs(k)]!.size(aLow, aHigh, bLow, into, want, k < 0);
     return into;
   }
 
@@ -195,14 +208,11 @@ export class Rotated {
       this.center = 0;
       return;
     }
+    const want = weight > 0 ? BOTH : BULK;
     const cost = (k: number): number => {
-      let sum = 0;
-      for (const side of [k - STRIP, k + STRIP]) {
-        const { bulk, tail } = this.line(side, a, a, b);
-        sum += this.damping * (bulk + (weight > 0 ? weight * tail : 0));
-      }
-      const { bulk, tail } = this.line(k, a, a, b);
-      sum += 1e-16 * (bulk + (weight > 0 ? weight * tail : 0));
+      const { bulk, tail } = this.ruleError(k, a, b, weight);
+      const own = this.line(k, a, a, b, want);
+      const sum = bulk + 1e-16 * own.bulk + (weight > 0 ? weight * (tail + 1e-16 * own.tail) : 0);
       return Number.isNaN(sum) ? Infinity : sum;
     };
     let best = cost(this.center);
