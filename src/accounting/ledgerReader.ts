@@ -102,7 +102,13 @@ export function readLedger(text: string, hash: (line: string) => string = hashLi
     middle = "";
     if (torn) collector.problem("torn-last-line", line, "a line feed at the end", shorten(content));
     if (read === undefined) {
-      if (!torn) collector.problem("malformed-line", line, "a line of format version 1", shorten(content));
+      if (!torn)
+        collector.problem(
+          "malformed-line",
+          line,
+          "a line spelt as format version 1 spells it",
+          shorten(content),
+        );
       // A step is applied only after its whole line is on disk, so a torn line never was one: counting it is caution,
       // and left out where the line may have been the run's end.
       if (line > 1) collector.lineLost(line, mayBeNoStep(content));

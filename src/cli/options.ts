@@ -156,6 +156,9 @@ export function readText(values: Arguments["values"], { name, ...option }: Optio
   return String(given);
 }
 
+/** More choices than this do not fit into a message. */
+const MOST_LISTED = 12;
+
 /** One of a few words. */
 export function readChoice<T extends string>(
   values: Arguments["values"],
@@ -165,8 +168,17 @@ export function readChoice<T extends string>(
 ): T {
   const given = values[name] ?? otherwise;
   const found = choices.find((each) => each === given);
-  if (found === undefined)
-    throw new UsageError(`--${name} must be one of ${choices.join(", ")}, got ${String(given) || "nothing"}`);
+  if (found === undefined) {
+    const near = nearest(String(given), choices);
+    const few = choices.length <= MOST_LISTED;
+    const listed = few ? choices.join(", ") : `${choices[0]} and ${choices.length - 1} more`;
+    const hint = few
+      ? ""
+      : near === undefined
+        ? "; --help says where they are listed"
+        : `; did you mean ${near}?`;
+    throw new UsageError(`--${name} must be one of ${listed}, got ${String(given) || "nothing"}${hint}`);
+  }
   return found;
 }
 

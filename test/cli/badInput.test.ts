@@ -258,3 +258,13 @@ test("an audit of what is no run folder", async () => {
   ] as const)
     expect(await refusal("audit", where, "--json")).toContain(message);
 });
+
+test("of many names the message lists no more than a line holds, and still says what was got and what may be meant", async () => {
+  const few = "dpsgd plan: --preset must be one of de2022/cifar10-wrn-16-4-epsilon-1 and ";
+  expect(await refusal("plan", "--preset", "nope")).toMatch(
+    new RegExp(`^${few}\\d+ more, got nope; --help says where they are listed$`),
+  );
+  expect(await refusal("plan", "--preset", "de2022/cifar10-wrn-16-4-epsilon-9")).toMatch(
+    new RegExp(`^${few}\\d+ more, got \\S+-9; did you mean de2022/cifar10-wrn-16-4-epsilon-\\d\\?$`),
+  );
+});
