@@ -2,11 +2,13 @@
 // with and without a large loss, each integrated on a bent contour of its own (docs/math-bent.md, theorems 3 to 7).
 import { minimize } from "../../math/minimize.js";
 import type { Interval } from "../accountant.js";
-import { type Bend, BentContour, logMoment, type Part, SERVES } from "./bent.js";
+import { type Bend, BentContour, logMoment } from "./bent.js";
 import { type Composition, logSupremum } from "./contour.js";
-import { type Mixture, UNIT } from "./mixture.js";
+import { UNIT } from "./mixture.js";
 import type { LogBounds } from "./profile.js";
 import { type Budget, newSum, Rotated } from "./rotated.js";
+import { type Part, SERVES, type Terms } from "./terms.js";
+import { logAddedMoment, UprightContour } from "./upright.js";
 
 /** Losses above this share of ε are large, to begin with; and at least and at most. */
 const SHARE = 0.4;
@@ -29,13 +31,12 @@ interface Answer {
 
 /** Both parts near one ε. */
 class Made {
-  private readonly contours: BentContour[] = [];
+  private readonly contours: (Terms & { readonly part: Part })[] = [];
   /** What is only bounded: Σ e^{log − cε}. */
   private readonly bounded: { log: number; c: number }[] = [];
 
   constructor(
-    mixtures: readonly Mixture[],
-    gaussian: number,
+    { mixtures, gaussian, direction }: Composition,
     readonly epsilon: number,
     logDelta: number,
     certified: boolean,
@@ -46,6 +47,22 @@ class Made {
     const steps = mixtures.map(
       (each) => new Rotated(each, epsilon * share, logDelta, total, 200 / epsilon, budget),
     );
+    if (direction < 0) {
+      const logG = (c: number): number => {
+        let log = (gaussian * c * (c + 1)) / 2;
+        const sum = newSum();
+        for (const each of steps) {
+          each.real(-1 - c, sum);
+          log += each.count * Math.log1p(sum.bulkRe + sum.tailRe);
+        }
+        return log;
+      };
+      const { bend, c } = placeBend(logG, epsilon);
+      const chernoff = logAddedMoment(steps, gaussian, c) - c * epsilon + logSupremum(c) + 1e-9;
+      if (chernoff < logDelta - NEGLIGIBLE) this.bounded.push({ log: chernoff + c * epsilon, c });
+      else this.contours.push(new UprightContour(steps, gaussian, bend, epsilon, logDelta, certified));
+      return;
+    }
     for (const part of ["bulk", "tail"] as const) {
       // A large loss may be too unlikely to matter.
       const mass = steps.reduce((sum, each) => sum + each.count * each.tailMass, 0);
@@ -53,12 +70,13 @@ class Made {
         this.bounded.push({ log: Math.log(mass + 1e-320), c: 0 });
         continue;
       }
-      const found = placeBend(steps, gaussian, part, epsilon);
-      if (found.chernoff < logDelta - NEGLIGIBLE) {
-        this.bounded.push({ log: found.chernoff + found.c * epsilon, c: found.c });
+      const { bend, c } = placeBend((at) => roughMoment(steps, gaussian, part, at), epsilon);
+      const chernoff = logMoment(steps, gaussian, part, c) - c * epsilon + logSupremum(c) + 1e-9;
+      if (chernoff < logDelta - NEGLIGIBLE) {
+        this.bounded.push({ log: chernoff + c * epsilon, c });
         continue;
       }
-      this.contours.push(new BentContour(steps, gaussian, part, found.bend, epsilon, logDelta, certified));
+      this.contours.push(new BentContour(steps, gaussian, part, bend, epsilon, logDelta, certified));
     }
   }
 
@@ -84,27 +102,23 @@ class Made {
   }
 }
 
-/** Where the real integrand of a part is least, how far around it the strip may reach, and Chernoff's bound there. */
-function placeBend(
-  steps: readonly Rotated[],
-  gaussian: number,
-  part: Part,
-  epsilon: number,
-): { bend: Bend; c: number; chernoff: number } {
+/** log G(c) of a part by the rule alone. */
+function roughMoment(steps: readonly Rotated[], gaussian: number, part: Part, c: number): number {
   const sum = newSum();
+  let log = (gaussian * c * (c + 1)) / 2;
+  let jump = 0;
+  for (const each of steps) {
+    each.real(c, sum);
+    log += each.count * Math.log1p(sum.bulkRe);
+    jump += each.count * Math.log1p(sum.tailRe / (1 + sum.bulkRe));
+  }
+  if (part === "tail") log += jump > 30 ? jump : Math.log(Math.expm1(jump) + 1e-320);
+  return log;
+}
+
+/** Where the real integrand G(c)e^{−cε}/(c(c + 1)) is least, and how far around it the strip may reach. */
+function placeBend(logG: (c: number) => number, epsilon: number): { bend: Bend; c: number } {
   const known = new Map<number, number>();
-  /** log G(c), roughly. */
-  const logG = (c: number): number => {
-    let log = (gaussian * c * (c + 1)) / 2;
-    let jump = 0;
-    for (const each of steps) {
-      each.real(c, sum);
-      log += each.count * Math.log1p(sum.bulkRe);
-      jump += each.count * Math.log1p(sum.tailRe / (1 + sum.bulkRe));
-    }
-    if (part === "tail") log += jump > 30 ? jump : Math.log(Math.expm1(jump) + 1e-320);
-    return log;
-  };
   const f = (y: number): number => {
     const old = known.get(y);
     if (old !== undefined) return old;
@@ -127,12 +141,7 @@ function placeBend(
   for (let k = 0; k < 20 && !(f(top + 0.2) < value + 14); k++) top -= 0.1;
   const high = Math.exp(top);
   const low = Math.min(walk(-1, 5, 3), high * 0.7);
-  const c = Math.exp(x);
-  return {
-    bend: { low, high },
-    c,
-    chernoff: logMoment(steps, gaussian, part, c) - c * epsilon + logSupremum(c) + 1e-9,
-  };
+  return { bend: { low, high }, c: Math.exp(x) };
 }
 
 /** Narrows what is known of one direction of a composition. */
@@ -162,8 +171,8 @@ class Share {
 }
 
 export function bendOf(composition: Composition): Narrowing | null {
-  const { direction, mixtures } = composition;
-  if (direction < 0 || mixtures.length === 0) return null;
+  const { mixtures } = composition;
+  if (mixtures.length === 0) return null;
   const plain = mixtures.every(
     (each) =>
       each.shifts.length === 2 &&
@@ -179,15 +188,7 @@ class Bent implements Narrowing {
   constructor(private readonly composition: Composition) {}
 
   private make(epsilon: number, logDelta: number, certified: boolean, budget: Budget, share: number): Made {
-    return new Made(
-      this.composition.mixtures,
-      this.composition.gaussian,
-      epsilon,
-      logDelta,
-      certified,
-      budget,
-      share,
-    );
+    return new Made(this.composition, epsilon, logDelta, certified, budget, share);
   }
 
   /** log δ(ε) within bounds, or null where that was not reached; guess: of log δ. */
@@ -222,6 +223,12 @@ class Bent implements Narrowing {
     const slack = 4 * UNIT * (1 + Math.abs(logDelta));
     for (let round = 0; round < MOST_ROUNDS && budget.left > 0; round++) {
       const made = this.make(epsilon, logDelta, false, budget, share.value);
+      // δ(0) ≤ δ(ε) + 1 − e^{−ε}: where that is below δ, nothing is spent.
+      const delta = Math.exp(logDelta);
+      if (made.at(epsilon).value > 0 && made.at(epsilon).value + epsilon < 0.999 * delta) {
+        const { value, error } = this.make(epsilon, logDelta, true, budget, share.value).at(epsilon);
+        if ((value + error + epsilon) * (1 + slack) <= delta) return { lower: 0, upper: 0 };
+      }
       let x = epsilon;
       for (let k = 0; k < 30; k++) {
         const { value, slope } = made.at(x);
@@ -295,6 +302,13 @@ class Bent implements Narrowing {
       const spread = q * Math.sqrt(count * Math.expm1(Math.min(1, 1 / (sigma * sigma))));
       guess = Math.max(guess, 0.7 * spread * Math.sqrt(Math.max(1, -logDelta)));
     }
+    const { direction, gaussian, mixtures } = this.composition;
+    // Adding, no loss exceeds −log(1 − q).
+    if (direction < 0 && gaussian === 0)
+      guess = Math.min(
+        guess,
+        mixtures.reduce((sum, each) => sum + each.count * each.largestNegativeLoss, 0) * 0.7,
+      );
     return Math.max(lower * 1.0001, Math.min(upper < Infinity ? upper * 0.9 : Infinity, guess));
   }
 }

@@ -2,9 +2,7 @@
 // every error bounded (docs/math-bent.md, theorems 4 to 6).
 import { UNIT } from "./mixture.js";
 import { newSum, type Rotated } from "./rotated.js";
-
-/** "bulk": no loss is cut off; "tail": at least one is. */
-export type Part = "bulk" | "tail";
+import { type Part, SERVES, Terms } from "./terms.js";
 
 /** The strip of the outer rule: from Re t = low, straight, to the hyperbola through `high`. */
 export interface Bend {
@@ -17,8 +15,6 @@ const ANGLE = 0.16;
 const BORDER = 0.32;
 const MOST_NODES = 2000;
 const MOST_PANELS = 1500;
-/** The contour serves ε within this factor of the one it was made for. */
-export const SERVES = 1.1;
 
 /** log(e^x − 1), x > 0. */
 const logExpm1 = (x: number): number => (x > 30 ? x : Math.log(Math.expm1(x)));
@@ -40,30 +36,24 @@ export function logMoment(steps: readonly Rotated[], gaussian: number, part: Par
   return Number.isNaN(log) ? Infinity : log;
 }
 
-export class BentContour {
+export class BentContour extends Terms {
   private readonly step: number;
   private readonly middle: number;
-  private readonly a: number[] = [];
-  private readonly b: number[] = [];
-  private readonly log: number[] = [];
-  private readonly turn: number[] = [];
-  private readonly logOff: number[] = [];
-  /** log of bounds and the least Re t they hold for: Σ e^{log − aε}. */
-  private readonly borders: { readonly log: number; readonly a: number }[] = [];
   private readonly angle: number;
   private readonly border: number;
   private readonly weight: number;
-  private failed = false;
 
   constructor(
     private readonly steps: readonly Rotated[],
     private readonly gaussian: number,
     readonly part: Part,
     private readonly bend: Bend,
-    private readonly epsilon: number,
+    private readonly aim: number,
     private readonly logDelta: number,
     certified: boolean,
   ) {
+    super(aim);
+    const epsilon = aim;
     const scale = Math.min(...steps.map((each) => each.scale));
     this.angle = ANGLE * scale;
     this.border = BORDER * scale;
@@ -121,7 +111,7 @@ export class BentContour {
 
   /** Nodes until the integrand is negligible, and is known to stay so. */
   private placeNodes(certified: boolean): void {
-    const { steps, part, gaussian, step, middle, bend, epsilon, logDelta } = this;
+    const { steps, part, gaussian, step, middle, bend, aim: epsilon, logDelta } = this;
     const goal = logDelta - (certified ? 40 : 25);
     const sum = newSum();
     let quiet = 0;
@@ -214,7 +204,7 @@ export class BentContour {
 
   /** Adds bounds of ∫|G e^{−tε} t′/(t(t + 1))| du along the upper half of the hyperbola of that angle, times e^front. */
   private panels(angle: number, first: number, front: number): void {
-    const { steps, part, gaussian, middle, bend, epsilon } = this;
+    const { steps, part, gaussian, middle, bend, aim: epsilon } = this;
     const sin = Math.sin(angle);
     const cos = Math.cos(angle);
     // What is left of the border is divided by e^{2πd/h}, at least e^24.
@@ -294,7 +284,7 @@ export class BentContour {
       jumps += each.count * tail;
       share += (each.count * tail) / (bulk + tail);
     }
-    const least2 = this.epsilon / SERVES;
+    const least2 = this.aim / SERVES;
     const thin = 0.75 * sin * (a * a + b * b);
     const second = absolute - Math.log(least2 * thin) + (part === "tail" ? Math.log(share) : 0);
     const rate = least2 - spread / sin;
@@ -308,32 +298,5 @@ export class BentContour {
           Math.log(rate * thin)
         : Infinity;
     return Math.min(firstLog, Number.isNaN(second) ? Infinity : second);
-  }
-
-  /** This part of δ(ε), its derivative, a bound on the error of the first, and the sum of the sizes of its terms. */
-  at(epsilon: number): { value: number; slope: number; error: number; size: number } {
-    let value = 0;
-    let slope = 0;
-    let error = 0;
-    let total = 0;
-    const { a, b, log, turn, logOff } = this;
-    for (let j = 0; j < a.length; j++) {
-      const size = Math.exp(log[j]! - a[j]! * epsilon);
-      const angle = turn[j]! - b[j]! * epsilon;
-      const im = size * Math.sin(angle);
-      const re = size * Math.cos(angle);
-      value += im;
-      total += size;
-      slope -= a[j]! * im + b[j]! * re;
-      error += size * UNIT * (20 + a.length / 2 + 4 * (a[j]! + b[j]!) * epsilon);
-      error += Math.exp(logOff[j]! - a[j]! * epsilon);
-    }
-    for (const border of this.borders) error += Math.exp(border.log - border.a * epsilon);
-    if (Math.abs(Math.log(epsilon / this.epsilon)) > Math.log(SERVES) || this.failed) error = Infinity;
-    return { value, slope, error: error * (1 + 1e-9), size: total };
-  }
-
-  get nodes(): number {
-    return this.a.length;
   }
 }

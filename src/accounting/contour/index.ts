@@ -63,7 +63,8 @@ export function contourAccountant(options: ContourOptions = {}): ContourAccounta
 
 interface OneDirection {
   logDeltaAt(epsilon: number): LogBounds;
-  epsilonAt(logDelta: number, logRest: number): Interval;
+  /** enough: an upper end up to there needs no narrowing. */
+  epsilonAt(logDelta: number, logRest: number, enough?: number): Interval;
   /** An upper bound on log δ(ε) that needs no integral. */
   chernoff(epsilon: number): number;
 }
@@ -97,11 +98,11 @@ class Either implements OneDirection {
     return meet(bent, this.dear.logDeltaAt(epsilon));
   }
 
-  epsilonAt(logDelta: number, logRest: number): Interval {
+  epsilonAt(logDelta: number, logRest: number, enough = 0): Interval {
     const first = this.cheap.epsilonAt(logDelta, logRest);
-    if (first.upper - first.lower <= WIDE * first.upper) return first;
+    if (first.upper - first.lower <= WIDE * first.upper || first.upper <= enough) return first;
     const bent = meet(first, this.bent.epsilonAt(logDelta, first));
-    if (bent.upper - bent.lower <= 5 * WIDE * bent.upper) return bent;
+    if (bent.upper - bent.lower <= 5 * WIDE * bent.upper || bent.upper <= enough) return bent;
     return meet(bent, this.dear.epsilonAt(logDelta, logRest));
   }
 
@@ -170,7 +171,7 @@ class Curve implements ContourCurve {
     for (const profile of this.profiles) {
       // A direction that is proven no worse than the other's lower bound changes nothing.
       if (lower > 0 && profile.chernoff(lower) <= Math.log(delta) * (1 + 1e-15)) continue;
-      const one = profile.epsilonAt(Math.log(delta), Math.log1p(-delta));
+      const one = profile.epsilonAt(Math.log(delta), Math.log1p(-delta), lower);
       lower = Math.max(lower, one.lower);
       upper = Math.max(upper, one.upper);
     }

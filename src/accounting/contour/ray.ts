@@ -319,7 +319,8 @@ export class Ray {
     const addIm = lump[0]! * e * s + lump[1]! * lessRe + e * (c * lastIm + s * lastRe);
     const change = Math.hypot(lessRe, e * s) + Math.hypot(lastRe, lastIm);
     const smallest = n > 0 ? modulus[0]! : 0;
-    const wobble = Math.exp(Math.min(700, size * smallest));
+    // Re t < 0 makes e^{t·shift} exceed 1.
+    const wobble = Math.exp(Math.min(700, size * smallest + Math.max(0, base)));
     bulkError +=
       lump[9]! * change +
       8 * UNIT * (Math.hypot(lump[0]!, lump[1]!) * size * -shift * e + Math.hypot(addRe, addIm)) +
@@ -327,9 +328,10 @@ export class Ray {
     const rough = UNIT * (BLOCK + n / BLOCK + 12);
     into.bulkRe = bulkRe + addRe;
     into.bulkIm = bulkIm + addIm;
-    const out = this.right(along);
+    const lift = Math.exp(Math.max(0, base));
+    const out = lift * this.right(along);
     into.bulkError =
-      bulkError + rough * bulkSize + this.leftOut * (1 + wobble) + this.right(along, ...this.bulkEnd);
+      bulkError + rough * bulkSize + this.leftOut * (1 + wobble) + lift * this.right(along, ...this.bulkEnd);
     into.tailRe = tailRe;
     into.tailIm = tailIm;
     into.tailError = tailError + rough * tailSize + this.tailMass * 1e-26 + this.tailLeftOut * wobble + out;
@@ -345,7 +347,12 @@ export class Ray {
     return sum;
   }
 
-  /** Whether |e^{tℓ}| ≤ 1 all along the ray (mirrored: at the conjugate angle), so that the masses bound the sizes. */
+  /** e^{a log(1 − q)}. */
+  atLeast(a: number): number {
+    return Math.exp(a * this.shift) * (1 + 1e-12);
+  }
+
+  /** Whether |e^{tλ}| ≤ 1 all along the ray (mirrored: at the conjugate angle), so that the masses bound the sizes. */
   falls(a: number, b: number, mirrored: boolean): boolean {
     return a * this.cos - b * (mirrored ? -this.sin : this.sin) <= 0;
   }

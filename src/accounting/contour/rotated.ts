@@ -40,6 +40,14 @@ export class Rotated {
   private readonly damping: number;
   private readonly sizes: RaySize[];
   private readonly losses: RaySum[] = [];
+  private readonly made: {
+    q: number;
+    sigma: number;
+    step: number;
+    cut: number;
+    depth: number;
+    small: number;
+  };
   /** A bound on |E[χℓ]|. */
   readonly drift: number;
 
@@ -61,6 +69,7 @@ export class Rotated {
     const h = Math.max(1, Math.floor(((2 * Math.PI * width) / least) * 1024)) / 1024;
     this.damping = (1 + 1e-9) / Math.expm1((2 * Math.PI * width) / h);
     const small = 1e-4 / Math.max(largest, 10 / q);
+    this.made = { q, sigma, step: h, cut, depth: least, small };
     const rays: Ray[] = [];
     for (let k = 0; k < CENTERS + STRIP; k++)
       rays.push(new Ray(q, sigma, k * this.spacing, h, cut, least, small));
@@ -150,6 +159,22 @@ export class Rotated {
     return { bulk, tail };
   }
 
+  /** A bound of |M| at every a + iv, v ≥ b: also on rays made for it, since the best angle is about bq/σ². */
+  farSize(a: number, b: number): number {
+    const { bulk, tail } = this.best(a, a, b, 0);
+    let least = bulk + tail;
+    const { q, sigma, step, cut, depth, small } = this.made;
+    for (const share of [0.7, 1.2]) {
+      const angle = Math.min(0.5, (share * b * q) / (sigma * sigma));
+      const into = { bulk: 0, tail: 0, curvature: 0 };
+      const ray = new Ray(q, sigma, angle, step, cut, depth, small);
+      this.budget.left -= 8 * ray.made;
+      ray.size(a, a, b, into, BOTH);
+      least = Math.min(least, into.bulk + into.tail);
+    }
+    return least;
+  }
+
   /** ∫|pχℓ| and ∫|p(1 − χ)| on the ray of least angle ≥ least. */
   spreadBeyond(least: number): { spread: number; mass: number } {
     const ray = this.rays[Math.min(this.rays.length - 1, Math.ceil(least / this.spacing))]!;
@@ -160,13 +185,15 @@ export class Rotated {
   private ruleError(k: number, a: number, b: number, weight: number): { bulk: number; tail: number } {
     let bulk = 0;
     let tail = 0;
+    // Re t < 0 stands for adding, where |e^{t log(1 − q)}| exceeds 1.
+    const lift = Math.max(1, this.rays[0]!.atLeast(a));
     for (const side of [k - STRIP, k + STRIP]) {
       const ray = this.rays[Math.abs(side)]!;
       bulk += ray.bulkMass + ray.tailMass;
       // Where the exponential falls all along, the masses may do.
-      if (ray.falls(a, b, side < 0) && !(ray.tailMass * this.damping * weight > 1e-17)) {
-        bulk += ray.bulkMass;
-        tail += ray.tailMass;
+      if (ray.falls(a, b, side < 0) && !(ray.tailMass * lift * this.damping * weight > 1e-17)) {
+        bulk += ray.bulkMass * lift;
+        tail += ray.tailMass * lift;
         continue;
       }
       const size = this.line(side, a, a, b, weight > 0 ? BOTH : BULK);

@@ -2,9 +2,11 @@
 // contour and connecting the dots; and how narrow it is.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { bendOf } from "../../../src/accounting/contour/bend.js";
 import { bentContourAccountant } from "../../../src/accounting/contour/full.js";
 import { contourAccountant } from "../../../src/accounting/contour/index.js";
 import { Mixture } from "../../../src/accounting/contour/mixture.js";
+import { Profile } from "../../../src/accounting/contour/profile.js";
 import { Ray, type RaySum } from "../../../src/accounting/contour/ray.js";
 import { newSum } from "../../../src/accounting/contour/rotated.js";
 import { dpSgdEvent, type PrivacyEvent } from "../../../src/accounting/event.js";
@@ -51,9 +53,9 @@ describe("where the straight contour is wide", () => {
     fc.assert(
       fc.property(
         logUniform(1e-7, 1e-2),
-        logUniform(0.3, 1.2),
-        logUniform(10, 1e5).map(Math.round),
-        logUniform(1e-10, 1e-5),
+        logUniform(0.3, 4),
+        logUniform(10, 1e6).map(Math.round),
+        logUniform(1e-10, 1e-4),
         (q, sigma, steps, delta) => {
           const straight = contourAccountant({ maximumWork: 1e5 }).account(run(q, sigma, steps));
           const plain = straight.epsilonIntervalAt(delta);
@@ -85,6 +87,38 @@ describe("where the straight contour is wide", () => {
       expect(one.upper).toBeGreaterThanOrEqual(other.lower);
       expect(one.upper - one.lower).toBeLessThanOrEqual(1e-9 * one.upper);
     }
+  });
+
+  it("agrees with straight lines where those are narrow, in either direction", () => {
+    fc.assert(
+      fc.property(
+        logUniform(3e-3, 0.3),
+        logUniform(0.7, 3),
+        fc.integer({ min: 50, max: 2000 }),
+        logUniform(1e-10, 1e-4),
+        fc.constantFrom(1 as const, -1 as const),
+        (q, sigma, count, delta, direction) => {
+          const composition = {
+            gaussian: 0,
+            mixtures: [new Mixture(sigma, [0, 1], [1 - q, q], count)],
+            direction,
+          };
+          const line = new Profile(composition, 1e-12, 2e7).epsilonAt(Math.log(delta), Math.log1p(-delta));
+          const turned = bendOf(composition)!.epsilonAt(Math.log(delta), line);
+          if (line.upper === 0 || !turned) return;
+          expect(turned.lower).toBeLessThanOrEqual(line.upper);
+          expect(turned.upper).toBeGreaterThanOrEqual(line.lower);
+          if (turned.upper < Infinity)
+            expect(turned.upper - turned.lower).toBeLessThanOrEqual(1e-6 * turned.upper);
+        },
+      ),
+      { numRuns: 20, endOnFailure: true },
+    );
+  });
+
+  it("knows where nothing is spent: delta above the total variation", () => {
+    expect(bent.account(run(5.4e-5, 1, 10)).epsilonIntervalAt(1e-4)).toEqual({ lower: 0, upper: 0 });
+    expect(bent.account(run(5.4e-5, 1, 10)).epsilonAt(5e-5)).toBeGreaterThan(0);
   });
 
   it("goes from epsilon to delta and back on the safe side", () => {
