@@ -7,7 +7,8 @@ export interface Recipe {
   readonly dataset: string;
   /** Views an example per step (K); one clip over their mean gradient. */
   readonly augmentationMultiplicity: number;
-  readonly learningRate: number;
+  /** Or an expression over the step t of T, as dpsgd train takes it. */
+  readonly learningRate: number | string;
   readonly clipNorm: number;
   /** Default 0. */
   readonly momentum?: number;
@@ -111,8 +112,8 @@ const result = (
 export const RESULTS: readonly Preset[] = [
   result(
     "mnist-cnn",
-    { examples: 60_000, batchSize: 2048, steps: 300, noiseMultiplier: 1.13772, delta: 1e-5 },
-    { model: "cnn", dataset: "mnist", learningRate: 3, momentum: 0.5, clipNorm: 0.1 },
+    { examples: 60_000, batchSize: 2048, steps: 600, noiseMultiplier: 1.40553, delta: 1e-5 },
+    { model: "cnn", dataset: "mnist", learningRate: "min(3, 9*(1-t/T))", momentum: 0.5, clipNorm: 0.1 },
   ),
   result(
     "fashion-mnist-cnn",
@@ -163,10 +164,11 @@ export function trainLine(recipe: Recipe): string {
     augmentationMultiplicity: views,
     engine,
   } = recipe;
+  const rate = typeof learningRate === "string" ? JSON.stringify(learningRate) : learningRate;
   return [
     `dpsgd train plan.json --data ${dataset} --model ${model}`,
     ...(views > 1 ? [`--augmentation ${views}`] : []),
-    `--learning-rate ${learningRate} --momentum ${momentum ?? 0} --clip-norm ${clipNorm}`,
+    `--learning-rate ${rate} --momentum ${momentum ?? 0} --clip-norm ${clipNorm}`,
     ...(engine ? [engine] : []),
     "--out runs/first",
   ].join(" ");

@@ -33,7 +33,7 @@ test("dpsgd demo prints the README's table: 95.5 % or more, both accountants, un
       encoding: "utf8",
     });
     expect(audited.status).toBe(0);
-    expect(JSON.parse(audited.stdout)).toMatchObject({ verdict: "holds", finished: true, stepsDone: 300 });
+    expect(JSON.parse(audited.stdout)).toMatchObject({ verdict: "holds", finished: true, stepsDone: 600 });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
