@@ -156,13 +156,16 @@ class Share {
   value = SHARE;
   private moves = 0;
   private last = 0;
+  private step = 0.4;
 
-  /** Whether it moved. */
+  /** Whether it moved; halves its step where it turns round. */
   balance({ bulk, tail }: { bulk: number; tail: number }): boolean {
     const direction = bulk > tail ? -1 : 1;
-    if (!(Math.max(bulk, tail) > 50) || this.moves >= 6 || direction === -this.last) return false;
-    const next = this.value * (direction < 0 ? 0.65 : 1.4);
-    if (next < LEAST_SHARE || next > MOST_SHARE || Math.abs(Math.log(bulk / tail)) < 1.5) return false;
+    if (!(Math.max(bulk, tail) > 50 && this.moves < 8)) return false;
+    if (Math.abs(Math.log(bulk / tail)) < 1.5) return false;
+    if (direction === -this.last) this.step /= 2;
+    const next = this.value * Math.exp(direction * this.step);
+    if (next < LEAST_SHARE || next > MOST_SHARE || this.step < 0.06) return false;
     this.value = next;
     this.last = direction;
     this.moves++;

@@ -11,8 +11,8 @@ export interface Bend {
 }
 
 /** Angles from the vertical of the contour and of the right border of its strip. */
-const ANGLE = 0.16;
-const BORDER = 0.32;
+const ANGLE = 0.15;
+const BORDER = 0.3;
 const MOST_NODES = 2000;
 const MOST_PANELS = 1500;
 
@@ -241,7 +241,7 @@ export class BentContour extends Terms {
         Math.log((middle * Math.cosh(end) * width) / (Math.hypot(a1, b1) * Math.hypot(a1 + 1, b1))) + front;
       log += 1e-9 + 1e-12 * Math.abs(log);
       const value = Number.isNaN(log) ? Infinity : log - a1 * epsilon;
-      if (value > goal && swing > 4 && width > first / 60) {
+      if (value > goal && swing > 8 && width > first / 60) {
         width = width / 2;
         continue;
       }

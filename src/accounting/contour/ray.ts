@@ -30,6 +30,8 @@ const LOWEST = -740;
 const SHARPNESS = 4;
 /** |χ| is below this on every ray of angle ≤ 0.77. */
 const MOST_CHI = 50;
+/** Most nodes of a ray; past them it bounds nothing. */
+const MOST_NODES = 60_000;
 /** Sums go by blocks of this many nodes: their rounding is that of a block and of the number of blocks. */
 const BLOCK = 32;
 
@@ -147,6 +149,13 @@ export class Ray {
         this.slopes = [0.9 * s2 * cos2, s2 * Math.min(0.9 * offset, 1.1 * offset) * this.cos - 4.4, m];
         this.made = j - from;
         this.bulkEnd = [(1.8 * cos2) / (cut * cut), 0.9 * gRe];
+        break;
+      }
+      if (!(m < 1e9 && j - from < MOST_NODES)) {
+        // Not reached: nothing is known to the right.
+        this.slopes = [0, 0, m];
+        this.bulkEnd = [0, 0];
+        this.made = j - from;
         break;
       }
       const relative =

@@ -8,7 +8,7 @@ const BULK: Want = { bulk: true, tail: false };
 const TAIL: Want = { bulk: false, tail: true };
 
 /** Rays stand at multiples of this angle (less for large σ, where turning costs e^{σ²η²/2}). */
-const SPACING = 0.11;
+const SPACING = 0.105;
 /** The strip of a ray's rule ends this many rays to either side. */
 const STRIP = 2;
 /** Rays 0 … CENTERS − 1 have a rule; those beyond only bound. */
@@ -66,7 +66,7 @@ export class Rotated {
     this.spacing = SPACING * Math.min(1, 2.5 / sigma);
     const width = STRIP * this.spacing;
     const least = 46 + Math.log(total) - 0.2 * logDelta;
-    const h = Math.max(1, Math.floor(((2 * Math.PI * width) / least) * 1024)) / 1024;
+    const h = Math.max(1, Math.min(24, Math.floor(((2 * Math.PI * width) / least) * 1024))) / 1024;
     this.damping = (1 + 1e-9) / Math.expm1((2 * Math.PI * width) / h);
     const small = 1e-4 / Math.max(largest, 10 / q);
     this.made = { q, sigma, step: h, cut, depth: least, small };

@@ -11,6 +11,7 @@ import { Ray, type RaySum } from "../../../src/accounting/contour/ray.js";
 import { newSum } from "../../../src/accounting/contour/rotated.js";
 import { dpSgdEvent, type PrivacyEvent } from "../../../src/accounting/event.js";
 import { connectTheDotsAccountant } from "../../../src/accounting/pld/index.js";
+import reference from "../../reference/contour.json" with { type: "json" };
 
 const run = (samplingRate: number, noiseMultiplier: number, steps: number): PrivacyEvent =>
   dpSgdEvent({ samplingRate, noiseMultiplier, steps });
@@ -45,6 +46,24 @@ describe("one ray", () => {
       ),
       { numRuns: 40 },
     );
+  });
+});
+
+describe("against 25 digits by other means (test/reference/contour.json)", () => {
+  const cases = reference.cases.filter((each) => each.steps === 2 && each.samplingRate < 0.6);
+  it("holds delta of two steps, from the integral of the closed form of one", () => {
+    let asked = 0;
+    for (const { direction, samplingRate: q, noiseMultiplier, steps, epsilon, delta } of cases) {
+      const mixtures = [new Mixture(noiseMultiplier, [0, 1], [1 - q, q], steps)];
+      const turned = bendOf({ gaussian: 0, mixtures, direction: direction === "add" ? -1 : 1 });
+      const found = turned?.logDeltaAt(epsilon, { lower: -Infinity, upper: 0 });
+      if (!found) continue;
+      asked++;
+      expect(found.lower).toBeLessThanOrEqual(Math.log(Number(delta)) + 1e-14);
+      expect(found.upper).toBeGreaterThanOrEqual(Math.log(Number(delta)) - 1e-14);
+      expect(found.upper - found.lower).toBeLessThan(1e-4);
+    }
+    expect(asked).toBeGreaterThan(3);
   });
 });
 
