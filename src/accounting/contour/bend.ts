@@ -196,7 +196,7 @@ class Bent implements Narrowing {
 
   /** log δ(ε) within bounds, or null where that was not reached; guess: of log δ. */
   logDeltaAt(epsilon: number, bounds: LogBounds): LogBounds | null {
-    if (!(epsilon > 0 && epsilon < Infinity)) return null;
+    if (!(epsilon > 0 && epsilon < Infinity && bounds.upper >= LEAST_LOG)) return null;
     const budget = { left: MOST_WORK };
     const share = new Share();
     let log = Math.max(bounds.lower, Math.min(bounds.upper, -1) - 20);
