@@ -38,7 +38,9 @@ export function layeredAccountant(
 ): Accountant {
   if (name === "rdp") return rdpAccountant({ neighboring });
   if (name !== "pld") throw new RangeError(`accountant must be pld or rdp, got ${String(name)}`);
-  const layers = [contour, ...between].map((layer) => layer({ neighboring }));
+  // Bending a contour takes tenths of a second a question.
+  const first = effort === "quick" ? contourAccountant : contour;
+  const layers = [first, ...between].map((layer) => layer({ neighboring }));
   return {
     name,
     neighboring,
