@@ -33,6 +33,10 @@ export function coarse(pair: Pair, low: number, high: number): Coarse {
         const up = Math.min(1, Math.max(0, Math.expm1(before - mass.ratio) / Math.expm1(before - loss)));
         losses.push(before, loss);
         logP.push(mass.logP + Math.log1p(-up), mass.logP + Math.log(up));
+      } else if (mass.logP > -Infinity) {
+        // Flat to the last digit, as far below a sampled Gaussian of little noise: most of the mass may lie there.
+        losses.push(Math.max(before, loss));
+        logP.push(mass.logP);
       }
       x = end;
       before = loss;
