@@ -14,9 +14,10 @@ export interface AccountantOptions {
   readonly neighboring?: Neighboring;
   /**
    * "thorough" (default) asks every layer that may narrow a wide interval, which can take seconds for a few steps at
-   * sampling rates of 1e-3 and below; "quick" only those that answer in milliseconds: for searches and whole curves.
+   * sampling rates of 1e-3 and below; "contour" the contour integral alone, bent where straight lines are wide (tenths of
+   * a second), for searches; "quick" straight lines alone, for whole curves.
    */
-  readonly effort?: "quick" | "thorough";
+  readonly effort?: "quick" | "contour" | "thorough";
 }
 
 /** A layer of exact accounting between the contour integral and the Rényi bound; asked only where thorough. */
@@ -38,7 +39,6 @@ export function layeredAccountant(
 ): Accountant {
   if (name === "rdp") return rdpAccountant({ neighboring });
   if (name !== "pld") throw new RangeError(`accountant must be pld or rdp, got ${String(name)}`);
-  // Bending a contour takes tenths of a second a question.
   const first = effort === "quick" ? contourAccountant : contour;
   const layers = [first, ...between].map((layer) => layer({ neighboring }));
   return {
@@ -49,7 +49,7 @@ export function layeredAccountant(
       for (const [i, layer] of layers.entries()) {
         try {
           const first = layer.account(event);
-          const rest = effort === "quick" ? [] : layers.slice(i + 1);
+          const rest = effort === "thorough" ? layers.slice(i + 1) : [];
           return new LayeredCurve(first, event, [...rest, rdpAccountant({ neighboring })]);
         } catch (error) {
           if (!(error instanceof UnsupportedEventError)) throw error;

@@ -48,7 +48,7 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   const { neighboring } = request;
   if (!(options.slack === undefined || (options.slack >= 0 && options.slack < 1e-3)))
     throw new RangeError(`slack must be in [0, 1e-3), got ${options.slack}`);
-  const quick = options.accountant ?? accountantFor(request.accountant, { neighboring, effort: "quick" });
+  const quick = options.accountant ?? accountantFor(request.accountant, { neighboring, effort: "contour" });
   if (quick.neighboring !== neighboring)
     throw new RangeError(
       `accountant must be for neighboring ${neighboring}, got one for ${quick.neighboring}`,
