@@ -23,16 +23,10 @@ const mnist = { examples: 60_000, batchSize: 2048, steps: 300, epsilon: 3, delta
 const cifar = { examples: 50_000, batchSize: 4096, steps: 2500, delta: 1e-5 };
 
 /** What the accountant says of a plan's own numbers, asked by somebody else. */
-function recomputed(found: Plan): number {
-  return contourAccountant({ neighboring: found.achieved.neighboring })
-    .account(
-      dpSgdEvent({
-        samplingRate: found.batchSize / found.examples,
-        noiseMultiplier: found.noiseMultiplier,
-        steps: found.steps,
-      }),
-    )
-    .epsilonAt(found.achieved.delta);
+function recomputed({ achieved, batchSize, examples, noiseMultiplier, steps }: Plan): number {
+  return accountant("pld", { neighboring: achieved.neighboring })
+    .account(dpSgdEvent({ samplingRate: batchSize / examples, noiseMultiplier, steps }))
+    .epsilonAt(achieved.delta);
 }
 
 describe("the noise multiplier", () => {
