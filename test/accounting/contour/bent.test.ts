@@ -44,7 +44,7 @@ describe("one ray", () => {
           expect(size.tail).toBeGreaterThanOrEqual(Math.hypot(sum.tailRe, sum.tailIm) * (1 - 1e-12));
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 15 },
     );
   });
 });
@@ -88,7 +88,7 @@ describe("where the straight contour is wide", () => {
         },
       ),
       // A failure is a place to look at by hand: shrinking asks for minutes.
-      { numRuns: 15, endOnFailure: true },
+      { numRuns: 7, endOnFailure: true },
     );
   });
 
@@ -131,7 +131,7 @@ describe("where the straight contour is wide", () => {
             expect(turned.upper - turned.lower).toBeLessThanOrEqual(1e-6 * turned.upper);
         },
       ),
-      { numRuns: 20, endOnFailure: true },
+      { numRuns: 8, endOnFailure: true },
     );
   });
 

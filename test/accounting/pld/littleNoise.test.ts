@@ -33,7 +33,7 @@ test("several steps spend at least what one of them does, and at most what all d
         );
       },
     ),
-    { numRuns: 15 },
+    { numRuns: 10 },
   );
 }, 120_000);
 
