@@ -48,16 +48,16 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   const { neighboring } = request;
   if (!(options.slack === undefined || (options.slack >= 0 && options.slack < 1e-3)))
     throw new RangeError(`slack must be in [0, 1e-3), got ${options.slack}`);
-  const quick = options.accountant ?? accountantFor(request.accountant, { neighboring, effort: "contour" });
-  if (quick.neighboring !== neighboring)
+  const first = options.accountant ?? accountantFor(request.accountant, { neighboring, effort: "contour" });
+  if (first.neighboring !== neighboring)
     throw new RangeError(
-      `accountant must be for neighboring ${neighboring}, got one for ${quick.neighboring}`,
+      `accountant must be for neighboring ${neighboring}, got one for ${first.neighboring}`,
     );
   const budget = budgetOf(request);
-  let solver = new Solver(request, quick, budget, { start: options.start, slack: options.slack });
+  let solver = new Solver(request, first, budget, { start: options.start, slack: options.slack });
   let found: Solution | NoSolutionError = solver.solve(unknown);
   if (!options.accountant && !solver.narrow && request.accountant !== "rdp") {
-    // Only a loose bound is quick to have there: search again with all that can be proven, near the first answer.
+    // The contour integral is wide there: search again with all that can be proven, near the first answer.
     const thorough = accountantFor(request.accountant, { neighboring });
     solver = new Solver(request, thorough, budget, {
       from: found instanceof Error ? undefined : found.run,

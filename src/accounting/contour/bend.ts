@@ -150,7 +150,6 @@ export interface Narrowing {
   epsilonAt(logDelta: number, known: Interval): Interval | null;
 }
 
-/** Null where a mixture is not one Poisson-sampled Gaussian, or the noise is so large that the straight line does. */
 /** The share of ε at which losses count as large, moved until neither part has terms much larger than the other's. */
 class Share {
   value = SHARE;
@@ -173,6 +172,7 @@ class Share {
   }
 }
 
+/** Null where a mixture is not one Poisson-sampled Gaussian, at a rate below 0.6 and with noise from 0.2 to 10. */
 export function bendOf(composition: Composition): Narrowing | null {
   const { mixtures } = composition;
   if (mixtures.length === 0) return null;
@@ -223,12 +223,13 @@ class Bent implements Narrowing {
     if (!(epsilon > 0 && epsilon < Infinity)) return null;
     let low = known.lower;
     let high = known.upper;
+    const delta = Math.exp(logDelta);
     const slack = 4 * UNIT * (1 + Math.abs(logDelta));
     for (let round = 0; round < MOST_ROUNDS && budget.left > 0; round++) {
       const made = this.make(epsilon, logDelta, false, budget, share.value);
       // δ(0) ≤ δ(ε) + 1 − e^{−ε}: where that is below δ, nothing is spent.
-      const delta = Math.exp(logDelta);
-      if (made.at(epsilon).value > 0 && made.at(epsilon).value + epsilon < 0.999 * delta) {
+      const { value: about } = made.at(epsilon);
+      if (about > 0 && about + epsilon < 0.999 * delta) {
         const { value, error } = this.make(epsilon, logDelta, true, budget, share.value).at(epsilon);
         if ((value + error + epsilon) * (1 + slack) <= delta) return { lower: 0, upper: 0 };
       }
@@ -253,7 +254,7 @@ class Bent implements Narrowing {
         x = high < Infinity ? Math.sqrt(Math.max(low, high * 1e-3) * high) : 2 * low;
       const near = Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVES);
       epsilon = x;
-      if (near && !share.balance(made.sizes(x, Math.exp(logDelta))))
+      if (near && !share.balance(made.sizes(x, delta)))
         return this.certify(epsilon, logDelta, slack, budget, share.value);
     }
     return null;
