@@ -17,7 +17,7 @@ import {
   planFromJson,
   planToJson,
 } from "../../src/planner/index.js";
-import { goldenCases } from "../accounting/contour/golden.js";
+import { goldenCases } from "../support/golden.mjs";
 
 const mnist = { examples: 60_000, batchSize: 2048, steps: 300, epsilon: 3, delta: 1e-5 };
 const cifar = { examples: 50_000, batchSize: 4096, steps: 2500, delta: 1e-5 };

@@ -7,7 +7,7 @@ import { contourAccountant } from "../../../src/accounting/contour/index.js";
 import { Profile } from "../../../src/accounting/contour/profile.js";
 import { dpSgdEvent, type PrivacyEvent } from "../../../src/accounting/event.js";
 import reference from "../../reference/contour.json" with { type: "json" };
-import { goldenCases } from "./golden.js";
+import { goldenCases } from "../../support/golden.mjs";
 
 const accountant = contourAccountant();
 const golden = goldenCases();
