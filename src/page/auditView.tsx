@@ -1,5 +1,5 @@
 // What an audit of dropped files found, verdict first; the words and roundings are those of `dpsgd audit`.
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Finding, Verdict } from "../audit/index.js";
 import { roundedDown, roundedUp } from "../planner/format.js";
 import type { Plan } from "../planner/index.js";
@@ -46,7 +46,7 @@ export function AuditView({ audited, onClose, onPlan }: Props) {
   const { report, name, of, plan, remaining, statement, unfinished } = audited;
   const heading = useRef<HTMLHeadingElement>(null);
   // The reader dropped a file: what came of it is what comes next for them.
-  useEffect(() => heading.current?.focus(), [name]);
+  useLayoutEffect(() => heading.current?.focus(), [name]);
   const [verdict, meaning] = VERDICTS[of][report.verdict as ShownVerdict];
   const { claimed, certificate, findings } = report;
   return (

@@ -35,7 +35,9 @@ self.onmessage = async ({ data }: MessageEvent<Task>): Promise<void> => {
         for await (const audited of auditFiles(next.files)) send({ kind: "audited", id: next.id, audited });
       } else {
         newest = undefined;
-        await draw(next);
+        const finished = await draw(next);
+        // What an audit cut short is taken up again after it.
+        if (!finished && audits.length > 0) newest ??= next;
       }
     }
   } finally {
@@ -49,9 +51,9 @@ function send(message: ChartsMessage): void {
 
 /**
  * Rough parts are finished if that is soon, or they would never be seen while a slider moves; fine ones give way to the
- * next task at once.
+ * next task at once. Returns whether all was drawn.
  */
-async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Promise<void> {
+async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Promise<boolean> {
   const part = (made: Partial<Charts>): void => send({ kind: "part", id, part: made });
   const stale = (): boolean => newest !== undefined || audits.length > 0;
   const begun = performance.now();
@@ -71,12 +73,15 @@ async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Pro
   const asked = performance.now();
   const lines = gains && (await run(trainingCurves(plan, 16), () => performance.now() - asked > PATIENCE));
   if (lines) part({ training: lines });
-  if (!gains || stale()) return;
+  if (!gains || stale()) return false;
 
   const fine = surfaceAxes(plan, FINE);
   const start = performance.now();
   let told = start;
   const of = fine.batchSizes.length * fine.steps.length;
+  const progress = (done: number, milliseconds: number): void =>
+    send({ kind: "progress", id, done, of, milliseconds });
+  progress(0, 0);
   const surface = await run(
     noiseSurface(surfaceRequest(plan), fine.batchSizes, fine.steps),
     stale,
@@ -84,10 +89,10 @@ async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Pro
       const now = performance.now();
       if (now - told < PROGRESS_EVERY && done < of) return;
       told = now;
-      send({ kind: "progress", id, done, of, milliseconds: now - start });
+      progress(done, now - start);
     },
   );
-  if (!surface) return;
+  if (!surface) return false;
   part({ surface });
   const rates = await run(tradeOff(curve, { points: 73, profile: 80 }), stale);
   if (rates) part({ tradeOff: rates });
@@ -95,6 +100,7 @@ async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Pro
   if (risk) part({ risk, statement: statement(plan) });
   const training = risk && (await run(trainingCurves(plan, 60), stale));
   if (training) part({ training });
+  return training !== undefined;
 }
 
 function surfaceRequest({ examples, achieved, request }: Plan) {

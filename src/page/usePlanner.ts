@@ -33,7 +33,7 @@ export interface Planner {
   readonly fault: string | undefined;
 }
 
-/** Milliseconds that a question waits before its worker counts as deep in a calculation. */
+/** Milliseconds without a word from a worker that owes an answer before it counts as deep in a calculation. */
 const PATIENCE = 100;
 /** Milliseconds that a quick answer is held back: mostly the tighter one is there by then, and no figure flickers. */
 const HOLD = 50;
@@ -53,9 +53,9 @@ export function usePlanner(state: State): Planner {
   const [audited, setAudited] = useState<Audited>();
   const [fault, setFault] = useState<string>();
   const workers = useRef<{ answers?: Worker; charts?: Worker }>({});
-  /** Whether the worker at hand has answered anything, and stands in for another; when the last question was put. */
+  /** Whether the worker at hand has answered anything: until then it may just be slow to load, and is left to it. */
   const answered = useRef(false);
-  const replaces = useRef(false);
+  /** When the worker last said something, or was first asked after it owed nothing. */
   const since = useRef(0);
   /** The newest quick answer, until it is shown. */
   const held = useRef<{ answer: Answer; state: State; timer: number }>(undefined);
@@ -87,13 +87,19 @@ export function usePlanner(state: State): Planner {
       held.current = undefined;
       setFault(undefined);
       setAnswer(given);
-      if (given.plan) setGood({ answer: given, state: of });
+      // The same plan stays the same object, so that no chart is drawn again.
+      if (given.plan)
+        setGood((before) => {
+          const plan = before?.answer.json === given.json ? before?.answer.plan : given.plan;
+          return { answer: { ...given, ...(plan && { plan }) }, state: of };
+        });
     };
     const hear = ({ id, answer: given }: AnswerMessage): void => {
       const of = waiting.current.get(id);
+      answered.current = true;
+      since.current = performance.now();
       if (!of) return;
       for (const other of waiting.current.keys()) if (other < id) waiting.current.delete(other);
-      answered.current = true;
       if (!given.refining) {
         waiting.current.delete(id);
         show(given, of.state);
@@ -105,28 +111,34 @@ export function usePlanner(state: State): Planner {
         held.current?.timer ?? setTimeout(() => show(held.current!.answer, held.current!.state), HOLD);
       held.current = { answer: given, state: of.state, timer };
     };
-    const ask = (): void => {
-      workers.current.answers ??= answering(hear, failed);
-      workers.current.answers.postMessage({ id, state, replaces: replaces.current } satisfies Question);
-      replaces.current = false;
+    const ask = (replaces: boolean): void => {
+      workers.current.answers ??= answering(hear, (event) => {
+        failed(event);
+        giveUp();
+      });
+      workers.current.answers.postMessage({ id, state, replaces } satisfies Question);
     };
-    const afresh = (): void => {
+    const giveUp = (): void => {
       workers.current.answers?.terminate();
       delete workers.current.answers;
       answered.current = false;
-      replaces.current = true;
-      ask();
     };
     // A worker deep in a long calculation hears nothing: it is given up for a new one, whose first answer is quick.
-    const deep = waiting.current.size > 0 && performance.now() - since.current > PATIENCE;
+    const silent = performance.now() - since.current > PATIENCE;
+    const deep = waiting.current.size > 0 && answered.current && silent;
+    if (waiting.current.size === 0) since.current = performance.now();
     waiting.current.set(id, { state, heard: false });
-    since.current = performance.now();
-    if (deep) afresh();
-    else ask();
-    const timer = setTimeout(() => {
-      if (answered.current && waiting.current.get(id)?.heard === false) afresh();
+    if (deep) giveUp();
+    ask(deep);
+    const timer = setInterval(() => {
+      const owed = waiting.current.get(id)?.heard === false;
+      if (!owed) clearInterval(timer);
+      else if (answered.current) {
+        giveUp();
+        ask(true);
+      }
     }, 2 * PATIENCE);
-    return () => clearTimeout(timer);
+    return () => clearInterval(timer);
   }, [state]);
 
   // The proxy's factor is the state's, all else the plan's.
