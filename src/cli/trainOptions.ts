@@ -31,10 +31,11 @@ export const BACKEND: Option = {
   otherwise: "auto",
 };
 const PRECISIONS = ["float16x2", "float16", "float32"] as const;
+const SHORT_PRECISIONS = ["f16x2", "f16", "f32"] as const;
 const PRECISION: Option = {
   name: "precision",
   value: "NAME",
-  help: `of webgpu: ${PRECISIONS.join(", ")}; the other backends compute in float32`,
+  help: `of webgpu: ${PRECISIONS.join(", ")} (f16x2, f16, f32 for short); the other backends compute in float32`,
   otherwise: "float16x2",
 };
 export const WORKERS: Option = {
@@ -220,7 +221,10 @@ export async function trainingOptions(values: Arguments["values"]): Promise<Part
   const numbers = await readNumbers(readable, TRAIN_OPTIONS);
   const given: Partial<Record<keyof TrainOptions, unknown>> = {
     backend: readChoice(values, "backend", ["auto", ...ENGINE_NAMES], "auto"),
-    precision: readChoice(values, "precision", PRECISIONS, "float16x2"),
+    precision: readChoice(values, "precision", [...PRECISIONS, ...SHORT_PRECISIONS], "float16x2").replace(
+      /^f(?=\d)/,
+      "float",
+    ),
     workers: numbers.workers,
     microBatch: auto ? "auto" : numbers["micro-batch"],
     augmentation: numbers.augmentation,

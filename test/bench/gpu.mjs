@@ -3,9 +3,12 @@ import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { webgpu as gpu } from "../../dist/backends/index.js";
 import { WebGpuCore } from "../../dist/trainer/engine/webgpu/core.js";
+import { startWebGpu } from "../../dist/trainer/engine/webgpu/engine.js";
 import { MICRO_BATCH_PHASES } from "../../dist/trainer/engine/webgpu/plan.js";
 import { buildModel } from "../../dist/trainer/models/index.js";
-import { SeededRandom } from "../../dist/trainer/random/index.js";
+import { Optimizer } from "../../dist/trainer/optimizer.js";
+import { GaussianNoise, SeededRandom } from "../../dist/trainer/random/index.js";
+import { stopwatch } from "../../dist/trainer/stepTimes.js";
 
 /** Views a second, forward and backward pass, WRN-16-4 at 32 × 32 on one H100, as measured for this project's issue. */
 const PEERS = [
@@ -50,186 +53,242 @@ const relativeError = (a, b) => {
 };
 const worstError = (a, b) => a.reduce((worst, value, i) => Math.max(worst, Math.abs(value / b[i] - 1)), 0);
 
+const medianOf = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
+
+/**
+ * The steps of a training, as src/trainer/run.ts takes them: the device in a process of its own, noise drawn while it works
+ * and added, update with average. Medians of the seconds, the first step left out.
+ */
+async function trainingSteps({ network, data, augmentation, microBatch, precision, examples }) {
+  const engine = await startWebGpu({ network, data, augmentation, microBatch, precision });
+  const noise = new GaussianNoise();
+  const values = network.initialise(3);
+  const optimizer = new Optimizer(values, { learningRate: 2, averageDecay: 0.9999 });
+  const indices = Uint32Array.from({ length: examples }, (_, i) => i % data.train.count);
+  const laps = { gradients: [], noise: [], update: [] };
+  const seconds = await timed(3, async (step) => {
+    const lap = stopwatch();
+    const [clipped] = await Promise.all([
+      engine.clippedSum(optimizer.parameters, { indices, step }, { norm: 1 }),
+      noise.drawAhead(network.parameterCount),
+    ]);
+    laps.gradients.push(lap());
+    const added = noise.addToSum(clipped.sum, { noiseMultiplier: 3, sensitivity: clipped.sensitivity });
+    laps.noise.push(lap());
+    optimizer.update(clipped.sum, examples, added.standardDeviation);
+    laps.update.push(lap());
+  });
+  await engine.close();
+  const parts = Object.entries(laps).map(([name, [, ...milliseconds]]) => [
+    name,
+    medianOf(milliseconds) / 1000,
+  ]);
+  return { step: medianOf(seconds), ...Object.fromEntries(parts) };
+}
+
+/** Starts the engine's core in this process, on a device and with a precision. */
+function starter({ network, train, test, views }) {
+  return (open, precision, microBatch, together = false) =>
+    WebGpuCore.start({
+      ...{ open, network, train, test, microBatch, precision, together },
+      augmentation: { views, seed: 7 },
+    });
+}
+
+/** Examples and step of the self-checks. */
+const CHECKED = { indices: Uint32Array.from({ length: 6 }, (_, i) => 17 * i + 3), step: 5 };
+
+/** The same examples by float32 tiles (which the tests hold against float64) and by the core that is timed. */
+async function checkAgainstTiles(start, core, precision, parameters) {
+  const tiles = await gpu.openDevice({ level: "tiles" });
+  const exact = await start(tiles, "float32", CHECKED.indices.length);
+  const reference = await exact.clippedSum(parameters, CHECKED, { norm: 1 });
+  tiles.close();
+  const fast = await core.clippedSum(parameters, CHECKED, { norm: 1 });
+  const worstNormError = worstError(fast.norms, reference.norms);
+  const sumError = relativeError(fast.sum, reference.sum);
+  const norms = [...reference.norms].map((value) => Number(value.toPrecision(4)));
+  // float16 alone rounds activations to 11 bits, which moves masks: that is its price, not a fault.
+  const [normLimit, sumLimit] = precision === "float16" ? [5e-3, 0.2] : [2e-3, 5e-3];
+  console.log(
+    `self-check, ${precision} against float32: norms within ${worstNormError.toExponential(1)} (at most ${normLimit}), ` +
+      `sum within ${sumError.toExponential(1)} (at most ${sumLimit}); gradient norms ${norms.join(", ")}`,
+  );
+  if (!(worstNormError <= normLimit && sumError <= sumLimit && !fast.nonFinite)) {
+    console.log("self-check FAILED: the figures below are of a wrong engine");
+    process.exitCode = 1;
+  }
+  return { worstNormError, sumError, norms };
+}
+
+/** The gradient of a micro-batch without privacy against the sum over the examples of the private one. */
+async function checkTogether(start, open, precision, parameters) {
+  const { indices, step } = CHECKED;
+  const sumOf = async (together) => {
+    const core = await start(open, precision, indices.length, together);
+    core.setParameters(parameters);
+    core.submit(indices, 0, step, { norm: 1 }, 1024);
+    const count = parameters.length;
+    const rows = new Float32Array(
+      await core.plan.program.read(core.plan.gradients, 4 * count * indices.length),
+    );
+    return Float64Array.from({ length: count }, (_, i) =>
+      indices.reduce((sum, _, n) => sum + rows[n * count + i], 0),
+    );
+  };
+  const error = relativeError(await sumOf(true), await sumOf(false));
+  console.log(
+    `without privacy: gradient of a micro-batch within ${error.toExponential(1)} of the sum over its examples`,
+  );
+  if (!(error < 1e-4)) process.exitCode = 1;
+  return error;
+}
+
+/** Seconds of each of `count` repetitions after a first. */
+async function timed(count, work) {
+  const seconds = [];
+  for (let repeat = 0; repeat <= count; repeat++) {
+    const from = performance.now();
+    await work(repeat);
+    seconds.push((performance.now() - from) / 1000);
+  }
+  return seconds.slice(1);
+}
+
+/** Device time of one micro-batch, kernel by kernel. */
+async function profile(core, N, K, details) {
+  const kernels = await core.plan.program.profile(MICRO_BATCH_PHASES, N);
+  const groups = new Map();
+  for (const { phase, name, milliseconds, multiplyAdds, bytes } of kernels) {
+    const key = `${phase}: ${details ? name : name.replace(/[ ,].*/, "")}`;
+    const group = groups.get(key) ?? { milliseconds: 0, multiplyAdds: 0, bytes: 0, count: 0 };
+    group.milliseconds += milliseconds;
+    group.multiplyAdds += multiplyAdds;
+    group.bytes += bytes;
+    group.count++;
+    groups.set(key, group);
+  }
+  const total = kernels.reduce((sum, each) => sum + each.milliseconds, 0);
+  // What a step needs only because examples are kept apart; the rest is what a step without privacy does.
+  const extra = kernels
+    .filter(({ phase, name }) => phase === "clip" || name.startsWith("kernel gradients"))
+    .reduce((sum, each) => sum + each.milliseconds, 0);
+  const overhead = total / (total - extra);
+  console.log(
+    `  device time: ${Math.round((N * K * 1000) / total)} views/s; with over without what only clipping needs: ${overhead.toFixed(3)}`,
+  );
+  console.log(`\n  device time of one micro-batch: ${total.toFixed(2)} ms, kernel by kernel`);
+  for (const [key, group] of [...groups].sort((a, b) => b[1].milliseconds - a[1].milliseconds))
+    if (group.milliseconds > 0.002 * total) {
+      const { milliseconds, multiplyAdds, bytes, count } = group;
+      const rate = multiplyAdds
+        ? `  ${((2 * multiplyAdds) / milliseconds / 1e9).toFixed(1)} TFLOP/s`
+        : bytes
+          ? `  ${(bytes / milliseconds / 1e9).toFixed(2)} TB/s`
+          : "";
+      console.log(`  ${milliseconds.toFixed(3).padStart(8)} ms ${String(count).padStart(3)} × ${key}${rate}`);
+    }
+  return { kernels, overhead };
+}
+
 export async function run({
   model = "wrn-16-4",
   views = "16",
   "micro-batch": size = "64",
   precision = "float16x2",
+  // Of a whole step; by default 32 micro-batches: 2,048 examples of 64, half the paper's batch.
+  examples: asked,
   json,
   details,
 }) {
   const network = buildModel(model, [32, 32, 3], 10);
   const K = Number(views);
-  const train = imagesOf(256, 1);
-  const test = imagesOf(256, 2);
+  const [train, test] = [imagesOf(256, 1), imagesOf(256, 2)];
   const parameters = parametersOf(network, 3);
+  const start = starter({ network, train, test, views: K });
   const open = await gpu.openDevice({ robust: false });
+  const { description, level, timestamps } = open;
   // The gradients of all examples in flight are one buffer.
   const most = Math.floor(open.device.limits.maxStorageBufferBindingSize / (4 * network.parameterCount));
   const N = Math.min(Number(size), most);
   console.log(
-    `${open.description}; level ${open.level}; ${open.hardware ? "hardware" : "software: its times mean nothing"}`,
+    `${description}; level ${level}; ${open.hardware ? "hardware" : "software: its times mean nothing"}`,
   );
-  const start = (precision, microBatch, k, device = open, together = false) =>
-    WebGpuCore.start({
-      together,
-      open: device,
-      network,
-      train,
-      test,
-      augmentation: { views: k, seed: 7 },
-      microBatch,
-      precision,
-    });
-
-  // The same examples by float32 tiles (which the tests hold against float64) and by what the device does fastest.
-  const batch = { indices: Uint32Array.from({ length: 6 }, (_, i) => 17 * i + 3), step: 5 };
-  const tiles = await gpu.openDevice({ level: "tiles" });
-  const reference = await (await start("float32", 6, K, tiles)).clippedSum(parameters, batch, { norm: 1 });
-  tiles.close();
   const began = performance.now();
-  const core = await start(precision, N, K);
+  const core = await start(open, precision, N);
   const compiled = (performance.now() - began) / 1000;
-  const fast = await core.clippedSum(parameters, batch, { norm: 1 });
-  const check = {
-    worstNormError: worstError(fast.norms, reference.norms),
-    sumError: relativeError(fast.sum, reference.sum),
-    norms: [...reference.norms].map((value) => Number(value.toPrecision(4))),
-  };
-  // float16 alone rounds activations to 11 bits, which moves masks: that is its price, not a fault.
-  const [normLimit, sumLimit] = precision === "float16" ? [5e-3, 0.2] : [2e-3, 5e-3];
-  console.log(
-    `self-check, ${precision} against float32: norms within ${check.worstNormError.toExponential(1)} (at most ${normLimit}), ` +
-      `sum within ${check.sumError.toExponential(1)} (at most ${sumLimit}); gradient norms ${check.norms.join(", ")}`,
-  );
-  const right = check.worstNormError <= normLimit && check.sumError <= sumLimit && !fast.nonFinite;
-  if (!right) {
-    console.log("self-check FAILED: the figures below are of a wrong engine");
-    process.exitCode = 1;
-  }
+  const deviceBytes = core.plan.program.allocated;
+  const check = await checkAgainstTiles(start, core, precision, parameters);
 
-  // Without privacy: the same kernels but for filter gradients of the whole micro-batch, no norms, no clipped sum.
-  let free;
-  if (open.level === "matrices" && precision !== "float32") {
-    free = await start(precision, N, K, open, true);
-    const rowsOf = async (each) => {
-      each.submit(batch.indices, 0, 5, { norm: 1 }, 1024);
-      const count = network.parameterCount;
-      const rows = new Float32Array(await each.plan.program.read(each.plan.gradients, 4 * count * 6));
-      return Float64Array.from({ length: count }, (_, i) =>
-        [0, 1, 2, 3, 4, 5].reduce((sum, n) => sum + rows[n * count + i], 0),
-      );
-    };
-    const [apart, whole] = [await start(precision, 6, K), await start(precision, 6, K, open, true)];
-    for (const each of [apart, whole]) each.setParameters(parameters);
-    check.togetherError = relativeError(await rowsOf(whole), await rowsOf(apart));
-    console.log(
-      `without privacy: gradient of a micro-batch within ${check.togetherError.toExponential(1)} of the sum over its examples`,
-    );
-    if (!(check.togetherError < 1e-4)) process.exitCode = 1;
-  }
-
-  // Whole steps, wall clock: upload of parameters, views from the host, micro-batches, the read at the end.
-  const examples = 32 * N;
+  // Clipped sums, wall clock: upload of parameters, views from the host, micro-batches, the read at the end.
+  const examples = asked === undefined ? 32 * N : Number(asked);
   const indices = Uint32Array.from({ length: examples }, (_, i) => i % train.count);
-  const seconds = [];
-  for (let repeat = 0; repeat < 4; repeat++) {
-    const from = performance.now();
-    await core.clippedSum(parameters, { indices, step: repeat }, { norm: 1 });
-    seconds.push((performance.now() - from) / 1000);
-  }
-  const medianOf = ([, ...timed]) => timed.sort((a, b) => a - b)[1];
-  const median = medianOf(seconds);
-  const freeSeconds = [];
-  for (let repeat = 0; free && repeat < 4; repeat++) {
-    const from = performance.now();
-    free.setParameters(parameters);
-    for (let at = 0; at < examples; at += N) free.submit(indices, at, repeat, { norm: 1 }, 1024);
-    await free.plan.program.read(free.plan.gradients, 4 * network.parameterCount);
-    freeSeconds.push((performance.now() - from) / 1000);
-  }
-  const rate = (examples * K) / median;
+  const stepSeconds = await timed(3, (step) => core.clippedSum(parameters, { indices, step }, { norm: 1 }));
+  const median = medianOf(stepSeconds);
+  const rateOf = (seconds) => Math.round((examples * K) / seconds);
   console.log(
-    `\n${model}, ${precision}, ${N} examples × ${K} views, ${(core.plan.program.allocated / 2 ** 30).toFixed(1)} GiB on the device, ` +
+    `\n${model}, ${precision}, ${N} examples × ${K} views, ${(deviceBytes / 2 ** 30).toFixed(1)} GiB on the device, ` +
       `kernels ready in ${compiled.toFixed(0)} s`,
   );
   console.log(
-    `  private step, whole: ${Math.round(rate)} views/s (${median.toFixed(3)} s for ${examples} examples)`,
+    `  clipped sum of a batch: ${rateOf(median)} views/s (${median.toFixed(3)} s for ${examples} examples)`,
   );
-  if (free)
-    console.log(
-      `  step without privacy, whole: ${Math.round((examples * K) / medianOf(freeSeconds))} views/s; private over not private ${(median / medianOf(freeSeconds)).toFixed(3)} (at most 1.25)`,
-    );
-  for (const [name, value] of PEERS) console.log(`  ${name}: ${value} views/s`);
 
-  let kernels;
-  let overhead;
-  if (open.timestamps) {
-    kernels = await core.plan.program.profile(MICRO_BATCH_PHASES, N);
-    const groups = new Map();
-    for (const { phase, name, milliseconds, multiplyAdds, bytes } of kernels) {
-      const key = `${phase}: ${details ? name : name.replace(/[ ,].*/, "")}`;
-      const group = groups.get(key) ?? { milliseconds: 0, multiplyAdds: 0, bytes: 0, count: 0 };
-      group.milliseconds += milliseconds;
-      group.multiplyAdds += multiplyAdds;
-      group.bytes += bytes;
-      group.count++;
-      groups.set(key, group);
-    }
-    const total = kernels.reduce((sum, each) => sum + each.milliseconds, 0);
-    // What a step needs only because examples are kept apart; the rest is what a step without privacy does.
-    const extra = kernels
-      .filter(({ phase, name }) => phase === "clip" || name.startsWith("kernel gradients"))
-      .reduce((sum, each) => sum + each.milliseconds, 0);
-    overhead = total / (total - extra);
+  // Without privacy: the same kernels but for filter gradients of the whole micro-batch, no norms, no clipped sum.
+  let notPrivate;
+  if (level === "matrices" && precision !== "float32") {
+    check.togetherError = await checkTogether(start, open, precision, parameters);
+    const free = await start(open, precision, N, true);
+    const seconds = await timed(3, async (step) => {
+      free.setParameters(parameters);
+      for (let at = 0; at < examples; at += N) free.submit(indices, at, step, { norm: 1 }, 1024);
+      await free.plan.program.read(free.plan.gradients, 4 * network.parameterCount);
+    });
+    notPrivate = {
+      notPrivateViewsPerSecond: rateOf(medianOf(seconds)),
+      privateOverNotPrivate: median / medianOf(seconds),
+      notPrivateStepSeconds: seconds,
+    };
     console.log(
-      `  device time: ${Math.round((N * K * 1000) / total)} views/s; with over without what only clipping needs: ${overhead.toFixed(3)}`,
+      `  gradient without privacy: ${rateOf(medianOf(seconds))} views/s; ` +
+        `private over not private ${notPrivate.privateOverNotPrivate.toFixed(3)} (at most 1.25)`,
     );
-    console.log(`\n  device time of one micro-batch: ${total.toFixed(2)} ms, kernel by kernel`);
-    for (const [key, group] of [...groups].sort((a, b) => b[1].milliseconds - a[1].milliseconds))
-      if (group.milliseconds > 0.002 * total)
-        console.log(
-          `  ${group.milliseconds.toFixed(3).padStart(8)} ms ${String(group.count).padStart(3)} × ${key}` +
-            (group.multiplyAdds
-              ? `  ${((2 * group.multiplyAdds) / group.milliseconds / 1e9).toFixed(1)} TFLOP/s`
-              : "") +
-            (group.bytes && !group.multiplyAdds
-              ? `  ${(group.bytes / group.milliseconds / 1e9).toFixed(2)} TB/s`
-              : ""),
-        );
   }
-  if (json)
-    writeFileSync(
-      json,
-      `${JSON.stringify(
-        {
-          measured: new Date().toISOString(),
-          device: open.description,
-          level: open.level,
-          node: process.version,
-          webgpu: "0.6.2",
-          cpus: cpus().length,
-          model,
-          views: K,
-          microBatch: N,
-          selfCheck: check,
-          precision,
-          examplesPerStep: examples,
-          privateViewsPerSecond: Math.round(rate),
-          ...(free && {
-            notPrivateViewsPerSecond: Math.round((examples * K) / medianOf(freeSeconds)),
-            privateOverNotPrivate: median / medianOf(freeSeconds),
-            notPrivateStepSeconds: freeSeconds,
-          }),
-          privateOverNotPrivateByKernels: overhead,
-          stepSeconds: seconds,
-          deviceBytes: core.plan.program.allocated,
-          peersViewsPerSecond: Object.fromEntries(PEERS),
-          kernels,
-        },
-        null,
-        1,
-      )}\n`,
-    );
+  const profiled = timestamps ? await profile(core, N, K, details) : undefined;
   open.close();
+
+  const data = { name: "random", train, test };
+  const augmentation = { views: K, seed: 7 };
+  const whole = await trainingSteps({ network, data, augmentation, microBatch: N, precision, examples });
+  console.log(
+    `\n  training step, with noise and update: ${rateOf(whole.step)} views/s; ${whole.step.toFixed(3)} s, of which ` +
+      `waiting for the device's process ${whole.gradients.toFixed(3)} s, adding noise ${whole.noise.toFixed(3)} s, update ${whole.update.toFixed(3)} s`,
+  );
+  for (const [name, value] of PEERS) console.log(`  ${name}: ${value} views/s`);
+  if (json) {
+    const results = {
+      measured: new Date().toISOString(),
+      device: description,
+      level,
+      node: process.version,
+      webgpu: "0.6.2",
+      cpus: cpus().length,
+      model,
+      views: K,
+      microBatch: N,
+      selfCheck: check,
+      precision,
+      examplesPerStep: examples,
+      privateViewsPerSecond: rateOf(median),
+      trainingViewsPerSecond: rateOf(whole.step),
+      trainingStepSeconds: whole,
+      ...notPrivate,
+      privateOverNotPrivateByKernels: profiled?.overhead,
+      stepSeconds,
+      deviceBytes,
+      peersViewsPerSecond: Object.fromEntries(PEERS),
+      kernels: profiled?.kernels,
+    };
+    writeFileSync(json, `${JSON.stringify(results, null, 1)}\n`);
+  }
 }

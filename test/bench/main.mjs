@@ -19,10 +19,12 @@ const BENCHES = {
       views: { type: "string" },
       "micro-batch": { type: "string" },
       precision: { type: "string" },
+      examples: { type: "string" },
       details: { type: "boolean" },
       json: { type: "string" },
     },
-    usage: "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--precision NAME] [--details] [--json FILE]",
+    usage:
+      "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--precision NAME] [--examples N] [--details] [--json FILE]",
   },
 };
 
