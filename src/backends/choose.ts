@@ -44,6 +44,8 @@ const STARTERS: { readonly [K in TensorFlowName]: () => Promise<void> } = {
   cpu: async () => {
     await import("@tensorflow/tfjs-backend-cpu");
     await use("cpu");
+    // With its first tensor it would advise, on standard error, what "auto" has already tried.
+    (tf.backend() as unknown as { firstUse: boolean }).firstUse = false;
   },
 };
 

@@ -4,11 +4,12 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { accountant, dpSgdEvent, type PrivacyEvent } from "../../src/accounting/index.js";
 import { newBudget } from "../../src/audit/index.js";
 import { readBudget, updateBudget } from "../../src/cli/budgetFile.js";
 import { dpsgdHere } from "../support/commandLine.js";
+import { writeSmallData } from "../support/smallData.js";
 
 // Whole trainings, on machines that others use too.
 vi.setConfig({ testTimeout: 240_000 });
@@ -19,6 +20,11 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "dpsgd-budget-"));
   file = join(folder, "budget.json");
 });
+const data = mkdtempSync(join(tmpdir(), "dpsgd-budget-data-"));
+beforeAll(() => {
+  writeSmallData(data, 300);
+});
+afterAll(() => rmSync(data, { recursive: true, force: true }));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const stepsOf = (steps: number): PrivacyEvent =>
@@ -104,12 +110,13 @@ test("what a change throws leaves the file as it was and the lock free", async (
 
 test("train: reserves, settles, refuses with exit 1 what would exceed; a killed run stays charged for its plan", async () => {
   const planFile = join(folder, "plan.json");
-  const numbers = "--examples 60000 --batch-size 500 --steps 400 --epsilon 1 --delta 1e-5".split(" ");
+  // Far more steps than it will live to take, however late it is killed.
+  const numbers = "--examples 300 --batch-size 30 --steps 100000 --epsilon 1 --delta 1e-5".split(" ");
   expect((await dpsgdHere("plan", ...numbers, "--out", planFile)).status).toBe(0);
   const args = (out: string) =>
-    ["train", planFile, "--data", "mnist", "--model", "linear", "--backend", "wasm", "--workers", "1"].concat(
-      ["--out", join(folder, out), "--budget", file],
-    );
+    ["train", planFile, "--data", data, "--model", "linear", "--backend", "cpu", "--workers", "1"].concat([
+      ...["--out", join(folder, out), "--budget", file],
+    ]);
   const without = await dpsgdHere(...args("first"));
   expect(without.status).toBe(2);
   expect(without.stderr).toContain("--budget must be a budget file");
@@ -120,19 +127,21 @@ test("train: reserves, settles, refuses with exit 1 what would exceed; a killed 
   const exited = once(child, "exit");
   const ledger = join(folder, "first", "ledger.jsonl");
   const steps = () => (existsSync(ledger) ? (readFileSync(ledger, "utf8").match(/"step"/g)?.length ?? 0) : 0);
-  while (steps() < 5 && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
+  while (steps() < 60 && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
   // Reserved whole while it runs.
-  expect(readBudget(file).runs).toMatchObject([{ state: "reserved", charged: { event: { count: 400 } } }]);
+  expect(readBudget(file).runs).toMatchObject([
+    { state: "reserved", charged: { event: { count: 100_000 } } },
+  ]);
   child.kill("SIGKILL");
   expect((await exited)[1]).toBe("SIGKILL");
 
   const charged = await dpsgdHere("audit", join(folder, "first"), "--budget", file, "--json");
   expect(charged.status).toBe(0);
   const { budget, stepsDone } = JSON.parse(charged.stdout);
-  expect(stepsDone).toBeLessThan(400);
+  expect(stepsDone).toBeLessThan(100_000);
   expect(budget).toMatchObject({
     holds: true,
-    runs: [{ state: "reserved", charged: { event: { count: 400 } } }],
+    runs: [{ state: "reserved", charged: { event: { count: 100_000 } } }],
   });
   const refused = await dpsgdHere(...args("second"), "--json");
   expect(refused.status).toBe(1);
@@ -143,18 +152,18 @@ test("train: reserves, settles, refuses with exit 1 what would exceed; a killed 
 
 test("train: a run that could not begin is not charged, one that finished is settled", async () => {
   const planFile = join(folder, "plan.json");
-  const numbers = "--examples 60000 --batch-size 500 --steps 40 --epsilon 1 --delta 1e-5".split(" ");
+  const numbers = "--examples 300 --batch-size 30 --steps 40 --epsilon 1 --delta 1e-5".split(" ");
   await dpsgdHere("plan", ...numbers, "--out", planFile);
   await dpsgdHere("audit", "--budget", file, "--epsilon", "1", "--delta", "1e-5");
   const train = (out: string, ...more: string[]) =>
     dpsgdHere(
-      ...["train", planFile, "--data", "mnist", "--model", "linear", "--workers", "1", "--out", out],
+      ...["train", planFile, "--data", data, "--model", "linear", "--workers", "1", "--out", out],
       ...["--budget", file, ...more],
     );
-  expect((await train(planFile, "--backend", "wasm")).status).toBe(2);
+  expect((await train(planFile, "--backend", "cpu")).status).toBe(2);
   expect(readBudget(file).runs).toEqual([]);
   const out = join(folder, "run");
-  expect((await train(out, "--backend", "wasm")).status).toBe(0);
+  expect((await train(out, "--backend", "cpu")).status).toBe(0);
   expect(readBudget(file).runs).toMatchObject([{ folder: out, state: "settled" }]);
   const shown = await dpsgdHere("audit", "--budget", file);
   expect(shown.stdout).toMatch(

@@ -4,15 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { dpsgdHere } from "../support/commandLine.js";
+import { writeSmallData } from "../support/smallData.js";
 
 const folder = mkdtempSync(join(tmpdir(), "dpsgd-search-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const PLAN = [
   "plan",
   "--examples",
-  "60000",
+  "300",
   "--batch-size",
-  "200",
+  "30",
   "--steps",
   "2",
   "--epsilon",
@@ -20,10 +21,12 @@ const PLAN = [
   "--delta",
   "1e-5",
 ];
-const RUN = ["--data", "mnist", "--model", "linear", "--backend", "wasm", "--workers", "1"];
+const data = join(folder, "data");
+const RUN = ["--data", data, "--model", "linear", "--backend", "cpu", "--workers", "1"];
 const RUNS = ["--tuning-runs", "negative-binomial(1, 1.5)"];
 
 beforeAll(async () => {
+  writeSmallData(data, 300);
   for (const [name, options] of [
     ["best", RUNS],
     ["proxy", [...RUNS, "--final-after-proxy", "B/2"]],
@@ -53,7 +56,7 @@ test("the best run's folder is all that is left, and its audit counts the search
   expect(Object.keys(found).sort()).toEqual(["clipNorm", "learningRate", "momentum", "out", "testAccuracy"]);
   expect([0.5, 1, 2]).toContain(found.learningRate);
   // One line of the backend, whatever the number of runs.
-  expect(stderr).toMatch(/^backend: wasm[^\n]*\n$/);
+  expect(stderr).toMatch(/^backend: cpu[^\n]*\n$/);
   expect(readdirSync(folder).sort()).toEqual([...before, "found"].sort());
   expect(JSON.parse(readFileSync(join(out, "search.json"), "utf8")).learningRate).toBe(found.learningRate);
   const audited = JSON.parse((await dpsgdHere("audit", out, "--json")).stdout);

@@ -28,8 +28,18 @@ export class KillableRuns {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Trains, is killed `delay` milliseconds after the ledger appeared, and is resumed to the end. */
-  async killAndResume(delay: number, more: readonly string[] = []) {
+  /**
+   * Trains, is killed when it has taken `steps` steps or soon after, and is resumed to the end. Tried anew where the process
+   * was faster than the kill.
+   */
+  async killAndResume(steps: number, more: readonly string[] = []) {
+    for (;;) {
+      const run = await this.#killOnce(steps, more);
+      if (run.first.signal === "SIGKILL" && !this.#finishedBeforeTheKill(run.out, run.resumed)) return run;
+    }
+  }
+
+  async #killOnce(steps: number, more: readonly string[]) {
     const out = join(this.folder, `run-${this.#count++}`);
     const data = ["--data", join(this.folder, "data"), "--backend", "cpu", "--workers", "1"];
     const begun = this.start([
@@ -42,9 +52,8 @@ export class KillableRuns {
       out,
     ]);
     const ledger = join(out, "ledger.jsonl");
-    while (!existsSync(ledger) && begun.child.exitCode === null)
-      await new Promise((done) => setTimeout(done, 2));
-    await new Promise((done) => setTimeout(done, delay));
+    while (!(existsSync(ledger) && stepsIn(ledger) >= steps) && begun.child.exitCode === null)
+      await new Promise((done) => setTimeout(done, 1));
     begun.child.kill("SIGKILL");
     const first = await begun.ended;
     const stepsAtDeath = stepsIn(ledger);
@@ -84,7 +93,7 @@ export class KillableRuns {
   }
 
   /** The kill came after everything of the run had been written, before its process had ended: resuming must say so. */
-  finishedBeforeTheKill(out: string, resumed: { status: number; stderr: string }): boolean {
+  #finishedBeforeTheKill(out: string, resumed: { status: number; stderr: string }): boolean {
     return resumed.status === 2 && /holds a finished run/.test(resumed.stderr) && !this.complaint(out);
   }
 }

@@ -12,20 +12,24 @@ const unit = (filters: number, kernelSize: number, stride: number, groups: numbe
   { kind: "conv2d", filters, kernelSize, stride, padding: "same", weightStandardised: true },
 ];
 
-/** One block with a strided shortcut; `deep`: also a second convolution in it, and a block with an identity shortcut. */
-export function smallResidual(deep: boolean): Network {
+/**
+ * "plain": one block with an identity shortcut, the fewest kernels to compile. "strided": a strided shortcut with a convolution.
+ * "deep": also a second convolution in that block, and a block with an identity shortcut after it.
+ */
+export function smallResidual(kind: "plain" | "strided" | "deep"): Network {
+  const identity: LayerSpec = { kind: "residual", body: unit(kind === "plain" ? 8 : 12, 3, 1, 4) };
+  const strided: LayerSpec = {
+    kind: "residual",
+    body: [...unit(12, 3, 2, 4), ...(kind === "deep" ? unit(12, 3, 1, 6) : [])],
+    shortcut: unit(12, 1, 2, 2),
+  };
   return new Network({
     name: "small-residual",
     inputShape: [6, 6, 3],
     classes: 4,
     layers: [
       { kind: "conv2d", filters: 8, kernelSize: 3, padding: "same", weightStandardised: true },
-      {
-        kind: "residual",
-        body: [...unit(12, 3, 2, 4), ...(deep ? unit(12, 3, 1, 6) : [])],
-        shortcut: unit(12, 1, 2, 2),
-      },
-      ...(deep ? [{ kind: "residual" as const, body: unit(12, 3, 1, 3) }] : []),
+      ...{ plain: [identity], strided: [strided], deep: [strided, identity] }[kind],
       { kind: "relu" },
       { kind: "group-norm", groups: 4 },
       { kind: "global-average-pool" },

@@ -2,12 +2,20 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { NetworkSpec } from "../../src/trainer/layers/network.js";
 import { Optimizer } from "../../src/trainer/optimizer.js";
 import { decodeSafetensors } from "../../src/trainer/safetensors.js";
 import { resumeTraining, type TrainOptions, train } from "../../src/trainer/train.js";
+import { closeSharedThreads } from "../support/sharedThreads.js";
 import { dataOf, planOf } from "./support.js";
+
+vi.mock("../../src/trainer/engine/threads.js", async (original) =>
+  (await import("../support/sharedThreads.js")).sharingThreads(
+    await original<typeof import("../../src/trainer/engine/threads.js")>(),
+  ),
+);
+afterAll(closeSharedThreads);
 
 const data = dataOf(120);
 const model: NetworkSpec = {
@@ -33,7 +41,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 const options = (name: string, more: Partial<TrainOptions> = {}): TrainOptions => ({
-  ...{ data, model, out: join(folder, name), backend: "wasm", workers: 2 },
+  ...{ data, model, out: join(folder, name), backend: "wasm", workers: 1 },
   ...more,
 });
 const weightsOf = (name: string) =>

@@ -2,7 +2,7 @@
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
 import { readLedger } from "../../src/accounting/index.js";
 import { audit } from "../../src/audit/index.js";
 import { CheckpointStore } from "../../src/trainer/checkpoint.js";
@@ -17,14 +17,16 @@ import {
   type TrainOptions,
   train,
 } from "../../src/trainer/train.js";
+import { closeSharedThreads } from "../support/sharedThreads.js";
 import { dataOf, planOf } from "./support.js";
 
-// Each run starts a worker thread: a moment on a free machine.
+afterAll(closeSharedThreads);
 vi.setConfig({ testTimeout: 240_000 });
 /** The engine fails at this step. */
 const failing = vi.hoisted(() => ({ step: 0 }));
 vi.mock("../../src/trainer/engine/threads.js", async (original) => {
-  const actual = await original<typeof import("../../src/trainer/engine/threads.js")>();
+  const { sharingThreads } = await import("../support/sharedThreads.js");
+  const actual = sharingThreads(await original<typeof import("../../src/trainer/engine/threads.js")>());
   const startThreads: typeof actual.startThreads = async (options) => {
     const engine = await actual.startThreads(options);
     const clippedSum = engine.clippedSum.bind(engine);

@@ -10,7 +10,7 @@ import { smallData, smallResidual } from "../support/webgpuEngine.js";
 import { dataOf, EVERY_LAYER } from "./support.js";
 
 describe("a run that the WebGPU engine cannot do", () => {
-  const residual = smallResidual(false);
+  const residual = smallResidual("plain");
   const frozen = ["0.conv2d/kernel"];
   const values = new Map([["0.conv2d/kernel", residual.initialise(1)[0]]]);
   const good = {

@@ -14,8 +14,19 @@ const { open, why } = await openTestDevice();
 afterAll(() => open?.close());
 
 describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
+  test("a strided network in float32: norms, clipped sum and logits are those of the WASM engine", async () => {
+    const { got, evaluation, expected } = await bothEngines(open!, smallResidual("strided"), {
+      precision: "float32",
+      microBatch: 4,
+    });
+    expect(relativeError(got.norms, expected.norms)).toBeLessThan(1e-5);
+    expect(relativeError(got.sum, expected.sum)).toBeLessThan(1e-5);
+    expect(evaluation.correct).toBe(expected.evaluation.correct);
+    expect(Math.abs(evaluation.loss - expected.evaluation.loss)).toBeLessThan(1e-5);
+  }, 600_000);
+
   test("a deeper network in float32, in micro-batches of another size", async () => {
-    const { got, expected } = await bothEngines(open!, smallResidual(true), {
+    const { got, expected } = await bothEngines(open!, smallResidual("deep"), {
       precision: "float32",
       microBatch: 3,
     });
@@ -24,7 +35,7 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
   }, 600_000);
 
   test("float16 in pairs keeps norms to 2e-3 and the clipped sum to 5e-3", async () => {
-    const { got, expected } = await bothEngines(open!, smallResidual(true), {
+    const { got, expected } = await bothEngines(open!, smallResidual("deep"), {
       precision: "float16x2",
       microBatch: 4,
     });
@@ -48,7 +59,7 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
         ),
       });
     try {
-      const { got, expected } = await bothEngines(flushing!, smallResidual(true), {
+      const { got, expected } = await bothEngines(flushing!, smallResidual("deep"), {
         precision: "float16x2",
         microBatch: 4,
       });
@@ -60,7 +71,7 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
 
   test("float16 alone keeps norms to 5e-3 and the sum to 5e-2, and an example that overflows is done again with smaller gradients", async () => {
     // 2^22 overflows float16 at once: all of the sum then comes from the second try.
-    const { got, expected } = await bothEngines(open!, smallResidual(true), {
+    const { got, expected } = await bothEngines(open!, smallResidual("deep"), {
       precision: "float16",
       microBatch: 3,
       peaks: [2 ** 22, 2 ** 10],
@@ -74,7 +85,7 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
 
   test("a device process that is killed is replaced, and the step's sum is the same to the last bit", async () => {
     const warnings: string[] = [];
-    const network = smallResidual(false);
+    const network = smallResidual("strided");
     const engine = await startWebGpu({
       network,
       data: smallData(),
