@@ -96,9 +96,21 @@ const PLD_EVENTS: readonly PrivacyEvent[] = [
 /** Coarse lattices for the many questions of the properties: every promise but the width is the same. */
 const QUICK = { relativeWidth: 0.01, maximumNodes: 2 ** 14 };
 
+/**
+ * How often each random property runs. Connecting the dots takes tenths of a second an answer where the others take
+ * milliseconds, so it is asked less often; the slow suite has the whole. In a browser only exp and log are others.
+ */
+const EXTENT = {
+  browser: { runs: 5, dotsRuns: 2 },
+  fast: { runs: 20, dotsRuns: 5 },
+  slow: { runs: 60, dotsRuns: 20 },
+} as const;
+
 /** The contract's tests for every accountant, and the agreement of each with the contour. */
-export function contractTests(options: { thorough?: boolean } = {}): ContractTest[] {
-  const effort = options.thorough ? { thorough: true, runs: 60 } : { runs: 20 };
+export function contractTests(extent: keyof typeof EXTENT): ContractTest[] {
+  const thorough = extent === "slow";
+  const { runs, dotsRuns } = EXTENT[extent];
+  const effort = { thorough, runs };
   const [contour, ...rest] = accountantsUnder("add-or-remove-one");
   return [
     ...contract("contour", (neighboring) => contourAccountant({ neighboring }), {
@@ -107,7 +119,7 @@ export function contractTests(options: { thorough?: boolean } = {}): ContractTes
         "three of gaussian-mixture equal the list, their curve falls, never NaN":
           "one step of three atoms decays too slowly along the line: only the Chernoff bound is left, above that of three steps",
         // Found at q = 1 − 1e-16, T = 3; of the layers together it holds.
-        ...(effort.thorough && {
+        ...(thorough && {
           "epsilon and delta convert to each other on the safe side":
             "where no line can be integrated, each falls back on a bound of its own",
         }),
@@ -125,7 +137,7 @@ export function contractTests(options: { thorough?: boolean } = {}): ContractTes
       ],
     }),
     // The edges alone take half a minute: in the slow suite.
-    ...(options.thorough ? layeredTests() : []),
+    ...(thorough ? layeredTests(dotsRuns) : []),
     ...contract("rdp", (neighboring) => rdpAccountant({ neighboring }), {
       ...effort,
       sampling: true,
@@ -138,23 +150,23 @@ export function contractTests(options: { thorough?: boolean } = {}): ContractTes
       neighborings: ALL_RELATIONS,
     }),
     ...contract("pld-discrete", (neighboring) => connectTheDotsAccountant({ neighboring, ...QUICK }), {
-      // Seconds a question at the far corners: as often as in the fast suite.
-      runs: 20,
+      runs: dotsRuns,
       sampling: true,
-      neighborings: ALL_RELATIONS,
-      others: PLD_EVENTS,
+      // Zeroing out is accounted as adding or removing.
+      neighborings: thorough ? ALL_RELATIONS : ["add-or-remove-one", "replace-one"],
+      others: extent === "browser" ? PLD_EVENTS.filter((_, i) => i % 4 === 0) : PLD_EVENTS,
       // Bounds on coarse lattices, which differ from event to event.
       slack: 0.02,
     }),
     ...rest
       .filter((each) => each.name !== "pld-discrete")
-      .map((each) => agreement(contour!, each, { sampling: each.name !== "closed-form" })),
-    agreement(contour!, connectTheDotsAccountant(QUICK), { sampling: true }),
+      .map((each) => agreement(contour!, each, { sampling: each.name !== "closed-form", runs })),
+    agreement(contour!, connectTheDotsAccountant(QUICK), { sampling: true, runs: dotsRuns }),
   ];
 }
 
 /** All layers together, as "pld" has them. */
-function layeredTests(): ContractTest[] {
+function layeredTests(runs: number): ContractTest[] {
   return contract(
     "pld",
     (neighboring) =>
@@ -162,7 +174,7 @@ function layeredTests(): ContractTest[] {
         (options) => connectTheDotsAccountant({ ...options, ...QUICK }),
       ]),
     {
-      runs: 20,
+      runs,
       sampling: true,
       neighborings: ALL_RELATIONS,
       others: PLD_EVENTS,

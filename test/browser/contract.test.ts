@@ -19,7 +19,7 @@ describe.skipIf(!hasChromium)(IN_CHROMIUM, () => {
       stdin: {
         contents: `
             import { contractTests } from "./test/accounting/accountants.js";
-            globalThis.outcomes = contractTests().map(({ title, run }) => {
+            globalThis.outcomes = contractTests("browser").map(({ title, run }) => {
               try { run(); return { title, error: null }; }
               catch (error) { return { title, error: String(error) }; }
             });`,
@@ -40,7 +40,7 @@ describe.skipIf(!hasChromium)(IN_CHROMIUM, () => {
 
   afterAll(() => browser?.close());
 
-  for (const { title } of contractTests())
+  for (const { title } of contractTests("browser"))
     test(title, () => {
       const outcome = outcomes.find((each) => each.title === title);
       expect(outcome, "did not run in the browser").toBeDefined();
