@@ -7,6 +7,17 @@ const BENCHES = {
     options: { python: { type: "string" }, json: { type: "string" } },
     usage: "accounting [--python PATH] [--json FILE]",
   },
+  width: {
+    load: () => import("./width.mjs"),
+    options: {
+      count: { type: "string" },
+      seed: { type: "string" },
+      effort: { type: "string" },
+      worst: { type: "string" },
+      json: { type: "string" },
+    },
+    usage: "width [--count N] [--seed N] [--effort NAME] [--worst N] [--json FILE]",
+  },
   trainer: {
     load: () => import("./trainer.mjs"),
     options: { backend: { type: "string" }, "micro-batch": { type: "string" }, json: { type: "string" } },
