@@ -4,11 +4,12 @@ import { minimize } from "../../math/minimize.js";
 import type { Interval } from "../accountant.js";
 import { type Bend, BentContour, logMoment } from "./bent.js";
 import { type Composition, logSupremum } from "./contour.js";
+import { Cut } from "./cut.js";
 import { UNIT } from "./mixture.js";
 import type { LogBounds } from "./profile.js";
 import { type Budget, newSum, Rotated } from "./rotated.js";
 import { type Part, SERVES, type Terms } from "./terms.js";
-import { logAddedMoment, UprightContour } from "./upright.js";
+import { Added, logUprightBound, UprightContour, type UprightStep } from "./upright.js";
 
 /** Losses above this share of ε are large, to begin with; and at least and at most. */
 const SHARE = 0.4;
@@ -21,6 +22,8 @@ const MOST_ROUNDS = 14;
 const MOST_WORK = 4e7;
 /** Below this δ, e^−110 = 1e-48, nothing is bent. */
 const LEAST_LOG = -110;
+/** Noise from which on losses are near enough to normal to be cut off. */
+const CALM = 3;
 
 /** Of δ at one ε: log of its value, and of bounds on it. */
 interface Answer {
@@ -36,31 +39,48 @@ class Made {
   private readonly bounded: { log: number; c: number }[] = [];
 
   constructor(
-    { mixtures, gaussian, direction }: Composition,
+    composition: Composition,
+    way: Way,
     readonly epsilon: number,
     logDelta: number,
     certified: boolean,
     budget: Budget,
     share: number,
   ) {
+    const { mixtures, gaussian, direction } = composition;
     const total = mixtures.reduce((sum, each) => sum + each.count, 0);
+    const upright = (steps: readonly UprightStep[], { bend, c }: Placed): void => {
+      const bound = logUprightBound(steps, gaussian, c);
+      if (bound - c * epsilon < logDelta - NEGLIGIBLE) this.bounded.push({ log: bound, c });
+      else this.contours.push(new UprightContour(steps, gaussian, bend, epsilon, logDelta, certified));
+    };
+    if (way === "cut") {
+      // Tilted, the noise may reach farther out: the ends must be where nothing is left of that either.
+      for (let stretch = 1; ; stretch *= 1.3) {
+        const steps = mixtures.map((each) => new Cut(each, direction, total, logDelta, budget, stretch));
+        if (!steps.every((each) => each.usable)) {
+          this.bounded.push({ log: Infinity, c: 0 });
+          return;
+        }
+        const placed = placeBend((at) => roughUpright(steps, gaussian, at), epsilon);
+        const middle = (placed.bend.low + placed.bend.high) / 2;
+        if (stretch < 4 && steps.some((each) => !(each.count * each.edge(middle) < EDGE))) continue;
+        upright(steps, placed);
+        // One step beyond the cut is all that may be missing.
+        const lost = steps.reduce((sum, each) => sum + each.count * each.lost, 0);
+        this.bounded.push({ log: Math.log(lost + 1e-320), c: 0 });
+        return;
+      }
+    }
     const steps = mixtures.map(
       (each) => new Rotated(each, epsilon * share, logDelta, total, 200 / epsilon, budget),
     );
     if (direction < 0) {
-      const logG = (c: number): number => {
-        let log = (gaussian * c * (c + 1)) / 2;
-        const sum = newSum();
-        for (const each of steps) {
-          each.real(-1 - c, sum);
-          log += each.count * Math.log1p(sum.bulkRe + sum.tailRe);
-        }
-        return log;
-      };
-      const { bend, c } = placeBend(logG, epsilon);
-      const chernoff = logAddedMoment(steps, gaussian, c) - c * epsilon + logSupremum(c) + 1e-9;
-      if (chernoff < logDelta - NEGLIGIBLE) this.bounded.push({ log: chernoff + c * epsilon, c });
-      else this.contours.push(new UprightContour(steps, gaussian, bend, epsilon, logDelta, certified));
+      const added = steps.map((each) => new Added(each));
+      upright(
+        added,
+        placeBend((at) => roughUpright(added, gaussian, at), epsilon),
+      );
       return;
     }
     for (const part of ["bulk", "tail"] as const) {
@@ -102,6 +122,17 @@ class Made {
   }
 }
 
+/** log E e^{cL} by the rule alone. */
+function roughUpright(steps: readonly UprightStep[], gaussian: number, c: number): number {
+  const made = { re: 0, im: 0, error: 0 };
+  let log = (gaussian * c * (c + 1)) / 2;
+  for (const each of steps) {
+    each.moment(c, 0, made);
+    log += each.count * Math.log1p(made.re);
+  }
+  return log;
+}
+
 /** log G(c) of a part by the rule alone. */
 function roughMoment(steps: readonly Rotated[], gaussian: number, part: Part, c: number): number {
   const sum = newSum();
@@ -116,8 +147,13 @@ function roughMoment(steps: readonly Rotated[], gaussian: number, part: Part, c:
   return log;
 }
 
+interface Placed {
+  readonly bend: Bend;
+  readonly c: number;
+}
+
 /** Where the real integrand G(c)e^{−cε}/(c(c + 1)) is least, and how far around it the strip may reach. */
-function placeBend(logG: (c: number) => number, epsilon: number): { bend: Bend; c: number } {
+function placeBend(logG: (c: number) => number, epsilon: number): Placed {
   const known = new Map<number, number>();
   const f = (y: number): number => {
     const old = known.get(y);
@@ -172,26 +208,67 @@ class Share {
   }
 }
 
-/** Null where a mixture is not one Poisson-sampled Gaussian, at a rate below 0.6 and with noise from 0.2 to 10. */
+/** What is left at the ends of a cut interval of the tilted measure. */
+const EDGE = 1e-15;
+/** How a step's losses are integrated: turned, or not and cut off. */
+type Way = "cut" | "turned";
+const WAYS: {
+  readonly way: Way;
+  readonly least: number;
+  readonly most: number;
+  readonly mostRate: number;
+}[] = [
+  { way: "cut", least: CALM, most: Infinity, mostRate: 1 },
+  { way: "turned", least: 0.05, most: 20, mostRate: 0.6 },
+];
+
+/** Null where a mixture is not one Poisson-sampled Gaussian, or no way is for its noise and its rate. */
 export function bendOf(composition: Composition): Narrowing | null {
   const { mixtures } = composition;
   if (mixtures.length === 0) return null;
-  const plain = mixtures.every(
-    (each) =>
-      each.shifts.length === 2 &&
-      each.shifts[0] === 0 &&
-      each.sigma >= 0.2 &&
-      each.sigma <= 10 &&
-      each.weights[1]! < 0.6,
+  const ways = WAYS.filter(({ least, most, mostRate }) =>
+    mixtures.every(
+      ({ shifts, weights, sigma }) =>
+        shifts.length === 2 && shifts[0] === 0 && sigma >= least && sigma <= most && weights[1]! < mostRate,
+    ),
   );
-  return plain ? new Bent(composition) : null;
+  const [first, second] = ways.map(({ way }) => new Bent(composition, way));
+  return first && second ? new Both(first, second) : (first ?? null);
 }
 
+/** A second way where the first stays wide. */
+class Both implements Narrowing {
+  constructor(
+    private readonly first: Narrowing,
+    private readonly second: Narrowing,
+  ) {}
+
+  logDeltaAt(epsilon: number, known: LogBounds): LogBounds | null {
+    const found = this.first.logDeltaAt(epsilon, known);
+    if (found && found.upper - found.lower <= 1e-8) return found;
+    return narrower(found, this.second.logDeltaAt(epsilon, known));
+  }
+
+  epsilonAt(logDelta: number, known: Interval): Interval | null {
+    const found = this.first.epsilonAt(logDelta, known);
+    if (found && found.upper - found.lower <= 1e-9 * found.upper) return found;
+    return narrower(found, this.second.epsilonAt(logDelta, known));
+  }
+}
+
+const narrower = (one: Interval | null, other: Interval | null): Interval | null =>
+  one && other
+    ? { lower: Math.max(one.lower, other.lower), upper: Math.min(one.upper, other.upper) }
+    : (one ?? other);
+
 class Bent implements Narrowing {
-  constructor(private readonly composition: Composition) {}
+  constructor(
+    private readonly composition: Composition,
+    private readonly way: Way,
+  ) {}
 
   private make(epsilon: number, logDelta: number, certified: boolean, budget: Budget, share: number): Made {
-    return new Made(this.composition, epsilon, logDelta, certified, budget, share);
+    return new Made(this.composition, this.way, epsilon, logDelta, certified, budget, share);
   }
 
   /** log δ(ε) within bounds, or null where that was not reached; guess: of log δ. */
@@ -252,7 +329,10 @@ class Bent implements Narrowing {
       }
       if (!(x > low && x < high))
         x = high < Infinity ? Math.sqrt(Math.max(low, high * 1e-3) * high) : 2 * low;
-      const near = Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVES);
+      // Within what this contour serves, and a root of it.
+      const near =
+        Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVES) &&
+        Math.abs(Math.log(made.at(x).value) - logDelta) < 0.1;
       epsilon = x;
       if (near && !share.balance(made.sizes(x, delta)))
         return this.certify(epsilon, logDelta, slack, budget, share.value);
@@ -299,10 +379,19 @@ class Bent implements Narrowing {
     let guess = 0;
     for (const { sigma, weights, count } of this.composition.mixtures) {
       const q = weights[1]!;
-      const log = Math.min(-0.7, logDelta - Math.log(count));
-      const z = Math.sqrt(Math.max(0.1, -2 * log - Math.log(Math.max(1, -2 * log)) - 1));
-      const y = z / sigma - 1 / (2 * sigma * sigma);
-      guess = Math.max(guess, y > 30 ? y + Math.log(q) : Math.log1p(q * Math.expm1(y)));
+      // One large loss of a step without the record, and k of steps with it, where each is about as likely as δ.
+      const loss = (y: number): number => (y > 30 ? y + Math.log(q) : Math.log1p(q * Math.expm1(y)));
+      const normal = (log: number): number =>
+        log < -1 ? Math.sqrt(Math.max(0.1, -2 * log - Math.log(-2 * log) - 1)) : 0;
+      const half = 0.5 / (sigma * sigma);
+      guess = Math.max(guess, loss(normal(logDelta - Math.log(count)) / sigma - half));
+      const mean = count * q;
+      for (let k = Math.max(1, Math.floor(mean)); k <= count; k += Math.ceil(k / 20)) {
+        // log of the chance of k, if it is below that of the mean.
+        const chance = k > mean ? k * Math.log(mean / k) + k - mean - 0.5 * Math.log(2 * Math.PI * k) : 0;
+        if (chance < logDelta) break;
+        guess = Math.max(guess, k * loss(half + normal(logDelta - chance) / (sigma * Math.sqrt(k))));
+      }
       const spread = q * Math.sqrt(count * Math.expm1(Math.min(1, 1 / (sigma * sigma))));
       guess = Math.max(guess, 0.7 * spread * Math.sqrt(Math.max(1, -logDelta)));
     }

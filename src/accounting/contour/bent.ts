@@ -276,7 +276,7 @@ export class BentContour extends Terms {
     let jumps = 0;
     let share = 0;
     for (const each of steps) {
-      const plain = each.spreadBeyond(least);
+      const plain = each.spreadBeyond(least, (0.3 * sin * this.aim) / (each.count * steps.length));
       spread += each.count * plain.spread;
       mass += each.count * plain.mass;
       const { bulk, tail } = each.best(a, a, b, least);

@@ -271,7 +271,7 @@ export class Profile {
     const holds = (epsilon: number): boolean => this.read(epsilon).bounds.upper + slack <= logDelta;
     const fails = (epsilon: number): boolean => this.read(epsilon).bounds.lower - slack > logDelta;
     if (this.logDeltaAtZero() + slack <= logDelta) return { lower: 0, upper: 0 };
-    const below = logDelta > -0.7;
+    const below = logDelta > -0.1;
     this.addLine(below, { log: below ? logRest : logDelta });
     let upper = Infinity;
     let lower = 0;

@@ -26,6 +26,8 @@ export interface RaySize {
 
 /** Far enough to the right for exp to underflow. */
 const LOWEST = -740;
+/** Added to what may have underflowed. */
+const FLOOR = 1e-322;
 /** χ = exp(−(λ/cut)²e^{−SHARPNESS(cut/λ)²}) falls from 1 to 0 around the cut. */
 const SHARPNESS = 4;
 /** |χ| is below this on every ray of angle ≤ 0.77. */
@@ -113,7 +115,7 @@ export class Ray {
       const halfSin = Math.sin(y / 2);
       const oneRe = -Math.expm1(-x) + 2 * decay * halfSin * halfSin;
       const oneIm = decay * Math.sin(y);
-      const restRe = 0.5 * Math.log(oneRe * oneRe + oneIm * oneIm);
+      const restRe = m < 1e-30 ? j * h : 0.5 * Math.log(oneRe * oneRe + oneIm * oneIm);
       const restIm = Math.atan2(oneIm, oneRe);
       const Yr = x + restRe + offset;
       const Yi = y + restIm;
@@ -126,7 +128,8 @@ export class Ray {
       const Y = Math.hypot(Yr, Yi) + (rho * h) / 2;
       const slope = s2 * Y * rho + 2 + 3.1 * reach;
       const ratio = m / cut;
-      const inverse = SHARPNESS / (ratio * ratio);
+      // Far below the cut χ is 1 to every digit, and squares may underflow.
+      const inverse = SHARPNESS / Math.max(1e-6, ratio * ratio);
       const size = ratio * ratio * Math.exp(-cos2 * inverse);
       const swing = 2 * angle + sin2 * inverse;
       const gRe = size * Math.cos(swing);
@@ -135,8 +138,9 @@ export class Ray {
       const gTop = size * Math.exp(Math.min(700, steepness)) * (1 + 1e-12) + 1e-320;
       const chiTop = Math.exp(Math.min(700, -gRe + gTop * steepness));
       const magnitude = Math.exp(log);
-      const top = Math.exp(Math.min(700, log + (slope * h) / 2)) * (1 + 1e-9);
-      const bulkTop = top * Math.min(chiTop, 1e300);
+      // Never 0, since e^{tℓ} may be large.
+      const top = Math.exp(Math.min(700, log + (slope * h) / 2)) * (1 + 1e-9) + FLOOR;
+      const bulkTop = top * Math.min(chiTop, 1e300) + (chiTop > 1e-300 ? FLOOR : 0);
       const tailTop = top * Math.min(gTop * Math.max(1, chiTop), 1 + chiTop);
       if (first) {
         // To the left |p| falls at least like e^{fall·τ}, and so does the rest of the rule.
@@ -145,8 +149,16 @@ export class Ray {
         tailLeftOut = leftOut * gTop;
         first = false;
       }
-      if (log + (slope * h) / 2 < LOWEST && Yr > 0 && m > 12 && ratio > 12) {
-        this.slopes = [0.9 * s2 * cos2, s2 * Math.min(0.9 * offset, 1.1 * offset) * this.cos - 4.4, m];
+      const square = 0.9 * s2 * cos2;
+      const linear = s2 * Math.min(0.9 * offset, 1.1 * offset) * this.cos - 4.4;
+      if (
+        log + (slope * h) / 2 < LOWEST &&
+        Yr > 0 &&
+        m > 12 &&
+        ratio > 12 &&
+        (square * m + linear) * m >= 5
+      ) {
+        this.slopes = [square, linear, m];
         this.made = j - from;
         this.bulkEnd = [(1.8 * cos2) / (cut * cut), 0.9 * gRe];
         break;
@@ -354,6 +366,23 @@ export class Ray {
       sum += this.bulkRe[i]! * (this.shift + m * this.cos) - this.bulkIm[i]! * m * this.sin;
     }
     return sum;
+  }
+
+  /**
+   * ∫|pχλ| over as many of the smallest λ as keep it below `most`, and ∫|pχ| over the others: upper bounds both.
+   */
+  split(most: number): { spread: number; rest: number } {
+    const { modulus, growth } = this;
+    let spread = (this.lumpTop + this.leftOut) * (modulus[0] ?? 0) * (1 + growth);
+    let i = 0;
+    for (; i < this.lastBulk; i++) {
+      const next = spread + this.bulkTop[i]! * modulus[i]! * (1 + growth);
+      if (!(next <= most)) break;
+      spread = next;
+    }
+    let rest = 0;
+    for (; i < this.lastBulk; i++) rest += this.bulkTop[i]!;
+    return { spread: spread * (1 + 1e-9), rest: rest * (1 + 1e-9) };
   }
 
   /** e^{a log(1 − q)}. */

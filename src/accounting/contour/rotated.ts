@@ -175,10 +175,14 @@ export class Rotated {
     return least;
   }
 
-  /** ∫|pχℓ| and ∫|p(1 − χ)| on the ray of least angle ≥ least. */
-  spreadBeyond(least: number): { spread: number; mass: number } {
+  /**
+   * On the ray of least angle ≥ least: ∫|pχλ| over the smallest λ, at most about `most`; and ∫|p(1 − χ)| with twice
+   * ∫|pχ| over the other λ.
+   */
+  spreadBeyond(least: number, most: number): { spread: number; mass: number } {
     const ray = this.rays[Math.min(this.rays.length - 1, Math.ceil(least / this.spacing))]!;
-    return { spread: ray.spread, mass: ray.tailMass };
+    const { spread, rest } = ray.split(most);
+    return { spread, mass: ray.tailMass + 2 * rest };
   }
 
   /** The rule's errors on ray k at a + ib, from the two rays at the ends of its strip; weight: of the tail's. */

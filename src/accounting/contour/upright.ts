@@ -1,29 +1,83 @@
-// The add direction at low sampling rates: a straight contour whose end is found on turned losses, where the bound on
-// its integrand falls for good (docs/math-bent.md, theorem 8).
+// A straight contour whose end is found where the bound on its integrand falls for good: of the add direction at low
+// sampling rates, and of either where noise is much (docs/math-bent.md, theorem 8; docs/math-cut.md).
 import type { Bend } from "./bent.js";
+import { logSupremum } from "./contour.js";
 import { UNIT } from "./mixture.js";
-import { newSum, type Rotated } from "./rotated.js";
+import { type Budget, newSum, type Rotated } from "./rotated.js";
 import { Terms } from "./terms.js";
 
 const MOST_NODES = 3000;
 
-/** log of an upper bound of ΠM(−1 − c)^T e^{gc(c+1)/2}: E e^{cℓ} of the loss ℓ of adding. */
-export function logAddedMoment(steps: readonly Rotated[], gaussian: number, c: number): number {
-  const sum = newSum();
+/** E e^{tℓ} − 1 and a bound on its error. */
+export interface Moment {
+  re: number;
+  im: number;
+  error: number;
+}
+
+/** One step, `count` times, with losses ℓ. */
+export interface UprightStep {
+  readonly count: number;
+  readonly budget: Budget;
+  /** Before a new sweep along Im t. */
+  restart(): void;
+  /** E e^{tℓ} − 1 at t = a + ib. */
+  moment(a: number, b: number, into: Moment): void;
+  /** A bound of |E e^{tℓ}| at every t = a + iv, v ≥ b. */
+  farSize(a: number, b: number): number;
+}
+
+/** The loss of adding is that of removing with its sign changed, under the other distribution: E e^{tℓ} is M(−1 − t). */
+export class Added implements UprightStep {
+  readonly count: number;
+  readonly budget: Budget;
+  private readonly sum = newSum();
+
+  constructor(private readonly step: Rotated) {
+    this.count = step.count;
+    this.budget = step.budget;
+  }
+
+  restart(): void {
+    this.step.restart();
+  }
+
+  moment(a: number, b: number, into: Moment): void {
+    const { sum } = this;
+    this.step.at(-1 - a, b, 1, sum);
+    into.re = sum.bulkRe + sum.tailRe;
+    // M(−1 − a + ib) is the conjugate.
+    into.im = -(sum.bulkIm + sum.tailIm);
+    into.error = sum.bulkError + sum.tailError;
+  }
+
+  farSize(a: number, b: number): number {
+    return this.step.farSize(-1 - a, b);
+  }
+}
+
+/** log E e^{cL} of the total loss at real c, from above. */
+export function logUprightMoment(steps: readonly UprightStep[], gaussian: number, c: number): number {
+  const made = { re: 0, im: 0, error: 0 };
   let log = (gaussian * c * (c + 1)) / 2;
   for (const each of steps) {
     each.restart();
-    each.at(-1 - c, 0, 1, sum);
-    log += each.count * Math.log1p(sum.bulkRe + sum.tailRe + sum.bulkError + sum.tailError);
+    each.moment(c, 0, made);
+    log += each.count * Math.log1p(made.re + made.error);
   }
   return Number.isNaN(log) ? Infinity : log + 1e-9 * (1 + Math.abs(log));
+}
+
+/** δ(ε) ≤ E e^{cL} e^{−cε} β(c): log of that without e^{−cε}. */
+export function logUprightBound(steps: readonly UprightStep[], gaussian: number, c: number): number {
+  return logUprightMoment(steps, gaussian, c) + logSupremum(c) + 1e-9;
 }
 
 export class UprightContour extends Terms {
   readonly part = "bulk";
 
   constructor(
-    private readonly steps: readonly Rotated[],
+    private readonly steps: readonly UprightStep[],
     private readonly gaussian: number,
     { low, high }: Bend,
     epsilon: number,
@@ -35,7 +89,7 @@ export class UprightContour extends Terms {
     const half = (high - low) / 2;
     // On both borders of the strip the measure's own transform at the real point bounds all.
     const border = (at: number): number =>
-      logAddedMoment(steps, gaussian, at) +
+      logUprightMoment(steps, gaussian, at) +
       Math.log(Math.PI) -
       0.5 * Math.log(at * (1 + at)) -
       Math.log(2 * Math.PI);
@@ -47,7 +101,7 @@ export class UprightContour extends Terms {
     this.borders.push({ log: left - damped, a: low }, { log: right - damped, a: high });
     for (const each of steps) each.restart();
     const goal = logDelta - (certified ? 40 : 25);
-    const sum = newSum();
+    const made = { re: 0, im: 0, error: 0 };
     let quiet = 0;
     for (let j = 0; ; j++) {
       const b = j * step;
@@ -55,12 +109,9 @@ export class UprightContour extends Terms {
       let turn = (gaussian * (2 * c * b + b)) / 2;
       let off = UNIT * 8 * gaussian * (c * c + b * b + c);
       for (const each of steps) {
-        // M(−1 − c + ib) is the conjugate of the moment at c + ib.
-        each.at(-1 - c, b, 1, sum);
-        const re = sum.bulkRe + sum.tailRe;
-        const im = -(sum.bulkIm + sum.tailIm);
+        each.moment(c, b, made);
+        const { re, im, error } = made;
         const size = Math.hypot(1 + re, im);
-        const error = sum.bulkError + sum.tailError;
         log += 0.5 * each.count * Math.log1p(2 * re + re * re + im * im);
         turn += each.count * Math.atan2(im, 1 + re);
         off += size > 2 * error ? -each.count * Math.log1p(-error / size) : Infinity;
@@ -69,15 +120,24 @@ export class UprightContour extends Terms {
       // t′ = i.
       const qr = c * c - b * b + c;
       const qi = 2 * c * b + b;
-      log += Math.log(((j === 0 ? 0.5 : 1) * step) / Math.PI) - 0.5 * Math.log(qr * qr + qi * qi);
+      const front = Math.log(((j === 0 ? 0.5 : 1) * step) / Math.PI) - 0.5 * Math.log(qr * qr + qi * qi);
       turn += Math.PI / 2 - Math.atan2(qi, qr);
+      log += front;
+      let logOff = log + Math.log(relative);
+      if (!(relative < 1) || Number.isNaN(log) || Number.isNaN(turn)) {
+        // Nothing is known of it but its size.
+        logOff = this.most(c, b) + front + Math.LN2;
+        log = -Infinity;
+        turn = 0;
+      }
       this.a.push(c);
       this.b.push(b);
-      this.log.push(Number.isNaN(log) ? -Infinity : log);
+      this.log.push(log);
       this.turn.push(turn);
-      this.logOff.push(relative < 1e6 ? log + Math.log(relative) : Infinity);
-      quiet = log - c * epsilon < goal ? quiet + 1 : 0;
-      if (!(steps[0]!.budget.left > 0)) {
+      this.logOff.push(Number.isNaN(logOff) ? Infinity : logOff);
+      quiet = Math.max(log, logOff) - c * epsilon < goal ? quiet + 1 : 0;
+      // Work has run out, or not even the size of a term is known.
+      if (!(steps[0]!.budget.left > 0 && logOff < Infinity)) {
         this.failed = true;
         return;
       }
@@ -91,11 +151,16 @@ export class UprightContour extends Terms {
     }
   }
 
-  /** log of (1/π)∫_b^∞ |ΠM^T/(t(t + 1))|: on a turned ray the sizes fall with b for good. */
-  private beyond(c: number, b: number): number {
+  /** log of a bound of |E e^{tL}| at every t = c + iv, v ≥ b. */
+  private most(c: number, b: number): number {
     let log = (this.gaussian * (c * c - b * b + c)) / 2;
-    for (const each of this.steps) log += each.count * Math.log(each.farSize(-1 - c, b));
-    const rest = log - Math.log(Math.PI * b);
+    for (const each of this.steps) log += each.count * Math.log(each.farSize(c, b));
+    return log;
+  }
+
+  /** log of (1/π)∫_b^∞ |E e^{tL}/(t(t + 1))|, where the sizes fall with b for good. */
+  private beyond(c: number, b: number): number {
+    const rest = this.most(c, b) - Math.log(Math.PI * b);
     return Number.isNaN(rest) ? Infinity : rest;
   }
 }
