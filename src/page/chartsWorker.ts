@@ -1,7 +1,6 @@
 // The worker that draws and audits. Of a plan it makes rough charts first, so that they follow a slider, then fine ones.
 import { accountant } from "../accounting/index.js";
 import { type Plan, statement } from "../planner/index.js";
-import { auditFiles } from "./auditFiles.js";
 import { proxyPoints, tradeOff, trainingCurves } from "./curves.js";
 import type { Charts, ChartsMessage, Task } from "./messages.js";
 import { riskOf } from "./risk.js";
@@ -32,6 +31,8 @@ self.onmessage = async ({ data }: MessageEvent<Task>): Promise<void> => {
       const next = audits.shift() ?? newest;
       if (!next) break;
       if (next.kind === "audit") {
+        // Loaded with the first audit: most visits have none.
+        const { auditFiles } = await import("./auditFiles.js");
         for await (const audited of auditFiles(next.files)) send({ kind: "audited", id: next.id, audited });
       } else {
         newest = undefined;
