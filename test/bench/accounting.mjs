@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { accountant, dpSgdEvent } from "../../dist/accounting/index.js";
 import { plan } from "../../dist/planner/index.js";
+import { digits, table } from "./table.mjs";
 
 const setting = (name, examples, batchSize, noiseMultiplier, steps, delta, targetEpsilon) => ({
   name,
@@ -89,19 +90,7 @@ function askPeers(python) {
   return JSON.parse(result.stdout);
 }
 
-const digits = (x) => (x === null || x === undefined ? "" : Number(x).toPrecision(10));
 const milliseconds = (x) => (x < 10 ? x.toFixed(3) : x.toFixed(0));
-
-/** Prints columns: the first two to the left, the rest to the right. */
-function table(head, lines) {
-  const width = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column].length)));
-  for (const line of [head, ...lines])
-    console.log(
-      line
-        .map((cell, column) => (column < 2 ? cell.padEnd(width[column]) : cell.padStart(width[column])))
-        .join("  "),
-    );
-}
 
 /** A peer's answer against ours. Of two upper bounds the smaller is tighter; one below our lower end is no bound. */
 function tighter(own, value) {

@@ -18,6 +18,17 @@ const BENCHES = {
     },
     usage: "width [--count N] [--seed N] [--effort NAME] [--worst N] [--json FILE]",
   },
+  golden: {
+    load: () => import("./golden.mjs"),
+    options: {
+      neighbours: { type: "string" },
+      factor: { type: "string" },
+      seed: { type: "string" },
+      kind: { type: "string" },
+      json: { type: "string" },
+    },
+    usage: "golden [--neighbours N a case] [--factor F] [--seed N] [--kind NAME] [--json FILE]",
+  },
   trainer: {
     load: () => import("./trainer.mjs"),
     options: { backend: { type: "string" }, "micro-batch": { type: "string" }, json: { type: "string" } },

@@ -1,0 +1,146 @@
+// How wide the certified intervals are for every case of the reference file, and for neighbours of each drawn at random,
+// by the accountant that users get; with the processor time of each question.
+import { writeFileSync } from "node:fs";
+import * as accounting from "../../dist/accounting/index.js";
+import { goldenCases, goldenEvents, RELATIONS } from "../support/golden.mjs";
+import { digits, table } from "./table.mjs";
+
+const eventOf = goldenEvents(accounting);
+
+/** Relations of a case: its own, or both that it asks about. */
+function relationsOf({ kind, inputs }) {
+  if (kind === "replace_relations_epsilon") return ["zero-out-one", "replace-one"];
+  return [RELATIONS[inputs.neighboring_relation] ?? "add-or-remove-one"];
+}
+
+/** Uniform in [0, 1), the same for the same seed (mulberry32). */
+function generator(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** The same kind of question with every number moved, by a factor of up to `most` either way. */
+function neighbour(each, uniform, most) {
+  const factor = () => most ** (2 * uniform() - 1);
+  const whole = (n, least) => Math.max(least, Math.round(n * factor()));
+  const move = (inputs) => {
+    const moved = { ...inputs };
+    for (const [name, value] of Object.entries(inputs)) {
+      if (/^(noise_multiplier|noise_multiplier_over_l2_sensitivity|rho|epsilon)$/.test(name))
+        moved[name] = value * factor();
+      else if (/^(delta|delta_each)$/.test(name)) moved[name] = Math.min(0.5, value * factor() ** 3);
+      else if (name === "sampling_probability" || (name === "noise_parameter" && inputs.num_buckets))
+        moved[name] = Math.min(1, value * factor());
+      else if (name === "noise_parameter") moved[name] = value * factor();
+      else if (name === "num_buckets") moved[name] = whole(value, 2);
+      else if (/^(steps|steps_per_epoch|epochs|sensitivity|truncated_batch_size)$/.test(name))
+        moved[name] = whole(value, 1);
+      else if (name === "selected_per_epoch") moved[name] = Math.min(moved.steps_per_epoch, whole(value, 1));
+      else if (name === "step_counts")
+        moved[name] = Array.isArray(value) ? value.map((n) => whole(n, 1)) : whole(value, 1);
+      else if (name === "mean") moved[name] = Math.max(1, value * factor());
+      else if (/^(source_dataset_size|dataset_size)$/.test(name)) moved[name] = whole(value, 1);
+      else if (name === "sample_size")
+        moved[name] = Math.min(moved.source_dataset_size, whole(value, 1));
+      else if (name === "components" && Array.isArray(value)) moved[name] = value.map(move);
+    }
+    return moved;
+  };
+  return { ...each, inputs: move(each.inputs) };
+}
+
+/** One question: how wide the answer is and what it took. */
+function ask(each, neighboring, name) {
+  const { inputs } = each;
+  const before = process.cpuUsage();
+  const curve = accounting.accountant("pld", { neighboring });
+  const row = { id: each.id, case: name, neighboring, inputs };
+  try {
+    const opened = openedCurve(curve, neighboring, eventOf(each));
+    const delta = inputs.delta;
+    const { lower, upper } =
+      delta === undefined
+        ? opened.deltaIntervalAt(inputs.epsilon ?? 0)
+        : opened.epsilonIntervalAt(delta);
+    Object.assign(row, {
+      accountant: opened.accountant,
+      asked: delta === undefined ? "delta" : "epsilon",
+      lower,
+      upper,
+      width: upper === lower ? 0 : (upper - lower) / upper,
+    });
+  } catch (error) {
+    row.error = `${error.name}: ${error.message}`;
+  }
+  const { user, system } = process.cpuUsage(before);
+  return { ...row, ms: (user + system) / 1000 };
+}
+
+/** By "pld"; what only Rényi accounting proves, by that: it has no lower end. */
+function openedCurve(pld, neighboring, event) {
+  try {
+    return pld.account(event);
+  } catch (error) {
+    if (!(error instanceof accounting.UnsupportedEventError)) throw error;
+    return accounting.accountant("rdp", { neighboring }).account(event);
+  }
+}
+
+const kindOf = ({ kind, inputs }) => (kind === "other_mechanism_epsilon" ? inputs.mechanism : kind);
+
+/** neighbours: how many a case; factor: by how much each number may move. */
+export async function run({ neighbours = "0", factor = "4", seed = "1", kind, wide = "1e-4", json }) {
+  const cases = (goldenCases() ?? []).filter(
+    (each) => each.kind !== "empirical_audit" && (!kind || kindOf(each).includes(kind)),
+  );
+  if (cases.length === 0) throw new Error("no case: is there a file that DPSGD_GOLDEN names?");
+  const uniform = generator(Number(seed));
+  const rows = [];
+  for (const each of cases) {
+    const all = [each];
+    for (let i = 0; i < Number(neighbours); i++) all.push(neighbour(each, uniform, Number(factor)));
+    all.forEach((one, i) => {
+      for (const neighboring of relationsOf(one))
+        rows.push({ kind: kindOf(each), ...ask(one, neighboring, i) });
+    });
+  }
+  const shown = rows.filter((row) => row.case === 0 || row.error || !(row.width <= Number(wide)));
+  table(
+    ["case", "relation", "by", "lower end", "upper end", "relative width", "ms"],
+    shown.map((row) => [
+      row.case === 0 ? row.id : `${row.id} near ${row.case}`,
+      row.neighboring,
+      ...(row.error
+        ? [row.error.slice(0, 60), "", "", ""]
+        : [row.accountant, digits(row.lower), digits(row.upper), row.width.toExponential(1)]),
+      row.ms.toFixed(0),
+    ]),
+  );
+  for (const row of shown) if (row.case > 0) console.log(JSON.stringify(row));
+  const kinds = [...new Set(rows.map((row) => row.kind))];
+  console.log();
+  table(
+    ["kind", "by", "questions", "widest", `above ${wide}`, "errors", "most ms", "mean ms"],
+    kinds.map((name) => {
+      const of = rows.filter((row) => row.kind === name);
+      const widths = of.filter((row) => !row.error).map((row) => row.width);
+      const total = of.reduce((sum, row) => sum + row.ms, 0);
+      return [
+        name,
+        [...new Set(of.map((row) => row.accountant))].join(" "),
+        String(of.length),
+        widths.length ? Math.max(...widths).toExponential(1) : "",
+        String(widths.filter((width) => !(width <= Number(wide))).length),
+        String(of.filter((row) => row.error).length),
+        Math.max(...of.map((row) => row.ms)).toFixed(0),
+        (total / of.length).toFixed(0),
+      ];
+    }),
+  );
+  if (json) writeFileSync(json, `${JSON.stringify(rows, null, 2)}\n`);
+}
