@@ -229,7 +229,7 @@ export function goldenSuite(
           expect(upper).toBeGreaterThanOrEqual(peerLower);
           expect(lower).toBeLessThanOrEqual(peerUpper);
           expect(upper).toBeLessThanOrEqual(peerUpper);
-          expect(upper - lower).toBeLessThanOrEqual(5e-3 * upper);
+          expect(upper - lower).toBeLessThanOrEqual(1e-4 * upper);
         }
       });
 

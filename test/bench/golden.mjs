@@ -45,8 +45,7 @@ function neighbour(each, uniform, most) {
         moved[name] = Array.isArray(value) ? value.map((n) => whole(n, 1)) : whole(value, 1);
       else if (name === "mean") moved[name] = Math.max(1, value * factor());
       else if (/^(source_dataset_size|dataset_size)$/.test(name)) moved[name] = whole(value, 1);
-      else if (name === "sample_size")
-        moved[name] = Math.min(moved.source_dataset_size, whole(value, 1));
+      else if (name === "sample_size") moved[name] = Math.min(moved.source_dataset_size, whole(value, 1));
       else if (name === "components" && Array.isArray(value)) moved[name] = value.map(move);
     }
     return moved;
@@ -64,9 +63,7 @@ function ask(each, neighboring, name) {
     const opened = openedCurve(curve, neighboring, eventOf(each));
     const delta = inputs.delta;
     const { lower, upper } =
-      delta === undefined
-        ? opened.deltaIntervalAt(inputs.epsilon ?? 0)
-        : opened.epsilonIntervalAt(delta);
+      delta === undefined ? opened.deltaIntervalAt(inputs.epsilon ?? 0) : opened.epsilonIntervalAt(delta);
     Object.assign(row, {
       accountant: opened.accountant,
       asked: delta === undefined ? "delta" : "epsilon",

@@ -1,77 +1,61 @@
 // Random allocation (balls in bins): one of t steps, drawn uniformly, uses the record. The likelihood ratio of an epoch is
 // the mean S of t independent ratios, whose law is bounded from both sides in convex order by doubling
 // [FeldmanShenfeld2026] (docs/math-pld.md, theorem 10).
+import { cellOf, type Law, type Placement, placed, type Step, sumsOf } from "./allocationGrid.js";
 import { type Mass, type Pair, pointsPair } from "./pair.js";
 
-/** Points kept of the law of a mean; the width of a result falls with its square. */
-const POINTS = 2048;
-/** Ratios beyond e^{±this} are not tried: doubles would not hold their moments. */
-const LARGEST = 300;
-/** Tilts for which a grid is fine where their mass is. */
-const TILTS = [-3, 0, 1, 2, 4, 8];
+/** Ratios beyond e^{±this} are not told apart: doubles would not hold their moments. */
+const LARGEST = 600;
 const UNIT = 2 ** -53;
-
-/** A law of likelihood ratios under Q: masses at rising values, and the P-mass at +∞. */
-interface Law {
-  readonly values: Float64Array;
-  readonly masses: Float64Array;
-  readonly infinite: number;
-}
+/** Relative round-off of masses from which on more points are of no use. */
+const ROUNDED = 1e-5;
 
 /** The pairs of an epoch: `upper` dominates it, `lower` is what it shows after its outcomes are grouped. */
 export interface Allocation {
   readonly upper: Pair;
   readonly lower: Pair;
+  /** More points bring the two closer. */
+  readonly improves: boolean;
 }
 
 /**
- * `base` the pair of one use, bins ≥ 1. Null where the ratios exceed e^{300}.
- * About 2·log₂ t products of 2048² masses, twice.
+ * `base` the pair of one use, bins ≥ 1, points ≥ 256 those kept of each law: the width of a result falls with their square.
+ * About 2·log₂ bins products of points² masses, twice. Null where ratios beyond e^{600} are likely.
  */
-export function allocated(base: Pair, bins: number): Allocation | null {
+export function allocated(base: Pair, bins: number, points: number): Allocation | null {
+  const steps = stepsTo(bins);
+  const placement = placed(base, LARGEST, steps, points);
+  if (!placement) return null;
+  let improves = base.bodies !== undefined;
   const [upper, lower] = [true, false].map((above) => {
-    const one = lawOf(base, above);
+    const one = lawOf(base, placement, above);
     if (!one) return null;
-    const levels = { count: 0 };
-    const law = meanOf(one, bins, above, levels);
-    // Masses multiply: their relative errors add up over the bins.
-    const relative = bins * (2 * POINTS + 64) * UNIT + levels.count * 4 * UNIT;
+    let law: Law = one.law;
+    steps.forEach((step, i) => {
+      const other = step.doubles ? law : one.law;
+      const few = sumsOf(law, other, step.weight, points);
+      if (!few) improves = true;
+      law = summed(law, other, step.weight, few ?? placement.grids[i]!, above);
+    });
+    // Masses multiply: their relative errors add up over the bins; each sum of a cell rounds as often as it has terms.
+    const relative = bins * (one.relative + 2 * points * UNIT) + steps.length * 4 * UNIT;
+    if (!(relative < ROUNDED)) improves = false;
     return pairOf(law, relative, above);
   });
-  return upper && lower ? { upper, lower } : null;
+  return upper && lower ? { upper, lower, improves } : null;
 }
 
-/** The mean of `count` copies, by doubling. */
-function meanOf(one: Law, count: number, above: boolean, levels: { count: number }): Law {
-  if (count === 1) return one;
+/** How the mean of `count` copies is made by doubling and adding one. */
+function stepsTo(count: number): Step[] {
+  if (count === 1) return [];
   const half = Math.floor(count / 2);
-  const a = meanOf(one, half, above, levels);
-  levels.count++;
-  const twice = combined(a, a, 0.5, above);
-  if (count % 2 === 0) return twice;
-  levels.count++;
-  return combined(twice, one, (2 * half) / count, above);
-}
-
-/** The law of weight·a + (1 − weight)·b, on a grid of its own. */
-function combined(a: Law, b: Law, weight: number, above: boolean): Law {
-  const few = sumsOf(a, b, weight);
-  if (few) return summed(a, b, weight, few, above);
-  // Where a few hundred points put the mass, so that the grid is fine there.
-  const rough = summed(thinned(a), thinned(b), weight, roughGrid(a, b, weight), false);
-  return summed(a, b, weight, gridFor(rough), above);
-}
-
-/** 0 and all values of weight·a + (1 − weight)·b, if they are few: then nothing moves. */
-function sumsOf(a: Law, b: Law, weight: number): Float64Array | null {
-  if (a.values.length * b.values.length > 4 * POINTS) return null;
-  const sums = [...a.values].flatMap((x) => [...b.values].map((y) => weight * x + (1 - weight) * y));
-  const rising = sums.sort((x, y) => x - y).filter((x, i) => i === 0 || x > sums[i - 1]! * (1 + 1e-13));
-  return rising.length < POINTS ? Float64Array.from(rising[0]! > 0 ? [0, ...rising] : rising) : null;
+  const steps = [...stepsTo(half), { count: 2 * half, doubles: true, weight: 0.5 }];
+  if (count % 2 === 1) steps.push({ count, doubles: false, weight: (2 * half) / count });
+  return steps;
 }
 
 /**
- * The sum's mass gathered in the cells of `grid` (rising, from 0). above: each cell's mass goes to its two ends, its mean
+ * The law of weight·a + (1 − weight)·b, gathered in the cells of `grid` (rising, from 0). above: each cell's mass goes to its two ends, its mean
  * kept; otherwise to its mean. What lies beyond the grid: its mass to the last point, the rest of its mean to +∞.
  */
 function summed(a: Law, b: Law, weight: number, grid: Float64Array, above: boolean): Law {
@@ -79,45 +63,46 @@ function summed(a: Law, b: Law, weight: number, grid: Float64Array, above: boole
   const mass = new Float64Array(cells);
   const excess = new Float64Array(cells);
   const other = 1 - weight;
+  // Of two copies each two different values come in both orders.
+  const twice = a === b;
+  const { values, masses } = b;
+  const scaled = values.map((value) => other * value);
   for (let i = 0; i < a.values.length; i++) {
     const p = a.masses[i]!;
     if (p === 0) continue;
     const x = weight * a.values[i]!;
-    let k = 0;
-    let start = grid[0]!;
-    let end = cells > 1 ? grid[1]! : Infinity;
+    const from = twice ? i + 1 : 0;
+    if (twice) {
+      const k = cellOf(grid, x + scaled[i]!, 0);
+      mass[k] = mass[k]! + p * p;
+      excess[k] = excess[k]! + p * p * (x + scaled[i]! - grid[k]!);
+    }
+    const factor = twice ? 2 * p : p;
+    let k = from < scaled.length ? cellOf(grid, x + scaled[from]!, 0) : 0;
+    let start = grid[k]!;
+    let end = k + 1 < cells ? grid[k + 1]! : Infinity;
     let sum = 0;
     let moment = 0;
-    for (let j = 0; j < b.values.length; j++) {
-      const value = x + other * b.values[j]!;
+    for (let j = from; j < scaled.length; j++) {
+      const value = x + scaled[j]!;
       if (value >= end) {
-        mass[k] = mass[k]! + p * sum;
-        excess[k] = excess[k]! + p * moment;
+        mass[k] = mass[k]! + factor * sum;
+        excess[k] = excess[k]! + factor * moment;
         sum = 0;
         moment = 0;
-        if (k + 1 < cells) k = cellOf(grid, value, k + 1);
+        // Mostly the next cell.
+        k++;
+        if (k + 1 < cells && value >= grid[k + 1]!) k = cellOf(grid, value, k + 1);
         start = grid[k]!;
         end = k + 1 < cells ? grid[k + 1]! : Infinity;
       }
-      sum += b.masses[j]!;
-      moment += b.masses[j]! * (value - start);
+      sum += masses[j]!;
+      moment += masses[j]! * (value - start);
     }
-    mass[k] = mass[k]! + p * sum;
-    excess[k] = excess[k]! + p * moment;
+    mass[k] = mass[k]! + factor * sum;
+    excess[k] = excess[k]! + factor * moment;
   }
   return gathered(grid, mass, excess, weight * a.infinite + other * b.infinite, above);
-}
-
-/** The last k ≥ from with grid[k] ≤ value, by doubling steps. */
-function cellOf(grid: Float64Array, value: number, from: number): number {
-  let step = 1;
-  let low = from;
-  while (low + step < grid.length && grid[low + step]! <= value) {
-    low += step;
-    step *= 2;
-  }
-  for (; step >= 1; step /= 2) if (low + step < grid.length && grid[low + step]! <= value) low += step;
-  return low;
 }
 
 /** From the mass and Σ mass·(value − start) of each cell to points. */
@@ -146,136 +131,59 @@ function gathered(
   return { values, masses, infinite: beyond };
 }
 
-/** About 200 points of a law. */
-function thinned(law: Law): Law {
-  const every = Math.ceil(law.values.length / 200);
-  const values: number[] = [];
-  const masses: number[] = [];
-  for (let i = 0; i < law.values.length; i += every) {
-    let mass = 0;
-    let moment = 0;
-    for (let j = i; j < Math.min(i + every, law.values.length); j++) {
-      mass += law.masses[j]!;
-      moment += law.masses[j]! * law.values[j]!;
-    }
-    if (mass > 0) {
-      masses.push(mass);
-      values.push(moment / mass);
-    }
-  }
-  return { values: Float64Array.from(values), masses: Float64Array.from(masses), infinite: law.infinite };
-}
+/** log of Q-masses that are told apart; below, doubles would lose the P-mass that goes with them. */
+const LEAST = -700;
 
-/** 600 points, even in the logarithm where it is far from 0, between the least and the largest sum. */
-function roughGrid(a: Law, b: Law, weight: number): Float64Array {
-  const positive = ({ values }: Law) => (values[0]! > 0 ? values[0]! : values[1]!);
-  const least = Math.max(1e-300, weight * positive(a) + (1 - weight) * positive(b));
-  const most = weight * a.values.at(-1)! + (1 - weight) * b.values.at(-1)!;
-  // Even in asinh(log/s): s about the spread of the mean of the logarithm.
-  const spread = Math.max(1e-6, Math.sqrt(varianceOf(a) * weight ** 2 + varianceOf(b) * (1 - weight) ** 2));
-  const scale = Math.min(1, spread);
-  const from = Math.asinh(Math.log(least) / scale);
-  const to = Math.asinh(Math.log(most) / scale);
-  const grid = new Float64Array(601);
-  for (let k = 0; k < 600; k++) grid[k + 1] = Math.exp(scale * Math.sinh(from + ((to - from) * k) / 599));
-  return grid;
-}
-
-/** Of min(value, 3): the spread of the bulk. */
-function varianceOf({ values, masses }: Law): number {
-  let sum = 0;
-  values.forEach((value, i) => {
-    sum += masses[i]! * (Math.min(value, 3) - 1) ** 2;
-  });
-  return sum;
-}
-
-/** POINTS values, dense where the mass of any of the tilts is: the density that adds least variance, ∝ (density)^{1/3}. */
-function gridFor({ values, masses }: Law): Float64Array {
-  const logs: number[] = [];
-  const kept: number[] = [];
-  values.forEach((value, i) => {
-    if (masses[i]! > 0 && value > 0) {
-      logs.push(Math.log(value));
-      kept.push(Math.log(masses[i]!));
-    }
-  });
-  const n = logs.length;
-  if (n < 2) return Float64Array.from([0, values.at(-1)! || 1]);
-  const widths = logs.map((log, i) => ((logs[i + 1] ?? log) - (logs[i - 1] ?? log)) / 2);
-  const weights = new Float64Array(n);
-  for (const c of TILTS) {
-    const tilted = logs.map((log, i) => kept[i]! + c * log - Math.log(widths[i]!));
-    const top = Math.max(...tilted);
-    const roots = tilted.map((x, i) => Math.exp((x - top) / 3) * widths[i]!);
-    const sum = roots.reduce((x, y) => x + y, 0);
-    roots.forEach((root, i) => {
-      weights[i] = weights[i]! + root / sum / TILTS.length;
-    });
-  }
-  // A twentieth of the points evenly, so that no stretch has none.
-  const range = logs.at(-1)! - logs[0]!;
-  const grid = [0];
-  let share = 0;
-  let at = logs[0]!;
-  for (let i = 0; i < n; i++) {
-    const density = 0.95 * weights[i]! + (0.05 * widths[i]!) / range;
-    const points = density * (POINTS - 2);
-    // Points evenly over this stretch, as the running total passes whole numbers.
-    while (Math.floor(share + points) > grid.length - 1) {
-      const part = (grid.length - share) / points;
-      grid.push(Math.exp(at + Math.min(1, Math.max(0, part)) * widths[i]!));
-    }
-    share += points;
-    at += widths[i]!;
-  }
-  grid.push(Math.exp(logs.at(-1)!));
-  const rising = grid.filter((value, k) => k === 0 || value > grid[k - 1]!);
-  return Float64Array.from(rising);
-}
-
-/** The law of e^{loss} under Q of one use. Null where e^{loss} is out of range. */
-function lawOf(base: Pair, above: boolean): Law | null {
+/**
+ * The law of e^{loss} under Q of one use, and the relative error of its masses. Null where no ratio is within.
+ * P-mass of ratios that are too large: above, to +∞; otherwise to the cell before, whose mean rises.
+ */
+function lawOf(base: Pair, { losses }: Placement, above: boolean): { law: Law; relative: number } | null {
   const entries: { start: number; end: number; mass: number; value: number }[] = [];
   let infinite = base.infinite;
+  let relative = 0;
+  let lost = 0;
+  const put = (logP: number, ratio: number, start: number, end: number): void => {
+    const log = logP - ratio;
+    if (ratio <= LARGEST && log > LEAST) {
+      entries.push({ start, end, mass: Math.exp(log), value: Math.exp(ratio) });
+      relative = Math.max(relative, 16 * UNIT * (8 + Math.abs(logP) + Math.abs(log)));
+    } else if (above || ratio < 0) {
+      // The mean to +∞, the mass to 0.
+      infinite += Math.exp(logP);
+      entries.push({ start: -Infinity, end: -Infinity, mass: Math.exp(log), value: 0 });
+    } else lost += Math.exp(logP);
+  };
   entries.push({ start: -Infinity, end: -Infinity, mass: base.unseen, value: 0 });
-  for (let i = 0; i < base.losses.length; i++) {
-    const loss = base.losses[i]!;
-    if (!(Math.abs(loss) <= LARGEST)) return null;
-    entries.push({ start: loss, end: loss, mass: Math.exp(base.logP[i]! - loss), value: Math.exp(loss) });
-  }
+  for (let i = 0; i < base.losses.length; i++)
+    put(base.logP[i]!, base.losses[i]!, base.losses[i]!, base.losses[i]!);
   const into: Mass = { logP: 0, ratio: 0 };
-  for (const body of base.bodies ?? []) {
-    const [a, b] = body.extent(0);
-    const from = Math.max(body.from, a - 8);
-    const to = Math.min(body.to, b + 8);
-    if (!(body.loss(to) <= LARGEST && body.loss(from) >= -LARGEST)) return null;
-    for (let k = 0; k < POINTS; k++) {
-      const x = from + ((to - from) * k) / POINTS;
-      const y = k === POINTS - 1 ? to : from + ((to - from) * (k + 1)) / POINTS;
-      body.mass(x, y, into);
-      if (into.logP > -Infinity)
-        entries.push({
-          start: body.loss(x),
-          end: body.loss(y),
-          mass: Math.exp(into.logP - into.ratio),
-          value: Math.exp(into.ratio),
-        });
+  (base.bodies ?? []).forEach((body, k) => {
+    const ends = losses[k]!;
+    const last = ends.length - 1;
+    for (let i = 0; i < last; i++) {
+      body.mass(ends[i]!, ends[i + 1]!, into);
+      if (into.logP > -Infinity) put(into.logP, into.ratio, body.loss(ends[i]!), body.loss(ends[i + 1]!));
     }
     for (const [x, y] of [
-      [body.from, from],
-      [to, body.to],
+      [body.from, ends[0]!],
+      [ends[last]!, body.to],
     ] as const) {
       if (!(x < y)) continue;
       body.mass(x, y, into);
-      const mass = Math.exp(into.logP - into.ratio);
-      if (above && x === to) {
-        // The mean to +∞, the mass to 0.
+      if (!(into.logP > -Infinity)) continue;
+      if (above && y === body.to) {
         infinite += Math.exp(into.logP);
-        entries.push({ start: -Infinity, end: -Infinity, mass, value: 0 });
-      } else if (mass > 0)
-        entries.push({ start: -Infinity, end: -Infinity, mass, value: Math.exp(into.ratio) });
+        entries.push({ start: -Infinity, end: -Infinity, mass: Math.exp(into.logP - into.ratio), value: 0 });
+      } else put(into.logP, into.ratio, -Infinity, -Infinity);
     }
+  });
+  if (lost > 0) {
+    // Outcomes grouped with those of the largest ratio.
+    let most = entries[0]!;
+    for (const entry of entries) if (entry.value > most.value) most = entry;
+    if (most.value === 0) return null;
+    most.value += lost / most.mass;
   }
   const ends = [...new Set(entries.flatMap(({ start, end }) => [Math.exp(start), Math.exp(end)]))];
   const grid = Float64Array.from([0, ...ends.filter((x) => x > 0)].sort((x, y) => x - y));
@@ -286,7 +194,7 @@ function lawOf(base: Pair, above: boolean): Law | null {
     mass[k] = mass[k]! + m;
     excess[k] = excess[k]! + m * (value - grid[k]!);
   }
-  return gathered(grid, mass, excess, infinite, above);
+  return { law: gathered(grid, mass, excess, infinite, above), relative: relative + (base.relative ?? 0) };
 }
 
 /** The pair (P, Q) whose ratio has that law. */

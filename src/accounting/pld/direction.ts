@@ -353,16 +353,23 @@ export class Direction {
     if (!place) return this.boundOnly ? { lower: 0, upper: answer.upper } : answer;
     // Lattices that would be too fine for the losses that matter here start coarser.
     const coarser = this.exact ? 0 : Math.min(0, -Math.ceil(Math.log2(this.cells(place.c) / FIRST_CELLS)));
-    for (let level = coarser; level < MOST_LEVELS; ) {
+    let reached = coarser - 1;
+    let tooFine = MOST_LEVELS;
+    for (let level = coarser; level > reached; ) {
       const lattices = this.at(level, place.c);
-      if (!lattices) break;
-      const parts = this.parts.map(({ count }, i): [Tilted, number, number] => [
-        tilt(lattices[i]!, place.c),
-        count,
-        lattices[i]!.spread,
+      const parts = lattices?.map((lattice, i): [Tilted, number, number] => [
+        tilt(lattice, place.c),
+        this.parts[i]!.count,
+        lattice.spread,
       ]);
-      const now = invert(parts, place, epsilon, this.infinite, this.effort.nodes);
-      if (!now) break;
+      const now = parts && invert(parts, place, epsilon, this.infinite, this.effort.nodes);
+      if (!now) {
+        // As fine as the work allows.
+        tooFine = level;
+        level = Math.floor((reached + level) / 2);
+        continue;
+      }
+      reached = level;
       answer = { lower: Math.max(answer.lower, now.lower), upper: Math.min(answer.upper, now.upper) };
       const { lower, upper } = answer;
       if (upper <= floor) break;
@@ -371,6 +378,7 @@ export class Direction {
       const goal = this.effort.relativeWidth * Math.max(0.3, Math.abs(place.c) * epsilon);
       if (width <= goal || !now.improves) break;
       level += Math.max(1, Math.min(4, Math.ceil(0.5 * Math.log2(width / goal))));
+      level = Math.min(level, tooFine - 1);
     }
     return { lower: this.boundOnly ? 0 : Math.min(answer.lower, answer.upper), upper: answer.upper };
   }

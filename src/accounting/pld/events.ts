@@ -36,31 +36,37 @@ export interface Side {
   readonly shown?: Pair;
   /** Each point of the curve of `pair` is that of some mechanism, so that one use alone attains it. */
   readonly attained?: boolean;
+  /** More points of the laws of allocations narrow it. */
+  readonly improves?: boolean;
 }
 
 /** What is to be composed: directions whose worst counts, and ones that some mechanism shows at least. */
 export interface Composition {
   readonly directions: readonly (readonly Counted[])[];
   readonly shown?: readonly (readonly Counted[])[];
+  /** More points narrow it. */
+  readonly improves?: boolean;
 }
 
 export type Nothing = "nothing";
 export type Everything = "everything";
 
-/** Throws UnsupportedEventError for what has no dominating pair here. */
+/** Throws UnsupportedEventError for what has no dominating pair here. points: of the laws of allocations, see `allocated`. */
 export function compositionOf(
   event: PrivacyEvent,
   neighboring: Neighboring,
   accountant: string,
+  points: number,
 ): Composition | Nothing | Everything {
   const asked = { neighboring, accountant };
-  const bound = compositionOfAtoms(atomsOf(event, asked), neighboring, accountant);
+  const bound = compositionOfAtoms(atomsOf(event, asked), neighboring, accountant, points);
   const least = atomsOf(event, asked, "shown");
   if (typeof bound === "string" || JSON.stringify(least) === JSON.stringify(atomsOf(event, asked)))
     return bound;
   // The event is known from above and from below only.
-  const shown = compositionOfAtoms(least, neighboring, accountant);
+  const shown = compositionOfAtoms(least, neighboring, accountant, points);
   return {
+    ...bound,
     directions: bound.directions.map((parts) =>
       parts.map(({ pair, count }) => ({ pair: { ...pair, bound: true }, count })),
     ),
@@ -72,6 +78,7 @@ function compositionOfAtoms(
   parts: readonly CountedEvent[],
   neighboring: Neighboring,
   accountant: string,
+  points: number,
 ): Composition | Nothing | Everything {
   const sides: { side: Side; count: number }[] = [];
   let gaussian = 0;
@@ -79,7 +86,12 @@ function compositionOfAtoms(
     throw new UnsupportedEventError(accountant, kind, reason, instead);
   };
   for (const { event: atom, count } of parts) {
-    const side = gaussians(atom, neighboring, refuse) ?? other(atom, neighboring, refuse);
+    const side =
+      atom.kind === "balls-in-bins"
+        ? allocatedSide(atom, neighboring, points, (relation) =>
+            sideOf(onlyOne(atom, refuse), relation, refuse),
+          )
+        : (gaussians(atom, neighboring, refuse) ?? other(atom, neighboring, refuse));
     if (typeof side === "number") gaussian += count * side;
     else if (side === "everything") gaussian = Infinity;
     else if (side !== "nothing") sides.push({ side, count });
@@ -106,6 +118,7 @@ function compositionOfAtoms(
     directions: uneven
       ? [along((side) => once(side.pair)), along((side) => once(side.turned ?? side.pair))]
       : [along((side) => once(side.pair))],
+    improves: sides.some(({ side }) => side.improves),
     ...(shown && {
       shown: [
         along((side) => side.shown ?? side.pair),
@@ -180,6 +193,16 @@ function sideOf(atom: AtomicEvent, neighboring: Neighboring, refuse: Refuse): Si
   return side === 0 ? "nothing" : side === Infinity ? "everything" : { pair: gaussianPair(Math.sqrt(side)) };
 }
 
+/** The one mechanism that runs on a batch; Gaussians together are one. */
+function onlyOne(sampler: { kind: string; event: PrivacyEvent }, refuse: Refuse): AtomicEvent {
+  const within = flatten(sampler.event);
+  if (within.length === 1 && within[0]!.count === 1) return within[0]!.event;
+  const shift = gaussianShift(sampler.event);
+  if (shift !== undefined)
+    return shift === 0 ? { kind: "none" } : { kind: "gaussian", noiseMultiplier: 1 / shift };
+  return refuse(sampler.kind, "what is composed on one batch has no single pair", "rdp");
+}
+
 function other(
   atom: AtomicEvent,
   neighboring: Neighboring,
@@ -187,14 +210,11 @@ function other(
   rate = 1,
 ): Side | Nothing | Everything {
   const scale = neighboring === "replace-one" ? 2 : 1;
-  const onlyOne = (sampler: { kind: string; event: PrivacyEvent }): AtomicEvent => {
-    const within = flatten(sampler.event);
-    if (within.length === 1 && within[0]!.count === 1) return within[0]!.event;
-    const shift = gaussianShift(sampler.event);
-    if (shift !== undefined)
-      return shift === 0 ? { kind: "none" } : { kind: "gaussian", noiseMultiplier: 1 / shift };
-    return refuse(sampler.kind, "what is composed on one batch has no single pair", "rdp");
-  };
+  if (rate < 1 && "event" in atom)
+    return refuse(
+      `a sample of ${atom.kind}`,
+      "sample once: no pair is proven to dominate a sample of a sample",
+    );
   const both = (pair: Pair): Side => ({ pair, turned: swapped(pair) });
   const drawn = (pair: Pair, symmetric = true): Side =>
     rate < 1 ? both(sampledPoints(pair, rate)) : symmetric ? { pair } : both(pair);
@@ -250,12 +270,10 @@ function other(
       return sampled(atom, neighboring, refuse);
     case "sampled-without-replacement":
       return fixedSizeSide(atom, neighboring, refuse, (drawnAt) =>
-        other(onlyOne(atom), "replace-one", refuse, drawnAt),
+        other(onlyOne(atom, refuse), "replace-one", refuse, drawnAt),
       );
     case "truncated-poisson-sampled":
       return truncatedSide(atom, neighboring, refuse);
-    case "balls-in-bins":
-      return allocatedSide(atom, neighboring, (relation) => sideOf(onlyOne(atom), relation, refuse));
     default:
       return refuse(atom.kind, "no pair is proven to dominate it", "rdp");
   }

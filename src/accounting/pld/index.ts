@@ -23,6 +23,8 @@ export interface ConnectTheDotsOptions {
 }
 
 const NAME = "pld-discrete";
+/** Points of the laws of allocations, tried one after the other; the first at most a 32nd of the nodes, like the others. */
+const POINTS = [2048, 3072, 4608, 7168];
 
 /**
  * Takes on: Gaussian, Laplace, discrete Gaussian and Laplace noise, randomised response, the exponential mechanism,
@@ -38,17 +40,78 @@ export function connectTheDotsAccountant(options: ConnectTheDotsOptions = {}): A
   if (!(maximumNodes >= 2 ** 10 && maximumNodes <= 2 ** 24 && Number.isInteger(Math.log2(maximumNodes))))
     throw new RangeError(`maximumNodes must be a power of two in [2^10, 2^24], got ${maximumNodes}`);
   const effort = { relativeWidth, nodes: maximumNodes };
+  const curve = (event: PrivacyEvent, points: number): Curve =>
+    new Curve(compositionOf(event, neighboring, NAME, points), effort, neighboring);
   return {
     name: NAME,
     neighboring,
-    account: (event: PrivacyEvent) => new Curve(compositionOf(event, neighboring, NAME), effort, neighboring),
+    account: (event: PrivacyEvent) => {
+      const levels = POINTS.filter((points, i) => i === 0 || points <= maximumNodes / 32);
+      const first = curve(event, Math.min(levels[0]!, maximumNodes / 32));
+      return first.improves
+        ? new RefinedCurve(first, levels, (points) => curve(event, points), relativeWidth)
+        : first;
+    },
   };
+}
+
+/** Curves of ever more points, the next asked where the one before is wide. */
+class RefinedCurve implements PrivacyCurve {
+  readonly accountant = NAME;
+  readonly neighboring: Neighboring;
+  private readonly curves: PrivacyCurve[];
+
+  constructor(
+    first: PrivacyCurve,
+    private readonly levels: readonly number[],
+    private readonly at: (points: number) => PrivacyCurve,
+    private readonly relativeWidth: number,
+  ) {
+    this.neighboring = first.neighboring;
+    this.curves = [first];
+  }
+
+  epsilonAt(delta: number): number {
+    return this.epsilonIntervalAt(delta).upper;
+  }
+
+  deltaAt(epsilon: number): number {
+    return this.deltaIntervalAt(epsilon).upper;
+  }
+
+  epsilonIntervalAt(delta: number): Interval {
+    return this.narrowed((curve) => curve.epsilonIntervalAt(delta), this.relativeWidth);
+  }
+
+  deltaIntervalAt(epsilon: number): Interval {
+    // ε is what is promised: a relative width of δ is worth a tenth of it in ε, or less.
+    return this.narrowed((curve) => curve.deltaIntervalAt(epsilon), 10 * this.relativeWidth);
+  }
+
+  private narrowed(ask: (curve: PrivacyCurve) => Interval, goal: number): Interval {
+    let { lower, upper } = ask(this.curves[0]!);
+    for (let i = 0; i + 1 < this.levels.length; ) {
+      const width = (upper - lower) / upper;
+      if (!(width > goal)) break;
+      // What is not the lattices' falls with the square of the points. Infinite ends say nothing.
+      const wanted = this.levels[i]! * Math.sqrt(Math.max(0, width - 0.2 * goal) / (0.6 * goal));
+      i++;
+      while (i + 1 < this.levels.length && this.levels[i]! < wanted) i++;
+      this.curves[i] ??= this.at(this.levels[i]!);
+      const found = ask(this.curves[i]!);
+      lower = Math.max(lower, Math.min(found.lower, upper));
+      upper = Math.max(lower, Math.min(found.upper, upper));
+    }
+    return { lower, upper };
+  }
 }
 
 class Curve implements PrivacyCurve {
   readonly accountant = NAME;
   private readonly directions: readonly Direction[];
   private readonly shown: readonly Direction[];
+  /** More points of the laws of allocations narrow it. */
+  readonly improves: boolean;
   private readonly trivial: "nothing" | "everything" | undefined;
   private readonly deltas = new Map<number, Interval>();
   private readonly epsilons = new Map<number, Interval>();
@@ -60,8 +123,11 @@ class Curve implements PrivacyCurve {
   ) {
     const proper = typeof composition === "string" ? { directions: [] } : composition;
     this.trivial = typeof composition === "string" ? composition : undefined;
-    this.directions = proper.directions.map((parts) => new Direction(parts, effort));
-    this.shown = (proper.shown ?? []).map((parts) => new Direction(parts, effort));
+    this.improves = typeof composition !== "string" && composition.improves === true;
+    // Half of the width for the laws, a quarter for the lattice of either end.
+    const share = this.improves ? { ...effort, relativeWidth: effort.relativeWidth / 4 } : effort;
+    this.directions = proper.directions.map((parts) => new Direction(parts, share));
+    this.shown = (proper.shown ?? []).map((parts) => new Direction(parts, share));
   }
 
   epsilonAt(delta: number): number {

@@ -173,13 +173,14 @@ export function truncatedSide(
   };
 }
 
-/** Allocations take a while to compute: the latest ones, by the event and whether the relation is zero-out. */
+/** Allocations take a while to compute: the latest ones, by the event, the relation and the points. */
 const latest = new Map<string, Allocation | null>();
 
-/** docs/math-pld.md, theorem 10. `sideOf` gives the pair of one use of the event inside. */
+/** docs/math-pld.md, theorem 10. `sideOf` gives the pair of one use of the event inside; `points`: see {@link allocated}. */
 export function allocatedSide(
   atom: BallsInBinsEvent,
   neighboring: Neighboring,
+  points: number,
   sideOf: (neighboring: Neighboring) => Side | Nothing | Everything,
 ): Side | Nothing | Everything {
   const base = sideOf(neighboring);
@@ -190,14 +191,23 @@ export function allocatedSide(
     ...(base.turned && { turned: { ...base.turned, bound: true } }),
   };
   if (neighboring === "replace-one") return plain;
-  const key = `${neighboring} ${atom.bins} ${JSON.stringify(atom.event)}`;
-  let found = latest.get(key);
-  if (found === undefined) {
-    found = allocated(base.pair, atom.bins);
-    if (latest.size >= 8) latest.delete(latest.keys().next().value!);
-    latest.set(key, found);
-  }
-  if (!found) return plain;
-  const { upper, lower } = found;
-  return { pair: upper, turned: swapped(upper), ...(!base.pair.bound && { shown: lower }) };
+  const of = (pair: Pair, which: string): Allocation | null => {
+    const key = `${which} ${neighboring} ${atom.bins} ${points} ${JSON.stringify(atom.event)}`;
+    let found = latest.get(key);
+    if (found === undefined) {
+      found = allocated(pair, atom.bins, points);
+      if (latest.size >= 8) latest.delete(latest.keys().next().value!);
+      latest.set(key, found);
+    }
+    return found;
+  };
+  const bound = of(base.pair, "bound");
+  if (!bound) return plain;
+  const shown = base.shown ? of(base.shown, "shown") : base.pair.bound ? null : bound;
+  return {
+    pair: bound.upper,
+    turned: swapped(bound.upper),
+    improves: bound.improves,
+    ...(shown && { shown: shown.lower }),
+  };
 }

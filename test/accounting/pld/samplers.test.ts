@@ -1,7 +1,12 @@
 // Fixed-size samples, cut batches and balls in bins, against integrals over every outcome of small data sets.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Interval, Neighboring, PrivacyEvent } from "../../../src/accounting/index.js";
+import {
+  type Interval,
+  type Neighboring,
+  type PrivacyEvent,
+  UnsupportedEventError,
+} from "../../../src/accounting/index.js";
 import { connectTheDotsAccountant } from "../../../src/accounting/pld/index.js";
 import { rdpAccountant } from "../../../src/accounting/rdp/index.js";
 import { binomialTail } from "../../../src/math/binomialTail.js";
@@ -322,8 +327,8 @@ describe("balls in bins", () => {
   function twoBins(mu: number, epsilon: number): number {
     const alpha = Math.exp(epsilon);
     let [remove, add] = [0, 0];
-    const step = 0.02;
-    for (let x = -10; x < 10 + 2 * mu; x += step) {
+    const step = 0.02 / Math.max(1, mu);
+    for (let x = -10; x < 10 + mu; x += step) {
       const r = Math.exp(mu * x - (mu * mu) / 2);
       const weight = (step * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
       const call = (strike: number) => {
@@ -344,6 +349,8 @@ describe("balls in bins", () => {
       [1, 2],
       [2, 0.7],
       [0.6, 3],
+      [0.2, 20],
+      [0.05, 280],
     ] as const) {
       const truth = twoBins(1 / sigma, epsilon);
       const { lower, upper } = deltaOf(
@@ -355,6 +362,73 @@ describe("balls in bins", () => {
       expect(lower).toBeLessThanOrEqual(truth * (1 + 1e-5));
       expect(upper - lower).toBeLessThanOrEqual(0.01 * truth);
     }
+  });
+
+  test("hold the same truth with few points and with many, from one to many epochs, at little noise and much", () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: Math.log(0.2), max: Math.log(20), noNaN: true }),
+        fc.integer({ min: 2, max: 100 }),
+        fc.constantFrom(1, 7),
+        fc.double({ min: -9, max: -2, noNaN: true }),
+        (logSigma, bins, epochs, logDelta) => {
+          const event: PrivacyEvent = {
+            kind: "repeated",
+            count: epochs,
+            event: { kind: "balls-in-bins", bins, event: gaussian(Math.exp(logSigma)) },
+          };
+          const [few, more] = [2 ** 13, 2 ** 14].map((maximumNodes) =>
+            connectTheDotsAccountant({ relativeWidth: 1e-2, maximumNodes })
+              .account(event)
+              .epsilonIntervalAt(10 ** logDelta),
+          ) as [Interval, Interval];
+          expect(few.lower).toBeLessThanOrEqual(more.upper);
+          expect(more.lower).toBeLessThanOrEqual(few.upper);
+          expect(more.upper).toBeLessThan(Infinity);
+          // No more than Poisson sampling without any sampling.
+          expect(more.lower).toBeLessThanOrEqual(
+            connectTheDotsAccountant(QUICK)
+              .account({ ...event, event: gaussian(Math.exp(logSigma)) })
+              .epsilonAt(10 ** logDelta),
+          );
+        },
+      ),
+      { numRuns: 6 },
+    );
+  });
+
+  test("of mechanisms of bounded range have lower ends too", () => {
+    const { lower, upper } = deltaOf(
+      { kind: "balls-in-bins", bins: 4, event: { kind: "exponential", epsilon: 1 } },
+      "zero-out-one",
+      0.1,
+    );
+    expect(lower).toBeGreaterThan(0);
+    expect(lower).toBeLessThanOrEqual(upper);
+  });
+
+  test("and other samplers are refused within a sample, of which no pair is known", () => {
+    const inner: PrivacyEvent[] = [
+      { kind: "balls-in-bins", bins: 10, event: gaussian(2) },
+      { kind: "sampled-without-replacement", sourceSize: 100, sampleSize: 10, event: gaussian(2) },
+      {
+        kind: "truncated-poisson-sampled",
+        samplingRate: 0.1,
+        datasetSize: 100,
+        maximumBatchSize: 12,
+        event: gaussian(2),
+      },
+      { kind: "poisson-sampled", samplingRate: 0.1, event: gaussian(2) },
+    ];
+    for (const event of inner)
+      for (const outer of [
+        { kind: "poisson-sampled", samplingRate: 0.01, event },
+        { kind: "sampled-without-replacement", sourceSize: 100, sampleSize: 10, event },
+      ] as PrivacyEvent[])
+        for (const neighboring of ["add-or-remove-one", "zero-out-one", "replace-one"] as const)
+          expect(() => connectTheDotsAccountant({ neighboring }).account(outer)).toThrow(
+            UnsupportedEventError,
+          );
   });
 
   test("of randomised response lie around the sum over all outcomes, also composed", () => {
@@ -391,24 +465,20 @@ describe("balls in bins", () => {
   });
 
   test("cost no more than no amplification and no less than a lucky guess, from 1 bin to 1e9", () => {
+    const coarsely = (event: PrivacyEvent, epsilon: number) =>
+      connectTheDotsAccountant({ relativeWidth: 1e-2, maximumNodes: 2 ** 14 })
+        .account(event)
+        .deltaIntervalAt(epsilon);
     let last = Infinity;
     for (const bins of [1, 3, 1000, 1e9]) {
-      const { lower, upper } = deltaOf(
-        { kind: "balls-in-bins", bins, event: gaussian(1) },
-        "add-or-remove-one",
-        0.5,
-      );
+      const { lower, upper } = coarsely({ kind: "balls-in-bins", bins, event: gaussian(1) }, 0.5);
       expect(upper).toBeLessThanOrEqual(last);
       expect(lower).toBeLessThanOrEqual(upper);
       last = upper;
     }
     // One use, the bin known to nobody: P(δ) at least that of one bin in t.
     expect(last).toBeLessThan(1e-8);
-    const extreme = deltaOf(
-      { kind: "balls-in-bins", bins: 100, event: gaussian(0.01) },
-      "add-or-remove-one",
-      1,
-    );
+    const extreme = coarsely({ kind: "balls-in-bins", bins: 100, event: gaussian(0.01) }, 1);
     expect(extreme.upper).toBeLessThanOrEqual(1);
     expect(extreme.upper).toBeGreaterThan(0.9);
   });

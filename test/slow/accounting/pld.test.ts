@@ -1,6 +1,7 @@
-// Connect the dots where its lattice is never fine enough: the interval is wide, and still holds the reference.
+// Connect the dots at length: where its lattice is never fine enough the interval is wide, and still holds the reference;
+// allocations with heavy tails are as narrow as asked.
 import { expect, test } from "vitest";
-import { dpSgdEvent } from "../../../src/accounting/index.js";
+import { dpSgdEvent, type PrivacyEvent } from "../../../src/accounting/index.js";
 import { connectTheDotsAccountant } from "../../../src/accounting/pld/index.js";
 
 /** Rate, σ, steps, δ and ε, from a contour integral whose step was halved without change. */
@@ -18,5 +19,32 @@ test.each(CASES)(
       .epsilonIntervalAt(delta);
     expect(lower).toBeLessThanOrEqual(epsilon);
     expect(upper).toBeGreaterThanOrEqual(epsilon);
+  },
+);
+
+/** σ, bins, epochs and δ. */
+const ALLOCATIONS = [
+  [0.2, 20, 1, 1e-6],
+  [0.45, 300, 1, 1e-8],
+  [0.5, 100, 3, 1e-6],
+  [1, 1000, 10, 1e-6],
+  [4, 10_000, 2, 1e-10],
+] as const;
+
+test.each(ALLOCATIONS)(
+  "sigma %d, %d bins, %d epochs: the interval is as narrow as asked, and meets that of fewer points",
+  (noiseMultiplier, bins, epochs, delta) => {
+    const event: PrivacyEvent = {
+      kind: "repeated",
+      count: epochs,
+      event: { kind: "balls-in-bins", bins, event: { kind: "gaussian", noiseMultiplier } },
+    };
+    const [fine, rough] = [{}, { maximumNodes: 2 ** 15 }].map((options) =>
+      connectTheDotsAccountant(options).account(event).epsilonIntervalAt(delta),
+    );
+    expect(fine!.lower).toBeGreaterThan(0);
+    expect(fine!.upper - fine!.lower).toBeLessThanOrEqual(1e-4 * fine!.upper);
+    expect(rough!.lower).toBeLessThanOrEqual(fine!.upper);
+    expect(rough!.upper).toBeGreaterThanOrEqual(fine!.lower);
   },
 );
