@@ -1,6 +1,7 @@
 // Which TensorFlow.js backend computes: tfjs-node-gpu, tfjs-node, WASM, plain JS, in this order for "auto".
 import * as tf from "@tensorflow/tfjs-core";
 import { type Kernels, stockKernels } from "./kernels.js";
+import { nativeKernels } from "./native.js";
 import { wasmKernels } from "./wasm/kernels.js";
 
 export const BACKEND_NAMES = ["tfjs-node-gpu", "tfjs-node", "wasm", "cpu"] as const;
@@ -113,5 +114,6 @@ export async function startBackend(request: BackendName | "auto" = "auto"): Prom
 
 /** The Kernels for the current backend. */
 export function currentKernels(): Kernels {
-  return tf.getBackend() === "wasm" ? wasmKernels() : stockKernels;
+  const name = tf.getBackend();
+  return name === "wasm" ? wasmKernels() : name === "tensorflow" ? nativeKernels : stockKernels;
 }

@@ -1,5 +1,6 @@
 // The operations of per-example clipping that stock TensorFlow.js lacks, and their composition from stock operations.
 import * as tf from "@tensorflow/tfjs-core";
+import { filterGradientsBy, patches } from "./patches.js";
 
 /** A convolution without padding: filter [kh, kw, C, P], the same stride both ways. */
 export interface Convolution {
@@ -83,6 +84,8 @@ export interface Kernels {
     slope: tf.Tensor1D,
     projected: tf.Tensor1D,
   ): [tf.Tensor2D, tf.Tensor2D];
+  /** a [m, n] times b [n, p], or with one of them given transposed: "first" a [n, m], "second" b [p, n]. */
+  product(a: tf.Tensor2D, b: tf.Tensor2D, transposed?: "first" | "second"): tf.Tensor2D;
   tanh<T extends tf.Tensor>(x: T): T;
   /** dy · (1 − y²), y = tanh(x). */
   tanhGradient<T extends tf.Tensor>(y: T, dy: T): T;
@@ -95,67 +98,9 @@ export interface Kernels {
 /** Unit round-off of float32. */
 export const FLOAT32_ROUND_OFF = 2 ** -24;
 
-/** Numbers in the patches that are written out at once: 64 megabytes. */
-const MOST_PATCH_NUMBERS = 2 ** 24;
-
-/**
- * For each output position, for each run of `run` pixels in the filter's rows: the place of that run in the image, row by row. run
- * divides width, stride and the filter's width.
- */
-function patchPlaces(
-  width: number,
-  [outHeight, outWidth]: readonly [number, number],
-  { kernelHeight, kernelWidth, stride }: Convolution,
-  run: number,
-): Int32Array {
-  const places = new Int32Array((outHeight * outWidth * kernelHeight * kernelWidth) / run);
-  let at = 0;
-  for (let y = 0; y < outHeight; y++)
-    for (let x = 0; x < outWidth; x++)
-      for (let ky = 0; ky < kernelHeight; ky++)
-        for (let kx = 0; kx < kernelWidth; kx += run)
-          places[at++] = ((y * stride + ky) * width + x * stride + kx) / run;
-  return places;
-}
-
-const commonDivisor = (a: number, b: number): number => (b === 0 ? a : commonDivisor(b, a % b));
-
-/** Rows [from, to) of the first axis; the tensor itself if these are all. */
-const rowsOf = (x: tf.Tensor, from: number, to: number): tf.Tensor =>
-  from === 0 && to === x.shape[0]
-    ? x
-    : tf.slice(x, [from, ...x.shape.slice(1).map(() => 0)], [to - from, ...x.shape.slice(1)]);
-
-/** Stock operations only: runs on every TensorFlow.js backend that has them (plain JS, tfjs-node, tfjs-node-gpu). */
+/** Stock operations only: runs on every TensorFlow.js backend that has them. */
 export const stockKernels: Kernels = {
-  filterGradients(x, dy, views, convolution, into) {
-    return tf.tidy(() => {
-      const [images, height, width, channels] = x.shape;
-      const [, ho, wo, filters] = dy.shape;
-      const { kernelHeight, kernelWidth, stride } = convolution;
-      const fanIn = kernelHeight * kernelWidth * channels;
-      const together = views * ho * wo;
-      // The longer the pieces, the faster they are gathered.
-      const run = commonDivisor(width, commonDivisor(stride, kernelWidth));
-      const places = tf.tensor1d(patchPlaces(width, [ho, wo], convolution, run), "int32");
-      const image = [(height * width) / run, run * channels];
-      const pixels = tf.reshape(x, [images, ...image]);
-      const right = tf.reshape(dy, [images / views, together, filters]);
-      /** Examples [from, to): their patches written out, then one product for each. */
-      const part = (from: number, to: number): tf.Tensor => {
-        const own = tf.gather(rowsOf(pixels, from * views, to * views), places, 1);
-        const patches = tf.reshape(own, [to - from, together, fanIn]);
-        return tf.matMul(patches, rowsOf(right, from, to), true, false);
-      };
-      const n = images / views;
-      const step = Math.max(1, Math.floor(MOST_PATCH_NUMBERS / (together * fanIn)));
-      const parts: tf.Tensor[] = [];
-      for (let from = 0; from < n; from += step)
-        parts.push(tf.tidy(() => part(from, Math.min(n, from + step))));
-      const rows = tf.reshape(parts.length === 1 ? parts[0] : tf.concat(parts, 0), [n, fanIn * filters]);
-      return (into ? tf.add(into, rows) : rows) as tf.Tensor2D;
-    });
-  },
+  filterGradients: filterGradientsBy(patches),
   positionSums(dy, views) {
     const [images, ho, wo, filters] = dy.shape;
     return tf.tidy(() => tf.sum(tf.reshape(dy, [images / views, views * ho * wo, filters]), 1));
@@ -233,6 +178,7 @@ export const stockKernels: Kernels = {
       ] as [tf.Tensor2D, tf.Tensor2D];
     });
   },
+  product: (a, b, transposed) => tf.matMul(a, b, transposed === "first", transposed === "second"),
   tanh: (x) => tf.tanh(x),
   tanhGradient: (y, dy) => tf.tidy(() => tf.mul(dy, tf.sub(1, tf.square(y)))) as typeof y,
   squaredNorms(rows) {

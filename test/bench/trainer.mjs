@@ -24,6 +24,46 @@ const timed = (work) => {
   return performance.now() - start;
 };
 
+/** Logits of a chain of plain layers in TensorFlow.js's own operations, which it can differentiate; not those of WASM. */
+function ownLogits(layers, images, parameters) {
+  const [own, padded] = [
+    [...parameters],
+    (x, by) =>
+      tf.pad(x, [
+        [0, 0],
+        [by, by],
+        [by, by],
+        [0, 0],
+      ]),
+  ];
+  return layers.reduce((x, layer) => {
+    switch (layer.kind) {
+      case "conv2d": {
+        const [kernel, shift] = own.splice(0, 2);
+        const convolved = tf.conv2d(
+          layer.padding ? padded(x, layer.padding) : x,
+          kernel,
+          layer.stride,
+          "valid",
+        );
+        return tf.add(convolved, shift);
+      }
+      case "dense": {
+        const [kernel, shift] = own.splice(0, 2);
+        return tf.add(tf.matMul(x, kernel), shift);
+      }
+      case "tanh":
+        return tf.tanh(x);
+      case "max-pool":
+        return tf.maxPool(x, layer.size, layer.stride, "valid");
+      case "flatten":
+        return tf.reshape(x, [x.shape[0], -1]);
+      default:
+        throw new RangeError(`no own ${layer.kind}`);
+    }
+  }, images);
+}
+
 /** WRN-16-4 with K = 16 as in the paper: memory of an example in flight, and what clipping costs. */
 function residual(backend, kernels) {
   const [views, examples] = [16, 2];
@@ -105,21 +145,35 @@ export async function run(options) {
     eachMicroBatch((from, to) => runner.addClipped(partial, tensors, { indices, step: 1 }, from, to, clip));
     return partial.times;
   };
-  const plainStep = () => {
+  const stepBy = (gradients) => () => {
     const { sum } = new PartialSum(network);
     eachMicroBatch((from, to) =>
       tf.tidy(() => {
         const images = tf.tensor4d(views(from, to), [to - from, ...data.train.shape]);
-        network
-          .plainGradients(images, labels.subarray(from, to), tensors, kernels)
-          .forEach((tensor, index) => {
-            const part = tensor.dataSync();
-            for (let i = 0; i < part.length; i++) sum[index][i] += part[i];
-          });
+        gradients(images, labels.subarray(from, to)).forEach((tensor, index) => {
+          const part = tensor.dataSync();
+          for (let i = 0; i < part.length; i++) sum[index][i] += part[i];
+        });
       }),
     );
+    return sum;
   };
-  const times = { private: [], plain: [], ratio: [] };
+  const plainStep = stepBy((images, own) => network.plainGradients(images, own, tensors, kernels));
+  // What TensorFlow.js's users have without privacy: its own gradients. WASM has none of convolutions.
+  const ownStep =
+    backend.name !== "wasm" &&
+    stepBy((images, own) => {
+      const target = tf.oneHot(tf.tensor1d(Int32Array.from(own), "int32"), data.classes);
+      const loss = (...parameters) =>
+        tf.neg(tf.sum(tf.mul(target, tf.logSoftmax(ownLogits(network.spec.layers, images, parameters)))));
+      return tf.grads(loss)(tensors);
+    });
+  if (ownStep) {
+    const [ours, theirs] = [plainStep(), ownStep()].map((sum) => sum.flatMap((part) => [...part]));
+    const difference = Math.hypot(...ours.map((value, i) => value - theirs[i])) / Math.hypot(...theirs);
+    if (!(difference < 1e-5)) throw new Error(`TensorFlow.js's own gradients differ by ${difference}`);
+  }
+  const times = { private: [], plain: [], ratio: [], ownRatio: [] };
   const inside = { views: [], gradients: [], norms: [], sums: [] };
   for (let round = -2; round < 15; round++) {
     let own;
@@ -127,10 +181,12 @@ export async function run(options) {
       own = privateStep();
     });
     const b = timed(plainStep);
+    const c = ownStep ? timed(ownStep) : Number.NaN;
     if (round < 0) continue;
     times.private.push(a);
     times.plain.push(b);
     times.ratio.push(a / b);
+    times.ownRatio.push(a / c);
     for (const [part, values] of Object.entries(inside)) values.push(own[part]);
   }
   tf.dispose(tensors);
@@ -139,6 +195,7 @@ export async function run(options) {
     privateExamplesPerSecond: perSecond(median(times.private)),
     plainExamplesPerSecond: perSecond(median(times.plain)),
     privateToPlain: median(times.ratio),
+    privateToOwn: ownStep ? median(times.ownRatio) : null,
   };
 
   // The parts that are not gradients, at the demo's batch.
@@ -208,6 +265,10 @@ export async function run(options) {
   console.log(`one thread, private   ${result.oneThread.privateExamplesPerSecond} examples/s`);
   console.log(`one thread, plain     ${result.oneThread.plainExamplesPerSecond} examples/s`);
   console.log(`private / plain       ${result.oneThread.privateToPlain.toFixed(3)} (at most 1.5)`);
+  if (ownStep)
+    console.log(
+      `private / own         ${result.oneThread.privateToOwn.toFixed(3)} (gradients of TensorFlow.js; at most 1.25)`,
+    );
   for (const count of workers)
     console.log(
       `${count} worker${count > 1 ? "s" : " "}             ${result.workers[count].examplesPerSecond} examples/s`,
@@ -226,8 +287,10 @@ export async function run(options) {
   console.log(`private / plain       ${wide.privateToPlain.toFixed(3)} on the same views`);
   console.log(`views                 ${wide.viewsPerSecond.toFixed(2)} a second`);
   console.log(`an example in flight  ${wide.gradientMegabytes.toFixed(2)} MB (at most 12), whatever K`);
-  console.log(
-    `activations           ${wide.activationMegabytes.toFixed(1)} MB a view that is in the network`,
-  );
+  // Only of WASM is it known what the heap has grown by.
+  if (wide.activationMegabytes !== null)
+    console.log(
+      `activations           ${wide.activationMegabytes.toFixed(1)} MB a view that is in the network`,
+    );
   if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
 }

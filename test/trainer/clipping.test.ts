@@ -9,6 +9,7 @@ import { dense } from "../../src/trainer/layers/dense.js";
 import type { Network } from "../../src/trainer/layers/network.js";
 import { buildModel } from "../../src/trainer/models/index.js";
 import { SeededRandom } from "../../src/trainer/random/index.js";
+import { STARTED_BACKENDS } from "../support/startedBackends.js";
 import { gradientsByEngine, normOf } from "./support.js";
 
 /** Every binade of float32, subnormal ones included, often all of a vector in a few of them. */
@@ -33,7 +34,7 @@ const clipNorms = fc.integer({ min: -148, max: 127 }).map((exponent) => 2 ** exp
 /** Within what adding a few dozen squares in float64 can err. */
 const NORM_LIMIT = 1 + 1e-14;
 
-describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
+describe.each(STARTED_BACKENDS)("on %s", (backend) => {
   beforeAll(() => startBackend(backend));
 
   test("formed gradients: factor times row has norm at most 1", () => {

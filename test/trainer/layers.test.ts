@@ -6,6 +6,7 @@ import { clipFactor } from "../../src/trainer/engine/microBatch.js";
 import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
 import { buildModel } from "../../src/trainer/models/index.js";
 import { SeededRandom } from "../../src/trainer/random/index.js";
+import { STARTED_BACKENDS } from "../support/startedBackends.js";
 import {
   EMBEDDED,
   EVERY_LAYER,
@@ -56,7 +57,7 @@ function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tol
       expect.fail(`element ${i}: ${actual[i]}, expected ${expected[i]}`);
 }
 
-describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
+describe.each(STARTED_BACKENDS)("on %s", (backend) => {
   test.each(
     [EVERY_LAYER, RESIDUAL, EMBEDDED].flatMap((spec) =>
       [1, 3].map((views) => [spec.name, views, spec] as const),

@@ -79,6 +79,15 @@ class KernelsInMemory implements Kernels {
     });
   }
 
+  /** Plain untransposed products are the ones that this backend multiplies fast. */
+  product(...[a, b, transposed]: Parameters<Kernels["product"]>): tf.Tensor2D {
+    return tf.tidy(() => {
+      const left = transposed === "first" ? (tf.transpose(a) as tf.Tensor2D) : a;
+      const right = transposed === "second" ? (tf.transpose(b) as tf.Tensor2D) : b;
+      return tf.matMul(left, right) as tf.Tensor2D;
+    });
+  }
+
   positionSums(...[dy, views]: Parameters<Kernels["positionSums"]>) {
     const [images, height, width] = dy.shape;
     return tf.tidy(() =>
@@ -107,10 +116,10 @@ class KernelsInMemory implements Kernels {
         ]);
       }
       const patch = kernelHeight * kernelWidth * channels;
-      // Plain untransposed products are the ones that this backend multiplies fast.
-      const columns = tf.matMul(
+      const columns = this.product(
         tf.reshape(dy, [images * ho * wo, filters]),
-        tf.transpose(tf.reshape(filter, [patch, filters])),
+        tf.reshape(filter, [patch, filters]),
+        "second",
       );
       const padded = [images, height + top + bottom, width + left + right, channels];
       const out = this.output(padded, 0) as tf.Tensor4D;

@@ -61,7 +61,7 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
       const padded = kernels.pad(input as tf.Tensor4D, sides);
       const filter = split(filterOf(parameters));
       const shift = parameters[parameters.length - 1];
-      const shifts = bias ? tf.split(shift, groups, 0) : [];
+      const shifts = bias && groups > 1 ? tf.split(shift, groups, 0) : [shift];
       const output = join(
         split(padded).map((x, g) =>
           tf.fused.conv2d({

@@ -41,7 +41,6 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       const own = new OuterProducts(x.clone(), dy.clone(), views, trained.bias, kernels);
       return [before ? (before as OuterProducts).with(own) : own];
     }
-    const asImages = (rows: tf.Tensor2D) => tf.reshape(rows, [-1, 1, 1, rows.shape[1]]) as tf.Tensor4D;
     const pixel = { kernelHeight: 1, kernelWidth: 1, stride: 1 };
     return formed(context, () => [
       trained.kernel
@@ -61,8 +60,8 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       },
       ...(bias ? [{ name: `${name}/bias`, shape: [units], initialise: zeros }] : []),
     ],
-    forward(input, [kernel, shift]): Forward {
-      const product = tf.matMul(input as tf.Tensor2D, kernel as tf.Tensor2D);
+    forward(input, [kernel, shift], kernels): Forward {
+      const product = kernels.product(input as tf.Tensor2D, kernel as tf.Tensor2D);
       return { output: bias ? tf.add(product, shift) : product, saved: [input] };
     },
     backward(outputGradient, [input], [kernel], context): Backward {
@@ -70,11 +69,13 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       const x = input as tf.Tensor2D;
       const gradients = gradientsOf(x, dy, context);
       if (!context.needsInputGradient) return { gradients };
-      // An explicit transpose and a plain product: faster than a transposed product on the WASM backend.
-      return { gradients, inputGradient: tf.matMul(dy, tf.transpose(kernel as tf.Tensor2D)) };
+      return { gradients, inputGradient: context.kernels.product(dy, kernel as tf.Tensor2D, "second") };
     },
   };
 }
+
+/** One pixel a row. */
+const asImages = (rows: tf.Tensor2D): tf.Tensor4D => tf.reshape(rows, [-1, 1, 1, rows.shape[1]]);
 
 /**
  * Inputs of this squared norm or more count as not finite: dy·weight, about 1/‖x‖, would come so near the smallest float32
@@ -150,13 +151,13 @@ class OuterProducts implements ExampleGradients {
   }
 
   weightedSums(weights: tf.Tensor1D): tf.Tensor1D[] {
-    const { x, dy, views } = this;
+    const { x, dy, views, kernels } = this;
     const [images, units] = dy.shape;
-    const scaled = tf.reshape(
+    const scaled: tf.Tensor2D = tf.reshape(
       tf.mul(tf.reshape(dy, [images / views, views, units]), tf.reshape(weights, [-1, 1, 1])),
       [images, units],
     );
-    const kernel = tf.reshape(tf.matMul(tf.transpose(x), scaled), [-1]) as tf.Tensor1D;
-    return this.bias ? [kernel, tf.reshape(tf.matMul(tf.ones([1, images]), scaled), [-1])] : [kernel];
+    const kernel = tf.reshape(kernels.product(x, scaled, "first"), [-1]) as tf.Tensor1D;
+    return this.bias ? [kernel, tf.reshape(kernels.positionSums(asImages(scaled), images), [-1])] : [kernel];
   }
 }

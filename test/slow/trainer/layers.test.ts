@@ -1,8 +1,9 @@
-// Views in more and more uneven passes than the fast suite has, on both backends.
+// Views in more and more uneven passes than the fast suite has, on every backend that starts.
 import { describe, expect, test } from "vitest";
 import { startBackend } from "../../../src/backends/index.js";
 import { Network } from "../../../src/trainer/layers/network.js";
 import { SeededRandom } from "../../../src/trainer/random/index.js";
+import { STARTED_BACKENDS } from "../../support/startedBackends.js";
 import {
   EMBEDDED,
   EVERY_LAYER,
@@ -26,7 +27,7 @@ describe.each([EVERY_LAYER, RESIDUAL, EMBEDDED])("network $name, seven views", (
     .map((part) => part.map((value) => value + 0.2 * random.normal()));
   const expected = gradientsByDifferences(spec, values, LABELS, VIEWS, parameters);
 
-  test.each(["wasm", "cpu"] as const)("in passes of 1 to 7 views on %s", async (backend) => {
+  test.each(STARTED_BACKENDS)("in passes of 1 to 7 views on %s", async (backend) => {
     await startBackend(backend);
     for (const viewsAtOnce of [1, 2, 3, 4, 7]) {
       const { squaredNorms, examples } = gradientsByEngine(
