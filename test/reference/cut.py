@@ -50,8 +50,14 @@ def two_steps(q, s, e, remove):
         r = 1 + q * mp.expm1((2 * x - 1) / (2 * s * s))
         n = front * mp.exp(-x * x / (2 * s * s))
         return n * r * one_step(q, s, mp.exp(e) / r, True) if remove else n * one_step(q, s, mp.exp(e) * r, False)
-    # Kinks where the inner bound is reached are outside; the integrand is smooth.
-    return mp.quad(f, [s * z for z in (-24, -12, -8, -5, -3, -1, 0, 1, 3, 5, 8, 12, 24)], maxdegree=9)
+    around = [s * z for z in (-24, -12, -8, -5, -3, -1, 0, 1, 3, 5, 8, 12, 24)]
+    points = around
+    if s < mp.mpf(1) / 4:
+        # About 0 and about 1; and about where the first step's loss is epsilon, where the closed form bends within q.
+        at = [s * s * mp.log((r - 1 + q) / q) + mp.mpf(1) / 2 for r in (mp.exp(e), mp.exp(e) / (1 - q))]
+        near = [at[0] - (at[1] - at[0]) * 30**j for j in range(12)] + [at[1] + (at[1] - at[0]) * 30**j for j in range(12)]
+        points = sorted(x for x in set(around + [1 + x for x in around] + at + near) if -24 * s <= x <= 1 + 24 * s)
+    return mp.quad(f, points, maxdegree=9)
 
 
 def contour(q, s, T, e, remove, c, h, digits):
@@ -83,6 +89,13 @@ def text(x):
     return mp.nstr(x, DIGITS)
 
 
+# Of little noise: two steps, in which the record is in the sample or not.
+little = []
+for q, s, e in [("1e-3", "0.1", "60"), ("1e-5", "0.07", "95"), ("0.01", "0.05", "250"), ("0.2", "0.15", "30"), ("1e-8", "0.19", "9")]:
+    delta = two_steps(q, s, e, True)
+    little.append(dict(direction="remove", samplingRate=q, noiseMultiplier=s, steps=2, epsilon=e, delta=text(delta)))
+    print(little[-1], flush=True)
+
 cases = []
 for q, s, z in [("1e-8", "30", 4), ("3e-4", "12", 3), ("0.02", "100", 2), ("0.7", "15", 5), ("1e-9", "9000", 7)]:
     e = mp.nstr(mp.mpf(q) / mp.mpf(s) * mp.sqrt(2) * z, 12)
@@ -99,4 +112,4 @@ for q, s, T, z in [("1e-7", "500", 10, 5), ("3e-4", "20", 1000, 3), ("1e-9", "11
         assert abs(first / second - 1) < mp.mpf(10) ** -DIGITS, (q, s, T, remove)
         cases.append(dict(direction="remove" if remove else "add", samplingRate=q, noiseMultiplier=s, steps=T, epsilon=e, delta=text(first)))
         print(cases[-1], flush=True)
-Path(__file__).with_name("cut.json").write_text(json.dumps(dict(source="cut.py", cases=cases), indent=2) + "\n")
+Path(__file__).with_name("cut.json").write_text(json.dumps(dict(source="cut.py", little=little, cases=cases), indent=2) + "\n")

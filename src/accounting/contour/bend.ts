@@ -196,7 +196,7 @@ class Share {
   /** Whether it moved; halves its step where it turns round. */
   balance({ bulk, tail }: { bulk: number; tail: number }): boolean {
     const direction = bulk > tail ? -1 : 1;
-    if (!(Math.max(bulk, tail) > 50 && this.moves < 8)) return false;
+    if (!(Math.max(bulk, tail) > 200 && this.moves < 8)) return false;
     if (Math.abs(Math.log(bulk / tail)) < 1.5) return false;
     if (direction === -this.last) this.step /= 2;
     const next = this.value * Math.exp(direction * this.step);
@@ -284,7 +284,7 @@ class Bent implements Narrowing {
       const moved = Math.abs(next - log);
       log = Math.min(0, next);
       if (log < LEAST_LOG) return null;
-      if (moved < 3 && !share.balance(made.sizes(epsilon, value))) break;
+      if (moved < 3 && !(budget.left > MOST_WORK / 2.5 && share.balance(made.sizes(epsilon, value)))) break;
     }
     const { value, error } = this.make(epsilon, log, true, budget, share.value).at(epsilon);
     if (!(value > error)) return null;
@@ -334,7 +334,7 @@ class Bent implements Narrowing {
         Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVES) &&
         Math.abs(Math.log(made.at(x).value) - logDelta) < 0.1;
       epsilon = x;
-      if (near && !share.balance(made.sizes(x, delta)))
+      if (near && !(budget.left > MOST_WORK / 2.5 && share.balance(made.sizes(x, delta))))
         return this.certify(epsilon, logDelta, slack, budget, share.value);
     }
     return null;

@@ -15,6 +15,8 @@ const ANGLE = 0.15;
 const BORDER = 0.3;
 const MOST_NODES = 2000;
 const MOST_PANELS = 1500;
+/** A panel's bound may be e to this power too large. */
+const MOST_SWING = 2;
 
 /** log(e^x − 1), x > 0. */
 const logExpm1 = (x: number): number => (x > 30 ? x : Math.log(Math.expm1(x)));
@@ -209,42 +211,59 @@ export class BentContour extends Terms {
     const cos = Math.cos(angle);
     // What is left of the border is divided by e^{2πd/h}, at least e^24.
     const goal = this.logDelta;
-    const sum = newSum();
     for (const each of steps) each.restart();
+    const point = (u: number): [number, number] => [
+      bend.low + middle * Math.cosh(u) * sin,
+      middle * Math.sinh(u) * cos,
+    ];
+    // |M_b| at the end of the panel before, of each step, with its error.
+    let before = this.sizesAt(...point(0));
     let width = first;
     let u = 0;
     for (let k = 0; k < MOST_PANELS && !this.spent(); k++) {
       const end = u + width;
-      const at = (v: number): [number, number] => [
-        bend.low + middle * Math.cosh(v) * sin,
-        middle * Math.sinh(v) * cos,
-      ];
-      const [a1, b1] = at(u);
-      const [a2, b2] = at(end);
-      const [a, b] = at(u + width / 2);
-      const distance = Math.hypot(Math.max(a - a1, a2 - a), Math.max(b - b1, b2 - b)) * (1 + 1e-12);
-      let log = (gaussian * (a2 * a2 - b1 * b1 + a2)) / 2;
+      const [a1, b1] = point(u);
+      const [a2, b2] = point(end);
+      const after = this.sizesAt(a2, b2);
+      const chord = Math.hypot(a2 - a1, b2 - b1);
+      // How far the hyperbola is from its chord: |t″| ≤ middle·cosh u.
+      const off = (width * width * middle * Math.cosh(end)) / 8;
+      const normal = (gaussian * (a2 * a2 - b1 * b1 + a2)) / 2;
+      let first2 = -epsilon * a1;
+      let last2 = -epsilon * a2;
+      let rough = -epsilon * a1;
+      let swing = off * epsilon;
       let jump = 0;
-      let swing = 0;
-      for (const each of steps) {
-        each.at(a, b, this.weight, sum);
+      let roughJump = 0;
+      steps.forEach((each, i) => {
         const { bulk, tail, curvature } = each.box(a1, a2, b1, part);
-        const move = distance * (each.drift + Math.hypot(a2, b2) * curvature);
-        const middleSize = Math.hypot(1 + sum.bulkRe, sum.bulkIm) * (1 + 4 * UNIT);
-        const size = Math.min(bulk, middleSize + sum.bulkError + move) * (1 + 4 * UNIT);
-        log += each.count * Math.log(size);
-        jump += each.count * Math.log1p(tail / size);
-        swing += (each.count * move) / middleSize;
+        const least = Math.min(before[i]!, after[i]!);
+        const most = Math.max(before[i]!, after[i]!);
+        const bent = (curvature * chord * chord) / 8 + off * (each.drift + Math.hypot(a2, b2) * curvature);
+        first2 += each.count * Math.log(before[i]!);
+        last2 += each.count * Math.log(after[i]!);
+        swing += each.count * (Math.log(most / least) ** 2 / 8 + bent / least);
+        rough += each.count * Math.log(bulk);
+        jump += each.count * Math.log1p(tail / least);
+        roughJump += each.count * Math.log1p(tail / bulk);
+      });
+      let log = Math.max(first2, last2) + swing;
+      if (part === "tail") {
+        log += logExpm1(jump * (1 + 1e-12) + 1e-300);
+        rough += logExpm1(roughJump * (1 + 1e-12) + 1e-300);
       }
-      if (part === "tail") log += logExpm1(jump * (1 + 1e-12) + 1e-300);
+      // Either is sound where it is a number; both hold for every ε that the terms serve.
+      if (!(log < rough)) log = rough;
+      log += normal + epsilon * a1 + (SERVES - 1) * epsilon * (a2 - a1);
       log +=
         Math.log((middle * Math.cosh(end) * width) / (Math.hypot(a1, b1) * Math.hypot(a1 + 1, b1))) + front;
       log += 1e-9 + 1e-12 * Math.abs(log);
       const value = Number.isNaN(log) ? Infinity : log - a1 * epsilon;
-      if (value > goal && swing > 8 && width > first / 60) {
+      if (value > goal && swing > MOST_SWING && width > first / 500) {
         width = width / 2;
         continue;
       }
+      before = after;
       this.borders.push({ log: Number.isNaN(log) ? Infinity : log, a: a1 });
       if (value === Infinity) return;
       // From the start of this panel on, so that it covers what a sum has beyond an integral.
@@ -257,9 +276,18 @@ export class BentContour extends Terms {
       }
       u = end;
       if (value < goal - 6) width = Math.min(0.3, width * 1.3);
-      else if (swing < 1.5) width = Math.min(width * 1.3, first * 1.5);
+      else if (swing < MOST_SWING / 3) width = Math.min(width * 1.3, first * 1.5);
     }
     this.borders.push({ log: Infinity, a: 0 });
+  }
+
+  /** |M_b| of each step at a + ib, from above. */
+  private sizesAt(a: number, b: number): number[] {
+    const sum = newSum();
+    return this.steps.map((each) => {
+      each.at(a, b, this.weight, sum);
+      return (Math.hypot(1 + sum.bulkRe, sum.bulkIm) + sum.bulkError) * (1 + 4 * UNIT);
+    });
   }
 
   /** log of a bound for all of the hyperbola above a + ib, without e^{−aε}; Infinity if none is known. */

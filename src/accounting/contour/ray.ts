@@ -73,7 +73,8 @@ export class Ray {
 
   /**
    * rate in (0, 1), sigma > 0; |angle| ≤ 0.77; step h dyadic; cut: where χ falls; least: −log of what may be left out;
-   * small: losses whose fourth power may be left out at every t asked for.
+   * small: losses whose fourth power may be left out at every t asked for; steep: up to which Re t, at least, the end of
+   * the ray is known to be negligible.
    */
   constructor(
     rate: number,
@@ -83,6 +84,7 @@ export class Ray {
     cut: number,
     least: number,
     small: number,
+    steep = 0,
   ) {
     const s2 = sigma * sigma;
     this.shift = Math.log1p(-rate);
@@ -127,6 +129,14 @@ export class Ray {
       const rho = 1 + 1.1 * reach;
       const Y = Math.hypot(Yr, Yi) + (rho * h) / 2;
       const slope = s2 * Y * rho + 2 + 3.1 * reach;
+      // d log|p|/dτ at the node, and its own slope over the cell at most: dρ/dτ = ρ(1 − λ/(e^λ − 1)).
+      const norm = m < 1e-30 ? 1 : oneRe * oneRe + oneIm * oneIm;
+      const rhoRe = m < 1e-30 ? 1 : (x * oneRe + y * oneIm) / norm;
+      const rhoIm = m < 1e-30 ? 0 : (y * oneRe - x * oneIm) / norm;
+      const rise = -s2 * (Yr * rhoRe - Yi * rhoIm) + 1 + 2 * x - rhoRe;
+      const bend = rho * (m > 9 ? 1.03 : 1 + rho);
+      const curve = s2 * (rho * rho + Y * bend) + 2 * reach + bend;
+      const growth = Math.min((slope * h) / 2, (Math.abs(rise) * h) / 2 + (curve * h * h) / 8 + 1e-9);
       const ratio = m / cut;
       // Far below the cut χ is 1 to every digit, and squares may underflow.
       const inverse = SHARPNESS / Math.max(1e-6, ratio * ratio);
@@ -139,7 +149,7 @@ export class Ray {
       const chiTop = Math.exp(Math.min(700, -gRe + gTop * steepness));
       const magnitude = Math.exp(log);
       // Never 0, since e^{tℓ} may be large.
-      const top = Math.exp(Math.min(700, log + (slope * h) / 2)) * (1 + 1e-9) + FLOOR;
+      const top = Math.exp(Math.min(700, log + growth)) * (1 + 1e-9) + FLOOR;
       const bulkTop = top * Math.min(chiTop, 1e300) + (chiTop > 1e-300 ? FLOOR : 0);
       const tailTop = top * Math.min(gTop * Math.max(1, chiTop), 1 + chiTop);
       if (first) {
@@ -152,11 +162,11 @@ export class Ray {
       const square = 0.9 * s2 * cos2;
       const linear = s2 * Math.min(0.9 * offset, 1.1 * offset) * this.cos - 4.4;
       if (
-        log + (slope * h) / 2 < LOWEST &&
+        log + growth < LOWEST &&
         Yr > 0 &&
         m > 12 &&
         ratio > 12 &&
-        (square * m + linear) * m >= 5
+        (square * m + linear - 1.1 * steep) * m >= 5
       ) {
         this.slopes = [square, linear, m];
         this.made = j - from;

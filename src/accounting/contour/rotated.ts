@@ -63,7 +63,7 @@ export class Rotated {
     const q = mixture.weights[1]!;
     const { sigma } = mixture;
     this.count = mixture.count;
-    this.spacing = SPACING * Math.min(1, 2.5 / sigma);
+    this.spacing = SPACING * Math.min(1, 2.5 / sigma, sigma / 0.08);
     const width = STRIP * this.spacing;
     const least = 46 + Math.log(total) - 0.2 * logDelta;
     const h = Math.max(1, Math.min(24, Math.floor(((2 * Math.PI * width) / least) * 1024))) / 1024;
@@ -72,7 +72,7 @@ export class Rotated {
     this.made = { q, sigma, step: h, cut, depth: least, small };
     const rays: Ray[] = [];
     for (let k = 0; k < CENTERS + STRIP; k++)
-      rays.push(new Ray(q, sigma, k * this.spacing, h, cut, least, small));
+      rays.push(new Ray(q, sigma, k * this.spacing, h, cut, least, small, Math.min(2, largest / 4)));
     budget.left -= 8 * rays.reduce((sum, ray) => sum + ray.made, 0);
     this.rays = rays;
     this.sizes = rays.map(() => ({ bulk: 0, tail: 0, curvature: 0 }));
