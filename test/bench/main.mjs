@@ -48,6 +48,11 @@ const BENCHES = {
     usage:
       "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--precision NAME] [--examples N] [--details] [--json FILE]",
   },
+  page: {
+    load: () => import("./page.mjs"),
+    options: { every: { type: "string" }, json: { type: "string" } },
+    usage: "page [--every POSITIONS] [--json FILE]",
+  },
 };
 
 function usage(line) {

@@ -3,7 +3,7 @@ import { build } from "esbuild";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { contractTests } from "../accounting/accountants.js";
-import { hasChromium, IN_CHROMIUM, launchChromium } from "../support/chromium.js";
+import { hasChromium, IN_CHROMIUM, launchChromium } from "../support/chromium.mjs";
 
 interface Outcome {
   readonly title: string;

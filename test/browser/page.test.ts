@@ -3,7 +3,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { audit, auditPage } from "../../src/audit/index.js";
 import { plan } from "../../src/planner/index.js";
-import { hasChromium, IN_CHROMIUM, launchChromium } from "../support/chromium.js";
+import { hasChromium, IN_CHROMIUM, launchChromium } from "../support/chromium.mjs";
 import { sampleEntries } from "../support/runs.js";
 
 describe.skipIf(!hasChromium)(IN_CHROMIUM, () => {

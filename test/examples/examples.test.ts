@@ -1,12 +1,12 @@
 // The programs under examples/: each runs as a newcomer runs it, and what it prints is checked against other sources.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
-import { chromium } from "playwright-core";
 import { afterAll, expect, test } from "vitest";
+import { hasChromium, launchChromium } from "../support/chromium.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "dpsgd-examples-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -81,10 +81,7 @@ test("otherLibrary.js: just below dp_accounting's own bound for that event; anot
   expect(run("otherLibrary.js", "examples/event.json", "1.9", "1e-5")).toContain("so epsilon 1.9 is false");
 });
 
-const executable = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/google-chrome"].find(
-  (path) => path && existsSync(path),
-);
-test.skipIf(!executable)(
+test.skipIf(!hasChromium)(
   "page: built by its one line and opened as a file, it solves at every change",
   async () => {
     const html = readFileSync("examples/page/index.html", "utf8");
@@ -100,10 +97,7 @@ test.skipIf(!executable)(
     });
     writeFileSync(join(folder, "index.html"), html);
     writeFileSync(join(folder, "plan.bundle.js"), outputFiles[0]!.text);
-    const browser = await chromium.launch({
-      executablePath: executable as string,
-      args: ["--no-sandbox", "--disable-dev-shm-usage"],
-    });
+    const browser = await launchChromium();
     try {
       const page = await browser.newPage();
       await page.goto(pathToFileURL(join(folder, "index.html")).href);

@@ -10,7 +10,7 @@ import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fieldText, quantity, sliderValue } from "../../src/page/quantities.js";
 import { planFromJson } from "../../src/planner/index.js";
-import { hasChromium, IN_CHROMIUM, launchChromium } from "../support/chromium.js";
+import { hasChromium, IN_CHROMIUM, launchChromium } from "../support/chromium.mjs";
 import { dpsgdHere } from "../support/commandLine.js";
 import { writeSmallData } from "../support/smallData.js";
 

@@ -1,0 +1,243 @@
+// npm run bench -- page: the built page in a real Chromium: the planner's work for every movement of every slider, the
+// map of 40 × 40, and what the first load weighs.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { get } from "node:http";
+import { cpus } from "node:os";
+import { launchChromium } from "../support/chromium.mjs";
+
+/** Runs whose fields are moved one at a time, over the whole of each slider: MNIST's demo and runs of De et al. 2022. */
+const RUNS = {
+  "MNIST, ε 3": { N: 60_000, B: 2048, T: 300, epsilon: 3, delta: 1e-5, sigma: 1.36 },
+  "CIFAR-10, ε 8": { N: 50_000, B: 4096, T: 2468, epsilon: 8, delta: 1e-5, sigma: 3 },
+  "CIFAR-10, ε 1": { N: 50_000, B: 4096, T: 875, epsilon: 1, delta: 1e-5, sigma: 10 },
+  "ImageNet, ε 8": { N: 1_281_167, B: 16_384, T: 71_589, epsilon: 8, delta: 8e-7, sigma: 2.5 },
+};
+const UNKNOWNS = ["sigma", "epsilon", "delta", "T", "B"];
+const FIELDS = {
+  N: "examples",
+  B: "batchSize",
+  T: "steps",
+  epsilon: "epsilon",
+  delta: "delta",
+  sigma: "noiseMultiplier",
+};
+const MAP_EPSILONS = [0.5, 3, 8, 20, 50];
+/** Live: one frame of a screen that shows sixty a second. */
+const FRAME = 16;
+
+/** In the page, before it loads: keeps what its workers say, and tells when one has said the last of a question. */
+function listen() {
+  const heard = { answers: [], maps: [] };
+  let wake = () => {};
+  globalThis.heard = heard;
+  globalThis.next = async (list, count) => {
+    while (heard[list].length < count)
+      await new Promise((resolve) => {
+        wake = resolve;
+      });
+    return heard[list];
+  };
+  globalThis.Worker = class extends Worker {
+    constructor(...args) {
+      super(...args);
+      let first;
+      this.addEventListener("message", ({ data }) => {
+        if (data.answer?.refining) first = data.answer.milliseconds;
+        else if (data.answer) {
+          const { milliseconds, plan } = data.answer;
+          heard.answers.push({ first, exact: milliseconds, plan: plan !== undefined });
+          first = undefined;
+        } else if (data.kind === "progress" && data.done === data.of) heard.maps.push(data.milliseconds);
+        else return;
+        wake();
+      });
+    }
+  };
+}
+
+/** In the page: sets the fields, then moves one slider through the positions, each time until the last answer is there. */
+async function sweep({ fragment, field, positions }) {
+  const { heard, next } = globalThis;
+  const settled = async (change) => {
+    const before = heard.answers.length;
+    change();
+    return (await next("answers", before + 1)).at(-1);
+  };
+  await settled(() => {
+    location.hash = fragment;
+  });
+  const slider = document.querySelector(`.field:has(#field-${field}) input[type=range]`);
+  const answers = [];
+  for (const position of positions) {
+    const answer = await settled(() => {
+      slider.value = String(position);
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    answers.push({ position, text: document.querySelector(`#field-${field}`).value, ...answer });
+  }
+  return answers;
+}
+
+const fragmentOf = (run, unknown) => `#${new URLSearchParams({ ...run, solve: unknown })}`;
+
+async function measureAnswers(page, every, report) {
+  const changes = [];
+  const positions = Array.from({ length: Math.floor(300 / every) + 1 }, (_, i) => i * every);
+  for (const [name, run] of Object.entries(RUNS))
+    for (const unknown of UNKNOWNS)
+      for (const [key, field] of Object.entries(FIELDS)) {
+        if (key === unknown) continue;
+        // The name of the slider is of no meaning to the page: with it the address is always a new one.
+        const fragment = `${fragmentOf(run, unknown)}&slider=${key}`;
+        const answers = await page.evaluate(sweep, { fragment, field, positions });
+        for (const answer of answers) changes.push({ run: name, unknown, slider: key, ...answer });
+        report(changes.length);
+      }
+  return changes;
+}
+
+async function measureMaps(page) {
+  const maps = [];
+  for (const [name, run] of Object.entries(RUNS)) {
+    if (name === "CIFAR-10, ε 1") continue;
+    for (const epsilon of MAP_EPSILONS) {
+      const milliseconds = await page.evaluate(
+        async (fragment) => {
+          const { heard, next } = globalThis;
+          const before = heard.maps.length;
+          location.hash = fragment;
+          return (await next("maps", before + 1)).at(-1);
+        },
+        fragmentOf({ ...run, epsilon }, "sigma"),
+      );
+      maps.push({ run: name, epsilon, seconds: milliseconds / 1000 });
+    }
+  }
+  return maps;
+}
+
+/** Bytes of each script as it is sent, compressed. */
+async function weigh(urls) {
+  const bytes = {};
+  for (const url of urls)
+    bytes[
+      new URL(url).pathname
+        .split("/")
+        .at(-1)
+        .replace(/-[\w-]+\.js$/, "")
+    ] = await new Promise((resolve, reject) =>
+      get(url, { headers: { "accept-encoding": "gzip" } }, (response) => {
+        let size = 0;
+        response.on("data", (chunk) => {
+          size += chunk.length;
+        });
+        response.on("end", () => resolve(size));
+      }).on("error", reject),
+    );
+  return bytes;
+}
+
+function statistics(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+  return {
+    median: at(0.5),
+    p90: at(0.9),
+    p99: at(0.99),
+    most: sorted.at(-1),
+    overFrame: sorted.filter((value) => value > FRAME).length / sorted.length,
+  };
+}
+
+const inMilliseconds = (x) => (x < 10 ? x.toFixed(1) : x.toFixed(0));
+
+export async function run({ every = "10", json }) {
+  const step = Number(every);
+  if (!(Number.isInteger(step) && step >= 1 && step <= 300))
+    throw new RangeError(`every must be a whole number in [1, 300], got ${every}`);
+  const server = spawn(process.execPath, ["dist/cli/main.js", "page"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const address = String((await once(server.stdout, "data"))[0]).trim();
+  const browser = await launchChromium();
+  try {
+    const open = async (prepare) => {
+      const page = await browser.newPage({ viewport: { width: 1366, height: 768 } });
+      const urls = [];
+      page.on("request", (request) => urls.push(request.url()));
+      await page.addInitScript(listen);
+      await prepare?.(page);
+      await page.goto(address);
+      await page.locator(".answer[aria-busy=false]").waitFor();
+      return { page, urls };
+    };
+    // While answers are measured nothing is drawn.
+    const silent = (page) =>
+      page.route("**/chartsWorker*", (route) => route.fulfill({ contentType: "text/javascript", body: "" }));
+    const { page } = await open(silent);
+    const changes = await measureAnswers(page, step, (count) => process.stderr.write(`\r${count} changes`));
+    process.stderr.write("\n");
+    await page.close();
+    const drawing = await open();
+    const maps = await measureMaps(drawing.page);
+    const firstLoad = await weigh(drawing.urls.filter((url) => url.endsWith(".js")));
+
+    const result = {
+      machine: { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length },
+      versions: { node: process.version, chromium: browser.version() },
+      changes: changes.length,
+      first: statistics(changes.flatMap(({ first }) => first ?? [])),
+      exact: statistics(changes.map(({ exact }) => exact)),
+      byUnknown: Object.fromEntries(
+        UNKNOWNS.map((unknown) => [
+          unknown,
+          statistics(changes.filter((each) => each.unknown === unknown).map(({ exact }) => exact)),
+        ]),
+      ),
+      maps,
+      firstLoad: { ...firstLoad, sum: Object.values(firstLoad).reduce((a, b) => a + b, 0) },
+      slowest: changes.toSorted((a, b) => b.exact - a.exact).slice(0, 50),
+    };
+    print(result);
+    if (json) writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);
+  } finally {
+    await browser.close();
+    server.kill("SIGINT");
+  }
+}
+
+function print({ machine, versions, changes, first, exact, byUnknown, maps, firstLoad }) {
+  console.log(
+    `${machine.cpu}, ${machine.cores} cores; Node ${versions.node}, Chromium ${versions.chromium}; wall time in the page's workers\n`,
+  );
+  console.log(`planner's work for one of ${changes} movements of a slider, ms`);
+  const head = ["", "median", "90 %", "99 %", "most", `over ${FRAME} ms`];
+  const line = (name, { median, p90, p99, most, overFrame }) => [
+    name,
+    ...[median, p90, p99, most].map(inMilliseconds),
+    `${(100 * overFrame).toFixed(1)} %`,
+  ];
+  const rows = [
+    head,
+    line("first answer, by Rényi accounting", first),
+    line("the command line's answer", exact),
+    ...Object.entries(byUnknown).map(([unknown, each]) => line(`  solved for ${unknown}`, each)),
+  ];
+  for (const [name, ...cells] of rows)
+    console.log(name.padEnd(36) + cells.map((cell) => cell.padStart(11)).join(""));
+  console.log("\nmap of 40 × 40, s");
+  console.log("".padEnd(20) + MAP_EPSILONS.map((epsilon) => `ε ${epsilon}`.padStart(8)).join(""));
+  for (const name of new Set(maps.map((map) => map.run)))
+    console.log(
+      name.replace(/, ε.*/, "").padEnd(20) +
+        maps
+          .filter((map) => map.run === name)
+          .map(({ seconds }) => seconds.toFixed(2).padStart(8))
+          .join(""),
+    );
+  console.log("\nfirst load, compressed JavaScript, bytes");
+  for (const [name, bytes] of Object.entries(firstLoad))
+    console.log(name.padEnd(20) + String(bytes).padStart(8));
+}
