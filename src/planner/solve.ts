@@ -5,6 +5,7 @@ import {
   type Guarantee,
   type PrivacyCurve,
 } from "../accounting/index.js";
+import { isNarrow } from "../accounting/registry.js";
 import { type Budget, budgetOf } from "./budget.js";
 import { guessNoiseMultiplier, guessSamplingRate, guessSteps } from "./estimate.js";
 import { roundedUp } from "./format.js";
@@ -69,9 +70,13 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   const { run, delta } = found;
   const { warnings } = solver;
   const { event, curve: searched } = solver.curveOf(run);
-  // Stated is what everyone finds who asks again with all that can be proven, as an audit does.
+  // Stated is what everyone finds who asks again with all that can be proven, as an audit does. Where the search's own
+  // answer is narrow that is the same, and asking again would cost as much as the search's last question.
+  const ofEpsilon = !budget || request.epsilon !== undefined;
   const curve =
-    options.accountant || request.accountant === "rdp"
+    options.accountant ||
+    request.accountant === "rdp" ||
+    (ofEpsilon && isNarrow(searched.epsilonIntervalAt(delta)))
       ? searched
       : accountantFor(request.accountant, { neighboring }).account(event);
   const { lower, upper } = curve.epsilonIntervalAt(delta);
@@ -289,7 +294,9 @@ class Solver {
     const { lower, upper } = this.curveOf(run).curve.deltaIntervalAt(epsilon);
     if (lower < upper * TIGHT) this.narrow = false;
     let delta = Math.max(upper, SMALLEST_NORMAL);
-    for (let nudge = 1e-15; delta < 1 && nudge < 1; nudge *= 4) {
+    // A tenth of what the bound leaves open at a time, or there would be many questions of round-off each.
+    const open = Math.max(1e-15, 0.1 * (1 - lower / delta));
+    for (let nudge = Math.min(1e-10, open); delta < 1 && nudge < 1; nudge *= 4) {
       if (this.epsilonOf(run, delta) <= epsilon) return delta;
       delta *= 1 + nudge;
     }
