@@ -95,7 +95,11 @@ function answerer(files: ReadonlyMap<string, File>) {
     response.setHeader("X-Content-Type-Options", "nosniff");
     response.setHeader("Referrer-Policy", "no-referrer");
     response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
-    response.setHeader("Cache-Control", "no-cache");
+    // The assets' names change with what is in them: the second worker takes from the cache what the first has loaded.
+    response.setHeader(
+      "Cache-Control",
+      url.startsWith("/assets/") ? "max-age=31536000, immutable" : "no-cache",
+    );
     if (method !== "GET" && method !== "HEAD") {
       response.writeHead(405, { Allow: "GET, HEAD" }).end();
       return;

@@ -13,10 +13,9 @@ let wake = (): void => {};
 let working = false;
 let slow = false;
 
-// An error in a promise would be lost here: the page is to hear of it.
-self.addEventListener("unhandledrejection", ({ reason }) => reportError(reason));
-self.onmessage = async ({ data }: MessageEvent<Question>): Promise<void> => {
-  newest = data;
+/** Hears a question. */
+export async function hear(question: Question): Promise<void> {
+  newest = question;
   wake();
   if (working) return;
   working = true;
@@ -38,7 +37,7 @@ self.onmessage = async ({ data }: MessageEvent<Question>): Promise<void> => {
   } finally {
     working = false;
   }
-};
+}
 
 function send(message: AnswerMessage): void {
   self.postMessage(message);

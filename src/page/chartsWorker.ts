@@ -19,11 +19,10 @@ let newest: Task | undefined;
 let working = false;
 const audits: Extract<Task, { kind: "audit" }>[] = [];
 
-// An error in a promise would be lost here: the page is to hear of it.
-self.addEventListener("unhandledrejection", ({ reason }) => reportError(reason));
-self.onmessage = async ({ data }: MessageEvent<Task>): Promise<void> => {
-  if (data.kind === "audit") audits.push(data);
-  else newest = data;
+/** Hears a task. */
+export async function hear(task: Task): Promise<void> {
+  if (task.kind === "audit") audits.push(task);
+  else newest = task;
   if (working) return;
   working = true;
   try {
@@ -44,7 +43,7 @@ self.onmessage = async ({ data }: MessageEvent<Task>): Promise<void> => {
   } finally {
     working = false;
   }
-};
+}
 
 function send(message: ChartsMessage): void {
   self.postMessage(message);

@@ -39,7 +39,7 @@ const PATIENCE = 100;
 const HOLD = 50;
 
 function answering(onAnswer: (message: AnswerMessage) => void, onError: (event: ErrorEvent) => void): Worker {
-  const worker = new Worker(new URL("./answersWorker.ts", import.meta.url), { type: "module" });
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "answers" });
   worker.onerror = onError;
   worker.onmessage = ({ data }: MessageEvent<AnswerMessage>) => onAnswer(data);
   return worker;
@@ -66,7 +66,7 @@ export function usePlanner(state: State): Planner {
     setFault(`a calculation failed: ${event.message || "its code did not load"}`);
 
   useEffect(() => {
-    const drawing = new Worker(new URL("./chartsWorker.ts", import.meta.url), { type: "module" });
+    const drawing = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "charts" });
     drawing.onerror = failed;
     drawing.onmessage = ({ data }: MessageEvent<ChartsMessage>) => {
       if (data.kind === "part") setCharts((before) => ({ ...before, ...data.part }));
