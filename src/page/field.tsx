@@ -27,7 +27,8 @@ export function Field({ of, text, reading, most, unknown, solved, onText, childr
   const error = isSolved ? undefined : reading?.error;
   const id = `field-${name}`;
   const isExpression = !isSolved && value !== undefined && Number(text.replaceAll("_", "")) !== value;
-  const shown = value === undefined ? "" : grouped(Number(value.toPrecision(6)));
+  const rounded = value === undefined ? undefined : Number(value.toPrecision(6));
+  const shown = rounded === undefined ? "" : rounded < 1e-3 ? fieldText(rounded) : grouped(rounded);
   return (
     <div class={isSolved ? "field solved" : error ? "field wrong" : "field"}>
       <div class="field-head">

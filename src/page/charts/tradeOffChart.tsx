@@ -50,11 +50,7 @@ export function TradeOffChart({ rates }: { rates: TradeOff }) {
             no privacy
           </text>
           <line x1={box.left} x2={box.right} y1={y(least)} y2={y(1)} />
-          <text
-            x={(box.left + 2 * box.right) / 3}
-            y={(2 * box.top + box.bottom) / 3 + 34}
-            text-anchor="start"
-          >
+          <text x={box.right - 6} y={(2 * box.top + box.bottom) / 3 + 34} text-anchor="end">
             perfect privacy
           </text>
         </g>
