@@ -65,11 +65,6 @@ export function layeredAccountant(
 /** Relative width from which on the next layer is asked too. */
 const WIDE = 1e-4;
 
-/** Of the first layer: no later one is asked, so that every effort answers this. */
-export function isNarrow({ lower, upper }: Interval): boolean {
-  return upper - lower <= WIDE * upper;
-}
-
 /** The intersection of what the layers prove; a later layer is asked only where the earlier ones are wide. */
 class LayeredCurve implements PrivacyCurve {
   readonly accountant = "pld";
@@ -103,7 +98,7 @@ class LayeredCurve implements PrivacyCurve {
   private narrowed(ask: (curve: PrivacyCurve) => Interval): Interval {
     let { lower, upper } = ask(this.first);
     for (const layer of this.rest) {
-      if (isNarrow({ lower, upper })) break;
+      if (upper - lower <= WIDE * upper) break;
       const curve = this.open(layer);
       if (!curve) continue;
       const found = ask(curve);

@@ -5,7 +5,6 @@ import {
   type Guarantee,
   type PrivacyCurve,
 } from "../accounting/index.js";
-import { isNarrow } from "../accounting/registry.js";
 import { type Budget, budgetOf } from "./budget.js";
 import { guessNoiseMultiplier, guessSamplingRate, guessSteps } from "./estimate.js";
 import { roundedUp } from "./format.js";
@@ -19,6 +18,8 @@ const NOISE_RANGE = { least: 1e-3, most: 1e12 };
 /** achieved.epsilon is at least this part of the request, unless the request cannot be met that tightly. */
 const TIGHT = 1 - 1e-3;
 const SMALLEST_NORMAL = 2 ** -1022;
+/** So narrow (relative) is an interval that the accountants ask no further layer: whatever the effort, it stays. */
+const SETTLED = 1e-6;
 
 /** The part of a plan that the unknowns decide. */
 interface Run {
@@ -73,6 +74,7 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   // Stated is what everyone finds who asks again with all that can be proven, as an audit does. Where the search's own
   // answer is narrow that is the same, and asking again would cost as much as the search's last question.
   const ofEpsilon = !budget || request.epsilon !== undefined;
+  const isNarrow = ({ lower, upper }: { lower: number; upper: number }) => upper - lower <= SETTLED * upper;
   const curve =
     options.accountant ||
     request.accountant === "rdp" ||
