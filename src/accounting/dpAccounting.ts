@@ -1,13 +1,17 @@
 // Reads the events of Google's dp_accounting, exported to JSON, as events of this package [Google-dp-accounting].
 // Forms: DpEvent.to_named_tuple() through json.dumps (a list), or the same with _asdict() (an object). docs/events.md.
 import { checkEvent, type PrivacyEvent, type RepetitionDistribution } from "./event.js";
+import { randomAllocationEvent } from "./group.js";
 import { finiteOrInfinity, parseJson, show } from "./json.js";
 import { gammaOf } from "./rdp/repeatAndSelect.js";
 
 type Fields = Record<string, unknown>;
 
+/** inOrder: the fields came without names. */
+type Reader = (fields: Fields, where: string, inOrder: boolean) => PrivacyEvent;
+
 /** Field names in the order of the peer's classes; a name with ? may be left out. Then how to read them. */
-const CLASSES: Record<string, readonly [fields: string, read: (f: Fields, where: string) => PrivacyEvent]> = {
+const CLASSES: Record<string, readonly [fields: string, read: Reader]> = {
   NoOpDpEvent: ["", () => ({ kind: "none" })],
   NonPrivateDpEvent: ["", () => ({ kind: "non-private" })],
   GaussianDpEvent: [
@@ -85,6 +89,7 @@ const CLASSES: Record<string, readonly [fields: string, read: (f: Fields, where:
       event: { kind: "gaussian", noiseMultiplier: num(f, "noise_multiplier", w) },
     }),
   ],
+  RandomAllocationDpEvent: ["event num_selected num_steps", randomAllocation],
   // A record is in one of the trees only, once: the deepest costs most [Kairouz2021, appendix D].
   SingleEpochTreeAggregationDpEvent: [
     "noise_multiplier step_counts",
@@ -159,7 +164,7 @@ function read(value: unknown, where: string): PrivacyEvent {
   for (const each of names)
     if (!each.endsWith("?") && fields[each] === undefined)
       throw new TypeError(`${where} (${name}) must have the field ${each}`);
-  return known[1](fields, where);
+  return known[1](fields, where, isList);
 }
 
 function num(fields: Fields, name: string, where: string, otherwise?: number): number {
@@ -206,6 +211,13 @@ function repeatAndSelect(f: Fields, where: string): PrivacyEvent {
     repetitions = { kind: "negative-binomial", eta, gamma: gammaOf(eta, mean) };
   }
   return { kind: "repeat-and-select", repetitions, event };
+}
+
+/** No step is selected twice, so of two bare numbers the larger is that of the steps, whichever a version lists first. */
+function randomAllocation(f: Fields, where: string, inOrder: boolean): PrivacyEvent {
+  const numbers = [num(f, "num_selected", where), num(f, "num_steps", where)] as const;
+  const [selected, steps] = inOrder ? [Math.min(...numbers), Math.max(...numbers)] : numbers;
+  return randomAllocationEvent({ event: read(f.event, `${where}.event`), selected, steps });
 }
 
 /** A little larger: never less than the exact value of an expression of a few roundings. */

@@ -89,6 +89,23 @@ describe("an event exported from dp_accounting", () => {
     expect(eventFromDpAccounting(json)).toEqual(expected);
   });
 
+  test.each([
+    tuple("RandomAllocationDpEvent", tuple("GaussianDpEvent", 2), 10, 100),
+    tuple("RandomAllocationDpEvent", tuple("GaussianDpEvent", 2), 100, 10),
+    named("RandomAllocationDpEvent", {
+      event: tuple("GaussianDpEvent", 2),
+      num_steps: 100,
+      num_selected: 10,
+    }),
+  ])("%j is ten uses of balls in ten bins", (json) => {
+    expect(flatten(eventFromDpAccounting(json))).toEqual([
+      {
+        event: { kind: "balls-in-bins", bins: 10, event: { kind: "gaussian", noiseMultiplier: 2 } },
+        count: 10,
+      },
+    ]);
+  });
+
   test("as a discrete Gaussian of unknown dimension reads as zCDP, rounded up", () => {
     const event = eventFromDpAccounting(tuple("DiscreteGaussianDpEvent", 3, 2, null));
     expect(event.kind).toBe("zcdp");
@@ -144,6 +161,16 @@ describe("an event exported from dp_accounting", () => {
       tuple("SelfComposedDpEvent", tuple("SampledWithReplacementDpEvent", 9, 3, tuple("NoOpDpEvent")), 5),
       "event.event is a SampledWithReplacementDpEvent, which cannot be read",
     ],
+    [
+      named("RandomAllocationDpEvent", {
+        event: tuple("GaussianDpEvent", 2),
+        num_selected: 11,
+        num_steps: 10,
+      }),
+      "selected must be in [1, steps 10], got 11",
+    ],
+    [tuple("RandomAllocationDpEvent", tuple("NoOpDpEvent"), 0, 5), "selected must be in [1, steps 5], got 0"],
+    [tuple("RandomAllocationDpEvent", tuple("NoOpDpEvent"), 1, 2.5), "must be a whole number"],
     [tuple("constructor"), "event is a constructor, which cannot be read"],
     [named("GaussianDpEvent", { sigma: 1 }), 'event (GaussianDpEvent) has an unknown field "sigma"'],
     [tuple("GaussianDpEvent"), "event (GaussianDpEvent) must have the field noise_multiplier"],

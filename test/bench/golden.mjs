@@ -2,10 +2,13 @@
 // by the accountant that users get; with the processor time of each question.
 import { writeFileSync } from "node:fs";
 import * as accounting from "../../dist/accounting/index.js";
+import { connectTheDotsAccountant } from "../../dist/accounting/pld/index.js";
 import { goldenCases, goldenEvents, RELATIONS } from "../support/golden.mjs";
 import { digits, table } from "./table.mjs";
 
 const eventOf = goldenEvents(accounting);
+/** Relative width from which on an interval is called wide. */
+const WIDE = 1e-4;
 
 /** Relations of a case: its own, or both that it asks about. */
 function relationsOf({ kind, inputs }) {
@@ -69,13 +72,31 @@ function ask(each, neighboring, name) {
       asked: delta === undefined ? "delta" : "epsilon",
       lower,
       upper,
-      width: upper === lower ? 0 : (upper - lower) / upper,
+      width: widthOf({ lower, upper }),
     });
+    row.numerical = row.width > WIDE ? numerical(each, neighboring) : row.width;
   } catch (error) {
     row.error = `${error.name}: ${error.message}`;
   }
   const { user, system } = process.cpuUsage(before);
   return { ...row, ms: (user + system) / 1000 };
+}
+
+const widthOf = ({ lower, upper }) => (upper === lower ? 0 : (upper - lower) / upper);
+
+/** Of the pairs that dominate, where no mechanism is known to cost as much: what of a width is not the theorem's. */
+function numerical(each, neighboring) {
+  try {
+    const { delta, epsilon = 0 } = each.inputs;
+    const curve = connectTheDotsAccountant({ neighboring, maximumNodes: 2 ** 18, lowerEnds: "pair" }).account(
+      eventOf(each),
+    );
+    return widthOf(delta === undefined ? curve.deltaIntervalAt(epsilon) : curve.epsilonIntervalAt(delta));
+  } catch (error) {
+    if (!(error instanceof accounting.UnsupportedEventError)) throw error;
+    // Rényi accounting: by quadrature, of which no width is known.
+    return undefined;
+  }
 }
 
 /** By "pld"; what only Rényi accounting proves, by that: it has no lower end. */
@@ -88,13 +109,27 @@ function openedCurve(pld, neighboring, event) {
   }
 }
 
+/** Questions about σ, asked as what ε it costs. */
+function asked(each) {
+  const { kind, inputs, expected } = each;
+  if (kind === "sigma_from_epsilon")
+    return { ...each, inputs: { ...inputs, noise_multiplier: expected.sigma_reference_exact } };
+  if (kind === "analytic_gaussian_sigma")
+    return {
+      ...each,
+      kind: "analytic_gaussian_epsilon",
+      inputs: { epsilon: inputs.epsilon, noise_multiplier: expected.dp_accounting },
+    };
+  return each;
+}
+
 const kindOf = ({ kind, inputs }) => (kind === "other_mechanism_epsilon" ? inputs.mechanism : kind);
 
 /** neighbours: how many a case; factor: by how much each number may move. */
-export async function run({ neighbours = "0", factor = "4", seed = "1", kind, wide = "1e-4", json }) {
-  const cases = (goldenCases() ?? []).filter(
-    (each) => each.kind !== "empirical_audit" && (!kind || kindOf(each).includes(kind)),
-  );
+export async function run({ neighbours = "0", factor = "4", seed = "1", kind, json }) {
+  const cases = (goldenCases() ?? [])
+    .map(asked)
+    .filter((each) => each.kind !== "empirical_audit" && (!kind || kindOf(each).includes(kind)));
   if (cases.length === 0) throw new Error("no case: is there a file that DPSGD_GOLDEN names?");
   const uniform = generator(Number(seed));
   const rows = [];
@@ -106,15 +141,21 @@ export async function run({ neighbours = "0", factor = "4", seed = "1", kind, wi
         rows.push({ kind: kindOf(each), ...ask(one, neighboring, i) });
     });
   }
-  const shown = rows.filter((row) => row.case === 0 || row.error || !(row.width <= Number(wide)));
+  const shown = rows.filter((row) => row.case === 0 || row.error || !(row.width <= WIDE));
   table(
-    ["case", "relation", "by", "lower end", "upper end", "relative width", "ms"],
+    ["case", "relation", "by", "lower end", "upper end", "relative width", "numerical", "ms"],
     shown.map((row) => [
       row.case === 0 ? row.id : `${row.id} near ${row.case}`,
       row.neighboring,
       ...(row.error
-        ? [row.error.slice(0, 60), "", "", ""]
-        : [row.accountant, digits(row.lower), digits(row.upper), row.width.toExponential(1)]),
+        ? [row.error.slice(0, 60), "", "", "", ""]
+        : [
+            row.accountant,
+            digits(row.lower),
+            digits(row.upper),
+            row.width.toExponential(1),
+            row.numerical?.toExponential(1) ?? "",
+          ]),
       row.ms.toFixed(0),
     ]),
   );
@@ -122,7 +163,7 @@ export async function run({ neighbours = "0", factor = "4", seed = "1", kind, wi
   const kinds = [...new Set(rows.map((row) => row.kind))];
   console.log();
   table(
-    ["kind", "by", "questions", "widest", `above ${wide}`, "errors", "most ms", "mean ms"],
+    ["kind", "by", "questions", "widest", "numerical", "above 1e-4", "errors", "most ms", "mean ms"],
     kinds.map((name) => {
       const of = rows.filter((row) => row.kind === name);
       const widths = of.filter((row) => !row.error).map((row) => row.width);
@@ -132,7 +173,8 @@ export async function run({ neighbours = "0", factor = "4", seed = "1", kind, wi
         [...new Set(of.map((row) => row.accountant))].join(" "),
         String(of.length),
         widths.length ? Math.max(...widths).toExponential(1) : "",
-        String(widths.filter((width) => !(width <= Number(wide))).length),
+        widths.length ? Math.max(...of.map((row) => row.numerical ?? 0)).toExponential(1) : "",
+        String(widths.filter((width) => !(width <= WIDE)).length),
         String(of.filter((row) => row.error).length),
         Math.max(...of.map((row) => row.ms)).toFixed(0),
         (total / of.length).toFixed(0),

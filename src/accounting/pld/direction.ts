@@ -3,6 +3,7 @@ import type { Interval } from "../accountant.js";
 import { type Coarse, coarse, type Moments, momentsOf } from "./coarse.js";
 import { invert } from "./invert.js";
 import { discretise, type Lattice, outside, type Tilted, tilt } from "./lattice.js";
+import { onceAt } from "./once.js";
 import { type Body, commonSpan, type Mass, type Pair, upTo } from "./pair.js";
 import { logSupremum, type Place } from "./place.js";
 
@@ -37,7 +38,8 @@ export class Direction {
   readonly most: number;
   /** No mechanism is known to attain this: lower ends mean nothing. */
   readonly boundOnly: boolean;
-  private readonly steps: number;
+  /** Uses of all pairs together. */
+  readonly steps: number;
   private readonly base: number;
   /** All losses lie on the lattice of step `base`. */
   private readonly exact: boolean;
@@ -346,8 +348,13 @@ export class Direction {
   private whole(epsilon: number, floor: number): Interval {
     if (this.infinite.lower === 1 || epsilon >= this.most)
       return { lower: this.boundOnly ? 0 : this.infinite.lower, upper: this.infinite.upper };
-    if (this.steps === 1 && !this.parts[0]!.pair.bodies && !this.parts[0]!.pair.logLeftOut)
-      return this.once(epsilon);
+    if (this.steps === 1) {
+      const { lower, upper } = onceAt(this.parts[0]!.pair, epsilon);
+      return {
+        lower: this.boundOnly ? 0 : this.infinite.lower + lower,
+        upper: Math.min(1, this.infinite.upper + upper),
+      };
+    }
     const place = this.place(epsilon);
     let answer: Interval = { lower: this.infinite.lower, upper: this.chernoff(epsilon) };
     if (!place) return this.boundOnly ? { lower: 0, upper: answer.upper } : answer;
@@ -381,25 +388,6 @@ export class Direction {
       level = Math.min(level, tooFine - 1);
     }
     return { lower: this.boundOnly ? 0 : Math.min(answer.lower, answer.upper), upper: answer.upper };
-  }
-
-  /** One use of a pair of points: Σ p(1 − e^{ε−ℓ})₊, positive terms. */
-  private once(epsilon: number): Interval {
-    const { losses, logP, relative = 0 } = this.parts[0]!.pair;
-    let lower = 0;
-    let upper = 0;
-    for (let i = 0; i < losses.length; i++) {
-      const off = 2 ** -48 * (1 + Math.abs(losses[i]!) + epsilon);
-      const above = losses[i]! - epsilon;
-      const p = Math.exp(logP[i]!);
-      if (above > -off) upper -= p * Math.expm1(-above - off);
-      if (above > off) lower -= p * Math.expm1(-above + off);
-    }
-    const rounding = (losses.length + 800) * 2 ** -51 + relative;
-    return {
-      lower: this.boundOnly ? 0 : this.infinite.lower + lower * (1 - rounding),
-      upper: Math.min(1, this.infinite.upper + upper * (1 + rounding)),
-    };
   }
 
   /** δ(ε) ≤ P(ℓ = ∞) + inf E[e^{c(ℓ − ε)}]·sup (1 − e^{−y})₊e^{−cy}: what holds where no lattice is fine enough. */

@@ -20,6 +20,12 @@ export interface ConnectTheDotsOptions {
   readonly relativeWidth?: number;
   /** Most points of a lattice, and frequencies of a transform: a power of two in [2^10, 2^24]. Default 2^20. */
   readonly maximumNodes?: number;
+  /**
+   * Whose ε the lower ends are below: "mechanism" (default), the worst mechanism of the event's kind, or "pair", the pairs
+   * that are proven to dominate it. Where a theorem gives only an upper bound the former are far lower; the latter show
+   * what of the width is numerical, and bound no mechanism.
+   */
+  readonly lowerEnds?: "mechanism" | "pair";
 }
 
 const NAME = "pld-discrete";
@@ -34,14 +40,23 @@ const POINTS = [2048, 3072, 4608, 7168];
  * interval is wider. Edges: no noise → ε = Infinity, δ = 1; nothing spent → 0; δ = 0 → the pure ε, or Infinity.
  */
 export function connectTheDotsAccountant(options: ConnectTheDotsOptions = {}): Accountant {
-  const { neighboring = "add-or-remove-one", relativeWidth = 1e-4, maximumNodes = 2 ** 20 } = options;
+  const {
+    neighboring = "add-or-remove-one",
+    relativeWidth = 1e-4,
+    maximumNodes = 2 ** 20,
+    lowerEnds = "mechanism",
+  } = options;
   if (!(relativeWidth >= 1e-9 && relativeWidth <= 0.1))
     throw new RangeError(`relativeWidth must be in [1e-9, 0.1], got ${relativeWidth}`);
   if (!(maximumNodes >= 2 ** 10 && maximumNodes <= 2 ** 24 && Number.isInteger(Math.log2(maximumNodes))))
     throw new RangeError(`maximumNodes must be a power of two in [2^10, 2^24], got ${maximumNodes}`);
   const effort = { relativeWidth, nodes: maximumNodes };
-  const curve = (event: PrivacyEvent, points: number): Curve =>
-    new Curve(compositionOf(event, neighboring, NAME, points), effort, neighboring);
+  const curve = (event: PrivacyEvent, points: number): Curve => {
+    const composition = compositionOf(event, neighboring, NAME, points);
+    const taken =
+      lowerEnds === "pair" && typeof composition !== "string" ? pairsOf(composition) : composition;
+    return new Curve(taken, effort, neighboring);
+  };
   return {
     name: NAME,
     neighboring,
@@ -52,6 +67,15 @@ export function connectTheDotsAccountant(options: ConnectTheDotsOptions = {}): A
         ? new RefinedCurve(first, levels, (points) => curve(event, points), relativeWidth)
         : first;
     },
+  };
+}
+
+/** The dominating pairs, taken for mechanisms. */
+function pairsOf({ directions }: Composition): Composition {
+  return {
+    directions: directions.map((parts) =>
+      parts.map(({ pair, count }) => ({ pair: { ...pair, bound: false }, count })),
+    ),
   };
 }
 
@@ -186,7 +210,9 @@ class Curve implements PrivacyCurve {
     const about = (epsilon: number) => Math.max(...this.directions.map((d) => d.estimate(epsilon))) - log;
     const start = search(about, most, Math.min(1, most / 2), 1e-3).above;
     const slope = (about(start * 0.999) - about(start)) / (0.001 * start) / (1 - delta);
-    const tolerance = 0.1 * this.effort.relativeWidth;
+    // One use has no lattice: a question costs next to nothing.
+    const once = [...this.directions, ...this.shown].every(({ steps }) => steps === 1);
+    const tolerance = once ? 1e-11 : 0.1 * this.effort.relativeWidth;
     const { above: upper } = crossing((x) => at(x).upper, delta, most, start, tolerance, slope);
     const { below } = crossing(
       (x) => at(x).lower,

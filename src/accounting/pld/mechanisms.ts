@@ -37,7 +37,7 @@ export function laplacePair(end: number, rate: number): Pair {
 
 /**
  * Losses within some range [t − ε, t] [DongDurfeeRogers2020]: the largest δ over t is (1 − e^{(x−ε)/2})²/(1 − e^{−ε}) at
- * |x| ≤ ε, the curve of a pair without points (docs/math-pld.md, theorem 8).
+ * |x| ≤ ε, the curve of a pair without points (docs/math-pld.md, theorem 12).
  */
 export function boundedRangePair(epsilon: number, rate: number): Pair {
   return { ...bodyOnly(new RampBody(epsilon, -Math.log(-Math.expm1(-epsilon)), rate, false)), bound: true };

@@ -1,5 +1,6 @@
 // Connect the dots against exact convolutions, closed forms, quadrature and the peer's values.
 import { Decimal } from "decimal.js";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { closedFormAccountant } from "../../../src/accounting/closedForm/index.js";
 import {
@@ -144,6 +145,52 @@ test("one use of Laplace noise, of randomised response and of the exponential me
     const exponential = curveOf({ kind: "exponential", epsilon: 1 }).deltaIntervalAt(epsilon);
     holds(exponential, -((1 - Math.exp((epsilon - 1) / 2)) ** 2) / Math.expm1(-1), 1e-3);
   }
+});
+
+test("one use is exact, of bodies, points and what is sampled, at any ε", () => {
+  fc.assert(
+    fc.property(
+      fc.double({ min: Math.log(0.02), max: Math.log(50), noNaN: true }),
+      fc.double({ min: -12, max: 0, noNaN: true }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      (logScale, logRate, part) => {
+        const noiseMultiplier = Math.exp(logScale);
+        const samplingRate = Math.exp(logRate);
+        const event: PrivacyEvent = { kind: "laplace", noiseMultiplier };
+        const most = Math.log1p(samplingRate * Math.expm1(1 / noiseMultiplier));
+        const epsilon = part * most;
+        // δ of removing: q·δ(log(1 + (e^ε − 1)/q)) of the whole; of adding no more.
+        const inner = Math.log1p(Math.expm1(epsilon) / samplingRate);
+        const truth = -samplingRate * Math.expm1(Math.min(0, (inner - 1 / noiseMultiplier) / 2));
+        const found = curveOf({ kind: "poisson-sampled", samplingRate, event }).deltaIntervalAt(epsilon);
+        expect(found.upper).toBeGreaterThanOrEqual(truth * (1 - 1e-9) - 1e-15);
+        expect(found.lower).toBeLessThanOrEqual(truth * (1 + 1e-9) + 1e-15);
+        expect(found.upper - found.lower).toBeLessThanOrEqual(1e-9 * truth + 1e-12);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test("lower ends of the pairs themselves are near the upper ends where those of the mechanism are not", () => {
+  const event: PrivacyEvent = {
+    kind: "repeated",
+    count: 100,
+    event: {
+      kind: "sampled-without-replacement",
+      sourceSize: 1000,
+      sampleSize: 80,
+      event: { kind: "gaussian", noiseMultiplier: 3 },
+    },
+  };
+  const [mechanism, pair] = (["mechanism", "pair"] as const).map((lowerEnds) =>
+    connectTheDotsAccountant({ neighboring: "replace-one", lowerEnds })
+      .account(event)
+      .epsilonIntervalAt(1e-5),
+  );
+  expect(pair!.lower).toBeLessThanOrEqual(mechanism!.upper);
+  expect(pair!.upper - pair!.lower).toBeLessThanOrEqual(2e-4 * pair!.upper);
+  expect(mechanism!.lower).toBeLessThan(pair!.lower);
 });
 
 test("replacing a record of a sampled Gaussian: the hockey-stick integral of its two mixtures", () => {
