@@ -20,9 +20,16 @@ export interface Effort {
   readonly nodes: number;
 }
 
+/** reached: as narrow as asked for. */
+interface Answer extends Interval {
+  readonly reached: boolean;
+}
+
 const COARSE_CELLS = 2 ** 14;
 const FIRST_CELLS = 2 ** 13;
 const MOST_LEVELS = 24;
+/** Where log δ changes by less than this over ε, it is δ whose width is kept to this times the one asked for. */
+const LEAST_SLOPE = 0.05;
 /** Periods, in units of ε, from which on the largest losses are cut off. */
 const HEAVY = 20;
 const MOST_CUTS = 4;
@@ -275,17 +282,19 @@ export class Direction {
    * rates, few steps), they are cut off: each may be anything, which costs δ a bound on their probability.
    */
   deltaAt(epsilon: number, floor = -1): Interval {
-    const goal = 0.3 * this.effort.relativeWidth;
-    const narrow = ({ lower, upper }: Interval) => upper - lower <= goal * upper || upper <= floor;
-    const heavy = this.heavy(epsilon);
-    let answer = heavy
-      ? { lower: this.infinite.lower, upper: Math.min(1, this.chernoff(epsilon)) }
+    const goal = LEAST_SLOPE * this.effort.relativeWidth;
+    const narrow = ({ lower, upper, reached }: Answer) =>
+      reached || upper - lower <= goal * upper || upper <= floor;
+    const heavy = this.steps > 1 && this.heavy(epsilon);
+    let answer: Answer = heavy
+      ? { lower: this.infinite.lower, upper: Math.min(1, this.chernoff(epsilon)), reached: false }
       : this.whole(epsilon, floor);
     let budget = Math.max(answer.lower, UNKNOWN * answer.upper);
     if (heavy) for (const [i] of this.parts.entries()) budget = Math.max(budget, this.jump(i, epsilon));
-    const meet = ({ lower, upper }: Interval): Interval => ({
+    const meet = ({ lower, upper, reached }: Answer): Answer => ({
       lower: Math.max(answer.lower, Math.min(lower, answer.upper)),
       upper: Math.max(answer.lower, Math.min(upper, answer.upper)),
+      reached,
     });
     for (let round = 0; round < MOST_CUTS && !narrow(answer); round++) {
       const cut = budget > 0 ? this.cutAt(0.1 * goal * budget) : null;
@@ -345,24 +354,28 @@ export class Direction {
     return found;
   }
 
-  private whole(epsilon: number, floor: number): Interval {
+  private whole(epsilon: number, floor: number): Answer {
     if (this.infinite.lower === 1 || epsilon >= this.most)
-      return { lower: this.boundOnly ? 0 : this.infinite.lower, upper: this.infinite.upper };
+      return { lower: this.boundOnly ? 0 : this.infinite.lower, upper: this.infinite.upper, reached: true };
     if (this.steps === 1) {
       const { lower, upper } = onceAt(this.parts[0]!.pair, epsilon);
       return {
         lower: this.boundOnly ? 0 : this.infinite.lower + lower,
         upper: Math.min(1, this.infinite.upper + upper),
+        reached: true,
       };
     }
     const place = this.place(epsilon);
     let answer: Interval = { lower: this.infinite.lower, upper: this.chernoff(epsilon) };
-    if (!place) return this.boundOnly ? { lower: 0, upper: answer.upper } : answer;
-    // Lattices that would be too fine for the losses that matter here start coarser.
-    const coarser = this.exact ? 0 : Math.min(0, -Math.ceil(Math.log2(this.cells(place.c) / FIRST_CELLS)));
-    let reached = coarser - 1;
+    let narrow = false;
+    if (!place) return { lower: this.boundOnly ? 0 : answer.lower, upper: answer.upper, reached: false };
+    // Lattices that would be too fine for the losses that matter here start coarser, those too coarse for the tilt finer.
+    const coarser = Math.min(0, -Math.ceil(Math.log2(this.cells(place.c) / FIRST_CELLS)));
+    const finer = Math.min(MOST_LEVELS - 1, Math.ceil(Math.log2((this.base * Math.abs(place.c)) / 4)));
+    const first = this.exact ? 0 : Math.max(coarser, finer);
+    let reached = first - 1;
     let tooFine = MOST_LEVELS;
-    for (let level = coarser; level > reached; ) {
+    for (let level = first; level > reached; ) {
       const lattices = this.at(level, place.c);
       const parts = lattices?.map((lattice, i): [Tilted, number, number] => [
         tilt(lattice, place.c),
@@ -382,12 +395,19 @@ export class Direction {
       if (upper <= floor) break;
       const g = place.c > 0 ? upper - this.infinite.upper : 1 - lower;
       const width = this.boundOnly ? now.gain / g : (upper - lower) / g;
-      const goal = this.effort.relativeWidth * Math.max(0.3, Math.abs(place.c) * epsilon);
-      if (width <= goal || !now.improves) break;
+      // The slope of log g is about c, near the largest loss half of it.
+      const slope = Math.abs(place.c) * (this.most < Infinity ? 0.5 : 1);
+      const goal = this.effort.relativeWidth * Math.max(LEAST_SLOPE, slope * epsilon);
+      narrow = width <= goal;
+      if (narrow || !now.improves) break;
       level += Math.max(1, Math.min(4, Math.ceil(0.5 * Math.log2(width / goal))));
       level = Math.min(level, tooFine - 1);
     }
-    return { lower: this.boundOnly ? 0 : Math.min(answer.lower, answer.upper), upper: answer.upper };
+    return {
+      lower: this.boundOnly ? 0 : Math.min(answer.lower, answer.upper),
+      upper: answer.upper,
+      reached: narrow,
+    };
   }
 
   /** δ(ε) ≤ P(ℓ = ∞) + inf E[e^{c(ℓ − ε)}]·sup (1 − e^{−y})₊e^{−cy}: what holds where no lattice is fine enough. */

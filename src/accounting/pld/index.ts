@@ -203,8 +203,13 @@ class Curve implements PrivacyCurve {
       const lower = infinite("upper") > 0 ? 0 : Math.max(0, ...least.map((d) => d.most * (1 - 2 ** -48)));
       return { lower, upper: most };
     }
-    const at = (epsilon: number) => this.deltaIntervalAt(epsilon);
-    if (at(0).upper <= delta) return { lower: 0, upper: 0 };
+    // Where the ends are of different pairs, each is asked alone.
+    const apart = this.shown.length > 0 && this.directions.every((d) => d.boundOnly);
+    const upperAt = (epsilon: number) =>
+      apart ? worst(this.directions, epsilon, "upper") : this.deltaIntervalAt(epsilon).upper;
+    const lowerAt = (epsilon: number) =>
+      apart ? worst(this.shown, epsilon, "lower") : this.deltaIntervalAt(epsilon).lower;
+    if (upperAt(0) <= delta) return { lower: 0, upper: 0 };
     // Found by the coarse estimate, then proven by the bounds.
     const log = Math.log(delta);
     const about = (epsilon: number) => Math.max(...this.directions.map((d) => d.estimate(epsilon))) - log;
@@ -213,9 +218,9 @@ class Curve implements PrivacyCurve {
     // One use has no lattice: a question costs next to nothing.
     const once = [...this.directions, ...this.shown].every(({ steps }) => steps === 1);
     const tolerance = once ? 1e-11 : 0.1 * this.effort.relativeWidth;
-    const { above: upper } = crossing((x) => at(x).upper, delta, most, start, tolerance, slope);
+    const { above: upper } = crossing(upperAt, delta, most, start, tolerance, slope);
     const { below } = crossing(
-      (x) => at(x).lower,
+      lowerAt,
       delta,
       Math.min(most, upper),
       upper * (1 - tolerance),
@@ -224,6 +229,16 @@ class Curve implements PrivacyCurve {
     );
     return { lower: Math.min(below, upper), upper };
   }
+}
+
+/** The larger end of all directions; 1 above and 0 below where doubles do not hold it. */
+function worst(directions: readonly Direction[], epsilon: number, end: "lower" | "upper"): number {
+  let most = 0;
+  for (const direction of directions) {
+    const found = direction.deltaAt(epsilon)[end];
+    most = Math.max(most, Number.isNaN(found) ? (end === "upper" ? 1 : 0) : found);
+  }
+  return most;
 }
 
 function remembered<T>(memory: Map<number, T>, key: number, compute: () => T): T {

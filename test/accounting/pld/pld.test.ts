@@ -172,6 +172,22 @@ test("one use is exact, of bodies, points and what is sampled, at any ε", () =>
   );
 });
 
+test("two uses of Laplace noise: their formula, up to next to the largest loss there is", () => {
+  for (const noiseMultiplier of [0.3, 1.8]) {
+    const most = 2 / noiseMultiplier;
+    const curve = curveOf({ kind: "repeated", count: 2, event: { kind: "laplace", noiseMultiplier } });
+    for (const left of [0.1, 1e-3]) {
+      const x = left * most;
+      const truth = -Math.expm1(-x / 2) - Math.exp(-x / 2) * (x / 4);
+      holds(curve.deltaIntervalAt(most - x), truth, Infinity);
+      const { lower, upper } = curve.epsilonIntervalAt(truth);
+      expect(lower).toBeLessThanOrEqual(most - x);
+      expect(upper).toBeGreaterThanOrEqual(most - x);
+      expect(upper - lower).toBeLessThanOrEqual(1e-4 * upper);
+    }
+  }
+});
+
 test("lower ends of the pairs themselves are near the upper ends where those of the mechanism are not", () => {
   const event: PrivacyEvent = {
     kind: "repeated",
