@@ -152,7 +152,7 @@ test("train: reserves, settles, refuses with exit 1 what would exceed; a killed 
 
 test("train: a run that could not begin is not charged, one that finished is settled", async () => {
   const planFile = join(folder, "plan.json");
-  const numbers = "--examples 300 --batch-size 30 --steps 40 --epsilon 1 --delta 1e-5".split(" ");
+  const numbers = "--examples 300 --batch-size 30 --steps 200 --epsilon 1 --delta 1e-5".split(" ");
   await dpsgdHere("plan", ...numbers, "--out", planFile);
   await dpsgdHere("audit", "--budget", file, "--epsilon", "1", "--delta", "1e-5");
   const train = (out: string, ...more: string[]) =>

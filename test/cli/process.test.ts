@@ -27,7 +27,7 @@ const TRAIN = ["--data", join(folder, "small"), "--model", "linear", "--backend"
 beforeAll(() => {
   writeSmallData(join(folder, "small"), 300);
   for (const [file, steps] of [
-    ["short.json", "4"],
+    ["short.json", "200"],
     ["long.json", "5000"],
   ] as const) {
     const run = ["--examples", "300", "--batch-size", "30", "--epsilon", "3", "--delta", "1e-5"];
@@ -126,9 +126,9 @@ test.runIf(hasScript)(
     expect(stdout).not.toMatch(/\u001b\[[\d;]*m/);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal is sent.
     const lines = stdout.replaceAll(/\u001b(\[[?\d;]*[a-zA-Z]|[78])/g, "\n").split(/[\r\n]+/);
-    const bars = lines.filter((line) => /^[=-]+ \d\/4/.test(line));
+    const bars = lines.filter((line) => /^[=-]+ \d+\/200/.test(line));
     expect(bars.at(-1)).toMatch(
-      /^=+ 4\/4 {2}(\d+ views\/s {2})?0 s left {2}epsilon [\d.]+ \(pld\) {2}test [\d.]+ %$/,
+      /^=+ 200\/200 {2}(\d+ views\/s {2})?0 s left {2}epsilon [\d.]+ \(pld\) {2}test [\d.]+ %$/,
     );
     for (const line of bars) expect(line.length).toBeLessThanOrEqual(60);
     expect(lines).toContain("trained");

@@ -1,0 +1,50 @@
+// docs/models.md: its program runs as it stands there, and its lists of layers are those that there are.
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
+import { translate } from "../../src/trainer/models/kerasLayers.js";
+import { blocksOf } from "../support/markdown.js";
+
+const text = readFileSync("docs/models.md", "utf8");
+
+/** What a refusal says there is. */
+function refusal(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return expect.fail("not refused");
+}
+
+test("its program prints what its comments say", { timeout: 60_000 }, () => {
+  const [program, ...others] = blocksOf(text).filter(({ language }) => language === "ts");
+  expect(others).toEqual([]);
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program!.text], {
+    encoding: "utf8",
+  });
+  expect(stderr).toBe("");
+  const said = [...program!.text.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, line]) => line);
+  expect(said).toHaveLength(2);
+  expect(stdout.trimEnd().split("\n")).toEqual(said);
+});
+
+test("it lists every kind of layer, and every Keras layer that has a translation", () => {
+  const layers = [{ kind: "none" }] as unknown as NetworkSpec["layers"];
+  const kinds = refusal(() => new Network({ name: "x", inputShape: [2, 2, 1], classes: 2, layers }))
+    .split("allowed are ")[1]!
+    .split(", ");
+  const table = text.split("\n").filter((line) => line.startsWith("| `"));
+  const listed = table.flatMap((row) =>
+    [...row.split("|")[1]!.matchAll(/`([^`]+)`/g)].map(([, kind]) => kind),
+  );
+  expect(listed.sort()).toEqual(kinds.sort());
+  const keras = refusal(() =>
+    translate({ class_name: "None", config: { name: "x" } }, (message) => {
+      throw new Error(message);
+    }),
+  ).split("translations of ")[1];
+  const sentence = text.split("Taken are ")[1]!.split(";")[0]!;
+  expect(sentence.replaceAll("`", "")).toBe(keras);
+});
