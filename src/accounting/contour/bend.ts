@@ -11,15 +11,18 @@ import { type Budget, newSum, Rotated } from "./rotated.js";
 import { type Part, SERVES, type Terms } from "./terms.js";
 import { Added, logUprightBound, UprightContour, type UprightStep } from "./upright.js";
 
-/** Losses above this share of ε are large, to begin with; and at least and at most. */
-const SHARE = 0.4;
-const LEAST_SHARE = 0.02;
-const MOST_SHARE = 1.2;
+/** Losses above this share of ε are large; and where one cut leaves terms much larger than δ, of classes by size. */
+const ONE_CUT = [0.4];
+const MANY_CUTS = [0.12, 0.25, 0.5, 1, 2];
+/** How much larger than δ the terms may be with one cut. */
+const MOST_SIZE = 3000;
+/** A contour of the tail that begins at less than this over ε takes too many nodes. */
+const LEAST_START = 0.03;
 /** A part below e^−NEGLIGIBLE of δ is bounded and not integrated. */
 const NEGLIGIBLE = 32;
 const MOST_ROUNDS = 14;
 /** Nodes visited for one question, some 20 to 80 ns each. */
-const MOST_WORK = 4e7;
+const MOST_WORK = 8e7;
 /** Below this δ, e^−110 = 1e-48, nothing is bent. */
 const LEAST_LOG = -110;
 /** Noise from which on losses are near enough to normal to be cut off. */
@@ -32,11 +35,13 @@ interface Answer {
   readonly error: number;
 }
 
-/** Both parts near one ε. */
+/** All parts near one ε. */
 class Made {
   private readonly contours: (Terms & { readonly part: Part })[] = [];
   /** What is only bounded: Σ e^{log − cε}. */
   private readonly bounded: { log: number; c: number }[] = [];
+  /** One cut is not enough. */
+  crowded = false;
 
   constructor(
     composition: Composition,
@@ -45,7 +50,7 @@ class Made {
     logDelta: number,
     certified: boolean,
     budget: Budget,
-    share: number,
+    shares: readonly number[],
   ) {
     const { mixtures, gaussian, direction } = composition;
     const total = mixtures.reduce((sum, each) => sum + each.count, 0);
@@ -72,39 +77,47 @@ class Made {
         return;
       }
     }
-    const steps = mixtures.map(
-      (each) => new Rotated(each, epsilon * share, logDelta, total, 200 / epsilon, budget),
-    );
+    const turned = (cut: number, upper = Infinity): Rotated[] =>
+      mixtures.map(
+        (each) => new Rotated(each, epsilon * cut, logDelta, total, 200 / epsilon, budget, epsilon * upper),
+      );
     if (direction < 0) {
-      const added = steps.map((each) => new Added(each));
+      const added = turned(shares[0]!).map((each) => new Added(each));
       upright(
         added,
         placeBend((at) => roughUpright(added, gaussian, at), epsilon),
       );
       return;
     }
-    for (const part of ["bulk", "tail"] as const) {
-      // A large loss may be too unlikely to matter.
-      const mass = steps.reduce((sum, each) => sum + each.count * each.tailMass, 0);
-      if (part === "tail" && mass < Math.exp(logDelta - NEGLIGIBLE)) {
-        this.bounded.push({ log: Math.log(mass + 1e-320), c: 0 });
-        continue;
+    shares.forEach((share, k) => {
+      const steps = turned(share, shares[k + 1]);
+      for (const part of k === 0 ? (["bulk", "tail"] as const) : (["tail"] as const)) {
+        // A large loss may be too unlikely to matter.
+        const mass = steps.reduce((sum, each) => sum + each.count * each.tailMass, 0);
+        if (part === "tail" && mass < Math.exp(logDelta - NEGLIGIBLE)) {
+          this.bounded.push({ log: Math.log(mass + 1e-320), c: 0 });
+          continue;
+        }
+        const { bend, c } = placeBend((at) => roughMoment(steps, gaussian, part, at), epsilon);
+        if (shares === ONE_CUT && bend.low * epsilon < LEAST_START) {
+          this.crowded = true;
+          return;
+        }
+        const chernoff = logMoment(steps, gaussian, part, c) - c * epsilon + logSupremum(c) + 1e-9;
+        if (chernoff < logDelta - NEGLIGIBLE) {
+          this.bounded.push({ log: chernoff + c * epsilon, c });
+          continue;
+        }
+        this.contours.push(new BentContour(steps, gaussian, part, bend, epsilon, logDelta, certified));
       }
-      const { bend, c } = placeBend((at) => roughMoment(steps, gaussian, part, at), epsilon);
-      const chernoff = logMoment(steps, gaussian, part, c) - c * epsilon + logSupremum(c) + 1e-9;
-      if (chernoff < logDelta - NEGLIGIBLE) {
-        this.bounded.push({ log: chernoff + c * epsilon, c });
-        continue;
-      }
-      this.contours.push(new BentContour(steps, gaussian, part, bend, epsilon, logDelta, certified));
-    }
+    });
   }
 
-  /** How much larger the terms of either part are than `delta`: what rounding is multiplied with. */
-  sizes(epsilon: number, delta: number): { bulk: number; tail: number } {
-    const sizes = { bulk: 0, tail: 0 };
-    for (const contour of this.contours) sizes[contour.part] = contour.at(epsilon).size / delta;
-    return sizes;
+  /** Of one cut: whether terms are so much larger than their sum that more cuts would keep more digits. */
+  cancels(epsilon: number): boolean {
+    if (this.crowded) return true;
+    const largest = Math.max(0, ...this.contours.map((contour) => contour.at(epsilon).size));
+    return !(largest <= MOST_SIZE * Math.abs(this.at(epsilon).value));
   }
 
   at(epsilon: number): Answer {
@@ -186,28 +199,6 @@ export interface Narrowing {
   epsilonAt(logDelta: number, known: Interval): Interval | null;
 }
 
-/** The share of ε at which losses count as large, moved until neither part has terms much larger than the other's. */
-class Share {
-  value = SHARE;
-  private moves = 0;
-  private last = 0;
-  private step = 0.4;
-
-  /** Whether it moved; halves its step where it turns round. */
-  balance({ bulk, tail }: { bulk: number; tail: number }): boolean {
-    const direction = bulk > tail ? -1 : 1;
-    if (!(Math.max(bulk, tail) > 200 && this.moves < 8)) return false;
-    if (Math.abs(Math.log(bulk / tail)) < 1.5) return false;
-    if (direction === -this.last) this.step /= 2;
-    const next = this.value * Math.exp(direction * this.step);
-    if (next < LEAST_SHARE || next > MOST_SHARE || this.step < 0.06) return false;
-    this.value = next;
-    this.last = direction;
-    this.moves++;
-    return true;
-  }
-}
-
 /** What is left at the ends of a cut interval of the tilted measure. */
 const EDGE = 1e-15;
 /** How a step's losses are integrated: turned, or not and cut off. */
@@ -267,26 +258,41 @@ class Bent implements Narrowing {
     private readonly way: Way,
   ) {}
 
-  private make(epsilon: number, logDelta: number, certified: boolean, budget: Budget, share: number): Made {
-    return new Made(this.composition, this.way, epsilon, logDelta, certified, budget, share);
+  /** Removing, losses have a tail that one cut may not do justice. */
+  private cuts(shares: readonly number[], made: Made, epsilon: number): readonly number[] {
+    const can = shares === ONE_CUT && this.way === "turned" && this.composition.direction > 0;
+    return can && made.cancels(epsilon) ? MANY_CUTS : shares;
+  }
+
+  private make(
+    epsilon: number,
+    logDelta: number,
+    certified: boolean,
+    budget: Budget,
+    shares: readonly number[],
+  ): Made {
+    return new Made(this.composition, this.way, epsilon, logDelta, certified, budget, shares);
   }
 
   /** log δ(ε) within bounds, or null where that was not reached; guess: of log δ. */
   logDeltaAt(epsilon: number, bounds: LogBounds): LogBounds | null {
     if (!(epsilon > 0 && epsilon < Infinity && bounds.upper >= LEAST_LOG)) return null;
     const budget = { left: MOST_WORK };
-    const share = new Share();
+    let shares: readonly number[] = ONE_CUT;
     let log = Math.max(bounds.lower, Math.min(bounds.upper, -1) - 20);
     for (let round = 0; round < 10 && budget.left > 0; round++) {
-      const made = this.make(epsilon, log, false, budget, share.value);
+      const made = this.make(epsilon, log, false, budget, shares);
+      const before = shares;
+      shares = this.cuts(shares, made, epsilon);
+      if (shares !== before) continue;
       const { value } = made.at(epsilon);
       const next = value > 0 ? Math.log(value) : log - 30;
       const moved = Math.abs(next - log);
       log = Math.min(0, next);
       if (log < LEAST_LOG) return null;
-      if (moved < 3 && !(budget.left > MOST_WORK / 2.5 && share.balance(made.sizes(epsilon, value)))) break;
+      if (moved < 3) break;
     }
-    const { value, error } = this.make(epsilon, log, true, budget, share.value).at(epsilon);
+    const { value, error } = this.make(epsilon, log, true, budget, shares).at(epsilon);
     if (!(value > error)) return null;
     return { lower: Math.log(value - error) - 1e-15, upper: Math.min(0, Math.log(value + error) + 1e-15) };
   }
@@ -295,7 +301,7 @@ class Bent implements Narrowing {
   epsilonAt(logDelta: number, known: Interval): Interval | null {
     if (logDelta < LEAST_LOG) return null;
     const budget = { left: MOST_WORK };
-    const share = new Share();
+    let shares: readonly number[] = ONE_CUT;
     let epsilon = this.guess(logDelta, known);
     if (!(epsilon > 0 && epsilon < Infinity)) return null;
     let low = known.lower;
@@ -303,11 +309,14 @@ class Bent implements Narrowing {
     const delta = Math.exp(logDelta);
     const slack = 4 * UNIT * (1 + Math.abs(logDelta));
     for (let round = 0; round < MOST_ROUNDS && budget.left > 0; round++) {
-      const made = this.make(epsilon, logDelta, false, budget, share.value);
+      const made = this.make(epsilon, logDelta, false, budget, shares);
+      const before = shares;
+      shares = this.cuts(shares, made, epsilon);
+      if (shares !== before) continue;
       // δ(0) ≤ δ(ε) + 1 − e^{−ε}: where that is below δ, nothing is spent.
       const { value: about } = made.at(epsilon);
       if (about > 0 && about + epsilon < 0.999 * delta) {
-        const { value, error } = this.make(epsilon, logDelta, true, budget, share.value).at(epsilon);
+        const { value, error } = this.make(epsilon, logDelta, true, budget, shares).at(epsilon);
         if ((value + error + epsilon) * (1 + slack) <= delta) return { lower: 0, upper: 0 };
       }
       let x = epsilon;
@@ -334,8 +343,7 @@ class Bent implements Narrowing {
         Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVES) &&
         Math.abs(Math.log(made.at(x).value) - logDelta) < 0.1;
       epsilon = x;
-      if (near && !(budget.left > MOST_WORK / 2.5 && share.balance(made.sizes(x, delta))))
-        return this.certify(epsilon, logDelta, slack, budget, share.value);
+      if (near) return this.certify(epsilon, logDelta, slack, budget, shares);
     }
     return null;
   }
@@ -345,9 +353,9 @@ class Bent implements Narrowing {
     logDelta: number,
     slack: number,
     budget: Budget,
-    share: number,
+    shares: readonly number[],
   ): Interval | null {
-    const made = this.make(start, logDelta, true, budget, share);
+    const made = this.make(start, logDelta, true, budget, shares);
     const delta = Math.exp(logDelta);
     let epsilon = start;
     for (let k = 0; k < 10; k++) {

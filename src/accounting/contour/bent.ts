@@ -130,6 +130,7 @@ export class BentContour extends Terms {
       let jumpTurn = 0;
       let jumpOff = 0;
       let worst = log;
+      let worstJump = 0;
       for (const each of steps) {
         each.at(a, b, this.weight, sum);
         const T = each.count;
@@ -140,7 +141,8 @@ export class BentContour extends Terms {
         log += 0.5 * T * Math.log1p(2 * bulkRe + bulkRe * bulkRe + bulkIm * bulkIm);
         turn += T * Math.atan2(bulkIm, re);
         const other = part === "tail" ? Math.hypot(tailRe, tailIm) + tailError : 0;
-        worst += T * Math.log(size + bulkError + other);
+        worst += T * Math.log(size + bulkError);
+        worstJump += T * Math.log1p(other / (size + bulkError));
         off += size > 2 * bulkError ? T * -Math.log1p(-bulkError / size) : Infinity;
         if (part === "bulk") continue;
         const ur = (tailRe * re + tailIm * bulkIm) / size2;
@@ -179,6 +181,7 @@ export class BentContour extends Terms {
       let logOff = log + Math.log(relative);
       if (!(relative < 1) || Number.isNaN(log) || Number.isNaN(turn)) {
         // Nothing is known of it but its size.
+        if (part === "tail") worst += logExpm1(worstJump * (1 + 1e-12) + 1e-300);
         logOff = worst + front + Math.LN2;
         log = -Infinity;
         turn = 0;

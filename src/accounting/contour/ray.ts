@@ -1,8 +1,9 @@
 // One ray of losses ℓ = log(1 − q) + e^{τ + iη}: the trapezoid rule in τ for E_P[e^{tℓ}] of one Poisson-sampled Gaussian,
 // its losses divided smoothly at `cut`, and sums that bound the integrand's size (docs/math-bent.md, theorems 1 to 3).
+import { Cutoff, Density, FLOOR } from "./density.js";
 import { UNIT } from "./mixture.js";
 
-/** Sums over a ray at one t: bulk is E[χ(e^{tℓ} − 1)], tail is E[(1 − χ)e^{tℓ}]; errors are of rounding and of what was left out. */
+/** Sums over a ray at one t: bulk is E[χ(e^{tℓ} − 1)], tail is E[(1 − χ)e^{tℓ}], or of the difference of two cutoffs; errors are of rounding and of what was left out. */
 export interface RaySum {
   bulkRe: number;
   bulkIm: number;
@@ -26,10 +27,6 @@ export interface RaySize {
 
 /** Far enough to the right for exp to underflow. */
 const LOWEST = -740;
-/** Added to what may have underflowed. */
-const FLOOR = 1e-322;
-/** χ = exp(−(λ/cut)²e^{−SHARPNESS(cut/λ)²}) falls from 1 to 0 around the cut. */
-const SHARPNESS = 4;
 /** |χ| is below this on every ray of angle ≤ 0.77. */
 const MOST_CHI = 50;
 /** Most nodes of a ray; past them it bounds nothing. */
@@ -41,6 +38,11 @@ export class Ray {
   /** Upper bounds of ∫|pχ|, ∫|p(1 − χ)|, ∫|pχℓ|. */
   readonly bulkMass: number;
   readonly tailMass: number;
+  /** E[1 − χ] by the rule, what rounding does to it, and an upper bound of ∫|p(1 − χ)|. */
+  lostRe = 0;
+  lostIm = 0;
+  lostOff = 0;
+  readonly lostMass: number;
   readonly spread: number;
   private readonly shift: number;
   private readonly cos: number;
@@ -58,9 +60,10 @@ export class Ray {
   private readonly tailTop: Float64Array;
   /** The largest |ℓ| over each cell. */
   private readonly lossTop: Float64Array;
-  /** Nodes from here on matter to the tail; up to there, to the bulk. */
+  /** Nodes up to there matter to the bulk; from here on, up to there, to the tail. */
   private readonly firstTail: number;
   private readonly lastBulk: number;
+  private readonly lastTail: number;
   private readonly growth: number;
   /** Nodes with |λ| below `small`, summed as powers: Σb, Σbλ, Σbλ²/2, Σbλ³/6; and Σ|b||λ|⁴/24, Σ|b|·error. */
   private readonly lump = new Float64Array(10);
@@ -70,11 +73,12 @@ export class Ray {
   private readonly tailLeftOut: number;
   private readonly slopes: readonly [number, number, number];
   private readonly bulkEnd: readonly [number, number];
+  private readonly tailEnd: readonly [number, number];
 
   /**
    * rate in (0, 1), sigma > 0; |angle| ≤ 0.77; step h dyadic; cut: where χ falls; least: −log of what may be left out;
    * small: losses whose fourth power may be left out at every t asked for; steep: up to which Re t, at least, the end of
-   * the ray is known to be negligible.
+   * the ray is known to be negligible; upper: where the cutoff of the tail falls, if it has one.
    */
   constructor(
     rate: number,
@@ -85,20 +89,21 @@ export class Ray {
     least: number,
     small: number,
     steep = 0,
+    upper = Infinity,
   ) {
     const s2 = sigma * sigma;
-    this.shift = Math.log1p(-rate);
-    this.cos = Math.cos(angle);
-    this.sin = Math.sin(angle);
-    const offset = this.shift - Math.log(rate) + 1 / (2 * s2);
-    const cos2 = Math.cos(2 * angle);
-    const sin2 = Math.sin(2 * angle);
-    const logFront = Math.log((h * sigma) / Math.sqrt(2 * Math.PI)) + this.shift;
-    const start = Math.min(Math.log(0.01), -Math.sqrt(2 * least) / sigma - offset);
+    const p = new Density(rate, sigma, angle, h);
+    const low = new Cutoff(cut, angle, h);
+    const high = new Cutoff(upper, angle, h);
+    this.shift = p.shift;
+    this.cos = p.cos;
+    this.sin = p.sin;
+    const start = Math.min(Math.log(0.01), -Math.sqrt(2 * least) / sigma - p.offset);
     const mod: number[] = [];
     const columns: number[][] = Array.from({ length: 9 }, () => []);
     let bulkMass = 0;
     let tailMass = 0;
+    let lostMass = 0;
     let spread = 0;
     let lumpTop = 0;
     let lumpCurvature = 0;
@@ -106,103 +111,69 @@ export class Ray {
     let tailLeftOut = 0;
     let firstTail = -1;
     let lastBulk = 0;
+    let lastTail = 0;
     const half = Math.exp(h / 2) * (1 + 1e-12);
+    const cos2 = Math.cos(2 * angle);
+    const square = 0.9 * s2 * cos2;
+    const linear = s2 * Math.min(0.9 * p.offset, 1.1 * p.offset) * this.cos - 4.4;
+    const furthest = upper < Infinity ? upper : cut;
     const from = Math.ceil(start / h);
     for (let j = from, first = true; ; j++) {
-      const m = Math.exp(j * h);
-      const x = m * this.cos;
-      const y = m * this.sin;
-      // log(1 − e^{−λ}) is what y of the density adds to λ.
-      const decay = Math.exp(-x);
-      const halfSin = Math.sin(y / 2);
-      const oneRe = -Math.expm1(-x) + 2 * decay * halfSin * halfSin;
-      const oneIm = decay * Math.sin(y);
-      const restRe = m < 1e-30 ? j * h : 0.5 * Math.log(oneRe * oneRe + oneIm * oneIm);
-      const restIm = Math.atan2(oneIm, oneRe);
-      const Yr = x + restRe + offset;
-      const Yi = y + restIm;
-      const quadratic = (s2 * (Yr * Yr - Yi * Yi)) / 2;
-      const log = logFront - quadratic + j * h + x - restRe;
-      const turn = -s2 * Yr * Yi + angle + y - restIm;
-      // |d log p/dτ| over the cell: |ρ| ≤ 1 + 1.1|λ|.
-      const reach = m * half;
-      const rho = 1 + 1.1 * reach;
-      const Y = Math.hypot(Yr, Yi) + (rho * h) / 2;
-      const slope = s2 * Y * rho + 2 + 3.1 * reach;
-      // d log|p|/dτ at the node, and its own slope over the cell at most: dρ/dτ = ρ(1 − λ/(e^λ − 1)).
-      const norm = m < 1e-30 ? 1 : oneRe * oneRe + oneIm * oneIm;
-      const rhoRe = m < 1e-30 ? 1 : (x * oneRe + y * oneIm) / norm;
-      const rhoIm = m < 1e-30 ? 0 : (y * oneRe - x * oneIm) / norm;
-      const rise = -s2 * (Yr * rhoRe - Yi * rhoIm) + 1 + 2 * x - rhoRe;
-      const bend = rho * (m > 9 ? 1.03 : 1 + rho);
-      const curve = s2 * (rho * rho + Y * bend) + 2 * reach + bend;
-      const growth = Math.min((slope * h) / 2, (Math.abs(rise) * h) / 2 + (curve * h * h) / 8 + 1e-9);
-      const ratio = m / cut;
-      // Far below the cut χ is 1 to every digit, and squares may underflow.
-      const inverse = SHARPNESS / Math.max(1e-6, ratio * ratio);
-      const size = ratio * ratio * Math.exp(-cos2 * inverse);
-      const swing = 2 * angle + sin2 * inverse;
-      const gRe = size * Math.cos(swing);
-      const gIm = size * Math.sin(swing);
-      const steepness = (2 + 2 * inverse * Math.exp(h)) * (h / 2);
-      const gTop = size * Math.exp(Math.min(700, steepness)) * (1 + 1e-12) + 1e-320;
-      const chiTop = Math.exp(Math.min(700, -gRe + gTop * steepness));
-      const magnitude = Math.exp(log);
-      // Never 0, since e^{tℓ} may be large.
-      const top = Math.exp(Math.min(700, log + growth)) * (1 + 1e-9) + FLOOR;
-      const bulkTop = top * Math.min(chiTop, 1e300) + (chiTop > 1e-300 ? FLOOR : 0);
-      const tailTop = top * Math.min(gTop * Math.max(1, chiTop), 1 + chiTop);
+      p.at(j);
+      const { m, x, y, top } = p;
+      low.at(m);
+      high.at(m);
+      const bulkTop = top * low.top + (low.top > 1e-300 ? FLOOR : 0);
+      const lostTop = top * low.otherTop;
+      const tailTop =
+        top * Math.min(low.otherTop + high.otherTop, low.top + high.top) + (high.top > 1e-300 ? FLOOR : 0);
       if (first) {
         // To the left |p| falls at least like e^{fall·τ}, and so does the rest of the rule.
-        const fall = s2 * (0.99 * Math.abs(Yr) - 0.01) - 0.03;
+        const fall = s2 * (0.99 * Math.abs(p.Yr) - 0.01) - 0.03;
         leftOut = MOST_CHI * (top / (1 - Math.exp(-fall * h)) + top / h / fall);
-        tailLeftOut = leftOut * gTop;
+        tailLeftOut = leftOut * (low.gTop + high.gTop);
         first = false;
       }
-      const square = 0.9 * s2 * cos2;
-      const linear = s2 * Math.min(0.9 * offset, 1.1 * offset) * this.cos - 4.4;
-      if (
-        log + growth < LOWEST &&
-        Yr > 0 &&
+      const ended =
+        p.log + p.growth < LOWEST &&
+        p.Yr > 0 &&
         m > 12 &&
-        ratio > 12 &&
-        (square * m + linear - 1.1 * steep) * m >= 5
-      ) {
-        this.slopes = [square, linear, m];
+        m / furthest > 12 &&
+        (square * m + linear - 1.1 * steep) * m >= 5;
+      if (ended || !(m < 1e9 && j - from < MOST_NODES)) {
+        // Not reached, nothing is known to the right.
+        const end = (chi: Cutoff): [number, number] =>
+          ended && chi.cut < Infinity ? [(1.8 * cos2) / (chi.cut * chi.cut), 0.9 * chi.gRe] : [0, 0];
+        this.slopes = ended ? [square, linear, m] : [0, 0, m];
         this.made = j - from;
-        this.bulkEnd = [(1.8 * cos2) / (cut * cut), 0.9 * gRe];
+        this.bulkEnd = end(low);
+        this.tailEnd = end(high);
         break;
       }
-      if (!(m < 1e9 && j - from < MOST_NODES)) {
-        // Not reached: nothing is known to the right.
-        this.slopes = [0, 0, m];
-        this.bulkEnd = [0, 0];
-        this.made = j - from;
-        break;
-      }
-      const relative =
-        UNIT *
-        (30 + 3 * slope + 3 * s2 * Y * Y + 4 * s2 * Y * (Math.abs(offset) + 2 + m) + 4 * Math.abs(turn));
-      const shrink = Math.exp(-gRe);
-      const chiRe = shrink * Math.cos(gIm);
-      const chiIm = -shrink * Math.sin(gIm);
-      const gHalf = Math.sin(gIm / 2);
-      const otherRe = gRe > 700 ? 1 : -Math.expm1(-gRe) * Math.cos(gIm) + 2 * gHalf * gHalf;
-      const gOff = UNIT * (24 + 12 * inverse + 4 * Math.abs(swing));
-      const pRe = magnitude * Math.cos(turn);
-      const pIm = magnitude * Math.sin(turn);
-      const bulk = [pRe * chiRe - pIm * chiIm, pRe * chiIm + pIm * chiRe] as const;
-      const tail = [pRe * otherRe + pIm * chiIm, -pRe * chiIm + pIm * otherRe] as const;
-      const bulkOff = magnitude * shrink * (relative + 8 * UNIT + gTop * gOff);
+      const magnitude = Math.exp(p.log);
+      const pRe = magnitude * Math.cos(p.turn);
+      const pIm = magnitude * Math.sin(p.turn);
+      const bulk = [pRe * low.re - pIm * low.im, pRe * low.im + pIm * low.re] as const;
+      // 1 − χ, or the difference of two cutoffs: of what is small in each.
+      const near = low.size > 0.5;
+      const otherRe = near ? low.otherRe - high.otherRe : high.re - low.re;
+      const otherIm = high.im - low.im;
+      const tail = [pRe * otherRe - pIm * otherIm, pRe * otherIm + pIm * otherRe] as const;
+      const chiOff = (chi: Cutoff): number => chi.size * (p.relative + 8 * UNIT + chi.gTop * chi.off);
+      const restOff = (chi: Cutoff): number => chi.otherSize * (p.relative + 8 * UNIT + chi.otherOff);
+      const bulkOff = magnitude * chiOff(low);
       const tailOff =
-        magnitude *
-        Math.min(gTop * Math.max(1, shrink), 1 + shrink) *
-        (relative + 8 * UNIT + gOff * Math.max(1, gTop * shrink));
+        magnitude * (near || upper === Infinity ? restOff(low) + restOff(high) : chiOff(low) + chiOff(high));
       bulkMass += bulkTop;
       tailMass += tailTop;
+      lostMass += lostTop;
+      // E[1 − χ], which E[χ] is short of 1.
+      this.lostRe += pRe * low.otherRe + pIm * low.im;
+      this.lostIm += pIm * low.otherRe - pRe * low.im;
+      this.lostOff += magnitude * (restOff(low) + UNIT * (BLOCK + mod.length) * low.otherSize);
       const loss = (Math.hypot(this.shift + x, y) + m * (half - 1)) * (1 + 1e-9);
       spread += bulkTop * loss;
-      if (m < small && ratio < 0.06) {
+      if (m < small && m / cut < 0.06) {
         const { lump } = this;
         let re = bulk[0];
         let im = bulk[1];
@@ -213,7 +184,7 @@ export class Ray {
           im = (re * y + im * x) / (k + 1);
           re = next;
         }
-        lump[8]! += (magnitude * shrink * m ** 4) / 24;
+        lump[8]! += (magnitude * low.size * m ** 4) / 24;
         lump[9]! += bulkOff + UNIT * magnitude * 8;
         lumpTop += bulkTop;
         lumpCurvature += bulkTop * loss * loss;
@@ -225,6 +196,7 @@ export class Ray {
         columns[k]!.push(value);
       });
       if (bulkTop > 0) lastBulk = mod.length;
+      if (tailTop > 0) lastTail = mod.length;
     }
     this.modulus = Float64Array.from(mod);
     [
@@ -250,9 +222,12 @@ export class Ray {
     ];
     this.firstTail = firstTail < 0 ? mod.length : firstTail;
     this.lastBulk = lastBulk;
+    this.lastTail = lastTail;
     this.growth = half - 1;
     this.bulkMass = (bulkMass + leftOut) * (1 + 1e-9);
     this.tailMass = (tailMass + tailLeftOut) * (1 + 1e-9);
+    this.lostMass = (lostMass + tailLeftOut) * (1 + 1e-9);
+    this.lostOff += lostMass * 1e-26 + 2 * tailLeftOut + this.right(0);
     this.spread = (spread + leftOut) * (1 + 1e-9);
     this.lumpTop = lumpTop;
     this.lumpCurvature = lumpCurvature;
@@ -319,7 +294,7 @@ export class Ray {
         bulkSize += weight * change;
         bulkError += this.bulkOff[i]! * change + weight * burden;
       }
-      if (i >= this.firstTail) {
+      if (i >= this.firstTail && i < this.lastTail) {
         otherRe += this.tailRe[i]! * re - this.tailIm[i]! * im;
         otherIm += this.tailRe[i]! * im + this.tailIm[i]! * re;
         const weight = Math.abs(this.tailRe[i]!) + Math.abs(this.tailIm[i]!);
@@ -360,7 +335,7 @@ export class Ray {
     into.bulkRe = bulkRe + addRe;
     into.bulkIm = bulkIm + addIm;
     const lift = Math.exp(Math.max(0, base));
-    const out = lift * this.right(along);
+    const out = lift * this.right(along, ...this.tailEnd);
     into.bulkError =
       bulkError + rough * bulkSize + this.leftOut * (1 + wobble) + lift * this.right(along, ...this.bulkEnd);
     into.tailRe = tailRe;
@@ -445,13 +420,13 @@ export class Ray {
     }
     if (want.tail) {
       let tail = this.tailMass * rest;
-      for (let i = this.firstTail; i < n; i++) {
+      for (let i = this.firstTail; i < this.lastTail; i++) {
         const m = modulus[i]!;
         if (m > end) break;
         const x = m * most;
         tail += x > 700 ? Infinity : this.tailTop[i]! * Math.exp(x);
       }
-      into.tail = known((tail + this.tailLeftOut * wobble + this.right(along)) * back);
+      into.tail = known((tail + this.tailLeftOut * wobble + this.right(along, ...this.tailEnd)) * back);
     }
   }
 

@@ -39,7 +39,6 @@ export class Rotated {
   /** 1/(e^{2πw/h} − 1). */
   private readonly damping: number;
   private readonly sizes: RaySize[];
-  private readonly losses: RaySum[] = [];
   private readonly made: {
     q: number;
     sigma: number;
@@ -51,7 +50,7 @@ export class Rotated {
   /** A bound on |E[χℓ]|. */
   readonly drift: number;
 
-  /** cut: losses above belong to the tail. logDelta: what the answer is near. largest: of the |t| that matter. */
+  /** cut: losses above belong to the tail, up to `upper`. logDelta: what the answer is near. largest: of the |t| that matter. */
   constructor(
     mixture: Mixture,
     cut: number,
@@ -59,6 +58,7 @@ export class Rotated {
     total: number,
     largest: number,
     readonly budget: Budget,
+    upper = Infinity,
   ) {
     const q = mixture.weights[1]!;
     const { sigma } = mixture;
@@ -72,7 +72,7 @@ export class Rotated {
     this.made = { q, sigma, step: h, cut, depth: least, small };
     const rays: Ray[] = [];
     for (let k = 0; k < CENTERS + STRIP; k++)
-      rays.push(new Ray(q, sigma, k * this.spacing, h, cut, least, small, Math.min(2, largest / 4)));
+      rays.push(new Ray(q, sigma, k * this.spacing, h, cut, least, small, Math.min(2, largest / 4), upper));
     budget.left -= 8 * rays.reduce((sum, ray) => sum + ray.made, 0);
     this.rays = rays;
     this.sizes = rays.map(() => ({ bulk: 0, tail: 0, curvature: 0 }));
@@ -97,7 +97,7 @@ export class Rotated {
   /** Σp expm1(tℓ) and its tail at real t, by the rule alone. */
   real(c: number, into: RaySum): void {
     this.rays[0]!.sum(c, 0, into);
-    into.bulkRe -= this.rays[0]!.tailMass;
+    into.bulkRe -= this.rays[0]!.lostRe;
   }
 
   /** bulk = E[χe^{tℓ}] − 1 and tail = E[(1 − χ)e^{tℓ}] at a + ib, with the rule's errors. weight: of the tail against the bulk. */
@@ -114,10 +114,10 @@ export class Rotated {
     into.bulkError += error.bulk;
     into.tailError += error.tail;
     // E[χ] − 1 = −E[1 − χ].
-    const lost = this.lost(k);
-    into.bulkError += lost.tailError + (this.mass(k - STRIP) + this.mass(k + STRIP)) * this.damping;
-    into.bulkRe -= lost.tailRe;
-    into.bulkIm -= lost.tailIm;
+    const { lostRe, lostIm, lostOff } = this.rays[k]!;
+    into.bulkError += lostOff + (this.mass(k - STRIP) + this.mass(k + STRIP)) * this.damping;
+    into.bulkRe -= lostRe;
+    into.bulkIm -= lostIm;
   }
 
   /** Bounds for every t with aLow ≤ Re t ≤ aHigh and Im t ≥ bLow ≥ 0, each on the ray where it is least, sought from the last. */
@@ -182,7 +182,7 @@ export class Rotated {
   spreadBeyond(least: number, most: number): { spread: number; mass: number } {
     const ray = this.rays[Math.min(this.rays.length - 1, Math.ceil(least / this.spacing))]!;
     const { spread, rest } = ray.split(most);
-    return { spread, mass: ray.tailMass + 2 * rest };
+    return { spread, mass: ray.lostMass + 2 * rest };
   }
 
   /** The rule's errors on ray k at a + ib, from the two rays at the ends of its strip; weight: of the tail's. */
@@ -193,7 +193,7 @@ export class Rotated {
     const lift = Math.max(1, this.rays[0]!.atLeast(a));
     for (const side of [k - STRIP, k + STRIP]) {
       const ray = this.rays[Math.abs(side)]!;
-      bulk += ray.bulkMass + ray.tailMass;
+      bulk += ray.bulkMass + ray.lostMass;
       // Where the exponential falls all along, the masses may do.
       if (ray.falls(a, b, side < 0) && !(ray.tailMass * lift * this.damping * weight > 1e-17)) {
         bulk += ray.bulkMass * lift;
@@ -212,18 +212,9 @@ export class Rotated {
     this.budget.left -= this.rays[k]!.nodes;
   }
 
-  private lost(k: number): RaySum {
-    const known = this.losses[k];
-    if (known) return known;
-    const made = newSum();
-    this.rays[k]!.sum(0, 0, made);
-    this.losses[k] = made;
-    return made;
-  }
-
   private mass(k: number): number {
     const ray = this.rays[Math.abs(k)]!;
-    return ray.bulkMass + ray.tailMass;
+    return ray.bulkMass + ray.lostMass;
   }
 
   private line(k: number, aLow: number, aHigh: number, bLow: number, want: Want = BOTH): RaySize {

@@ -50,6 +50,43 @@ describe("one ray", () => {
   });
 });
 
+describe("losses divided more than once", () => {
+  it("have parts that add up to the tail above the first cut, on every ray", () => {
+    fc.assert(
+      fc.property(
+        logUniform(1e-8, 0.4),
+        logUniform(0.1, 4),
+        fc.double({ min: 0, max: 3, noNaN: true }),
+        fc.double({ min: 0, max: 0.5, noNaN: true }),
+        logUniform(0.05, 5),
+        fc.double({ min: 1.1, max: 4, noNaN: true }),
+        (q, sigma, c, angle, cut, ratio) => {
+          const turn = angle / Math.max(1, sigma);
+          const part = (low: number, high: number) => {
+            const sum: RaySum = newSum();
+            new Ray(q, sigma, turn, 1 / 64, low, 60, 1e-9, 0, high).sum(c, 2 * c, sum);
+            return sum;
+          };
+          const whole = part(cut, Infinity);
+          const middle = part(cut, cut * ratio);
+          const above = part(cut * ratio, Infinity);
+          const off = whole.tailError + middle.tailError + above.tailError;
+          expect(off).toBeLessThan(Infinity);
+          expect(Math.abs(middle.tailRe + above.tailRe - whole.tailRe)).toBeLessThanOrEqual(off);
+          expect(Math.abs(middle.tailIm + above.tailIm - whole.tailIm)).toBeLessThanOrEqual(off);
+          expect(middle.bulkRe).toBe(whole.bulkRe);
+        },
+      ),
+      { numRuns: 15 },
+    );
+  });
+
+  it("keep the digits of few steps at a tiny delta", () => {
+    const { lower, upper } = bent.account(run(1e-3, 2.1, 16)).epsilonIntervalAt(2e-20);
+    expect(upper - lower).toBeLessThanOrEqual(1e-9 * upper);
+  });
+});
+
 describe("against 25 digits by other means (test/reference/contour.json)", () => {
   const cases = reference.cases.filter((each) => each.steps === 2 && each.samplingRate < 0.6);
   it("holds delta of two steps, from the integral of the closed form of one", () => {
