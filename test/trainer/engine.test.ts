@@ -1,6 +1,7 @@
 // The clipped sum by worker threads: the same whatever the split, isolated, honest about broken examples and dead workers.
 import type { Worker } from "node:worker_threads";
 import { afterAll, expect, test } from "vitest";
+import { startBackend } from "../../src/backends/index.js";
 import type { Dataset } from "../../src/trainer/data/index.js";
 import type { ClippedSum, GradientEngine } from "../../src/trainer/engine/gradientEngine.js";
 import { MOST_WORKERS, startThreads, WorkerFailedError } from "../../src/trainer/engine/threads.js";
@@ -16,7 +17,7 @@ const engines: GradientEngine[] = [];
 
 async function engineWith(options: {
   workers: number;
-  microBatch: number;
+  microBatch: number | "auto";
   views?: number;
   backend?: "wasm" | "cpu";
   onWarning?: (message: string) => void;
@@ -61,6 +62,18 @@ test("the sum does not depend on micro-batch size, number of workers or backend"
     expect(sum.sensitivity).toBe(1);
     expect(sum.nonFinite).toBe(false);
   }
+});
+
+test("micro-batches that are to be found are told, and give the same sum", async () => {
+  await startBackend("wasm");
+  const found = await engineWith({ workers: 1, microBatch: "auto" });
+  expect(found.backend.reason).toMatch(/^test; micro-batches of \d+ were the fastest tried$/);
+  const given = await engineWith({ workers: 1, microBatch: 64 });
+  const [one, other] = [
+    await found.clippedSum(parameters, everyone, clip),
+    await given.clippedSum(parameters, everyone, clip),
+  ];
+  expect(distance(one, other)).toBeLessThan(1e-5 * normOf(other.sum));
 });
 
 test("one example more moves the sum by at most 1, and an empty batch gives zeros", async () => {

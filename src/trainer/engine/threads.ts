@@ -85,7 +85,10 @@ export async function startThreads(options: EngineOptions): Promise<GradientEngi
     throw new RangeError(`workers must be a whole number in [1, ${MOST_WORKERS}], got ${workers}`);
   if (!(Number.isSafeInteger(microBatch) && microBatch >= 1))
     throw new RangeError(`microBatch must be a whole number >= 1, got ${microBatch}`);
-  const engine = new ThreadEngine(options, workers, microBatch);
+  const found =
+    options.microBatch === "auto" ? `; micro-batches of ${microBatch} were the fastest tried` : "";
+  const backend = { ...options.backend, reason: options.backend.reason + found };
+  const engine = new ThreadEngine({ ...options, backend }, workers, microBatch);
   try {
     await engine.ready;
   } catch (error) {
