@@ -7,8 +7,9 @@ export default defineConfig({
     exclude: ["test/slow/**"],
     reporters: ["default", "./test/support/countsReporter.ts"],
     setupFiles: ["./test/support/propertySeed.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Machines may be ten times as slow as a quiet one; what hangs is still found.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     // Tests wait for processes and disks half of the time: three keep two cores busy.
     maxWorkers: 3,
   },

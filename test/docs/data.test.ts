@@ -6,7 +6,7 @@ import { blocksOf } from "../support/markdown.js";
 
 const text = readFileSync("docs/data.md", "utf8");
 
-test("its program prints what its comment says", { timeout: 60_000 }, () => {
+test("its program prints what its comment says", { timeout: 240_000 }, () => {
   const programs = blocksOf(text).filter(({ language }) => language === "ts");
   expect(programs).toHaveLength(1);
   const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", programs[0]!.text], {

@@ -18,7 +18,7 @@ function refusal(work: () => unknown): string {
   return expect.fail("not refused");
 }
 
-test("its program prints what its comments say", { timeout: 60_000 }, () => {
+test("its program prints what its comments say", { timeout: 240_000 }, () => {
   const [program, ...others] = blocksOf(text).filter(({ language }) => language === "ts");
   expect(others).toEqual([]);
   const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program!.text], {

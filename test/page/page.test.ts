@@ -251,7 +251,7 @@ describe.skipIf(!hasChromium)(IN_CHROMIUM, { timeout: 120_000 }, () => {
     );
     for (const [i, shape] of before.shapes.entries()) {
       expect(shape.length).toBeGreaterThan(20);
-      await expect.poll(async () => (await shapes())[i], { timeout: 60_000 }).not.toBe(shape);
+      await expect.poll(async () => (await shapes())[i], { timeout: 240_000 }).not.toBe(shape);
     }
     const epsilon = Number(await page.getByLabel("Privacy loss ε", { exact: true }).inputValue());
     expect(epsilon).toBeLessThan(2.5);

@@ -35,7 +35,7 @@ const CIFAR10 = resolve("../shared/data/cifar10/unpack.mjs");
 
 test.skipIf(!existsSync(CIFAR10))(
   "CIFAR-10's test set is the canonical one (skipped: no ../shared/data/cifar10)",
-  { timeout: 60_000 },
+  { timeout: 240_000 },
   () => {
     execFileSync(process.execPath, [CIFAR10, scratch, "test_batch.br"], { stdio: "ignore" });
     const path = join(scratch, "test_batch.bin");

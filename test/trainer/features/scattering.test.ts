@@ -66,7 +66,7 @@ test("wavelets have mean zero, and mirroring one left to right is the one of ang
 });
 
 test("coefficients are those of the definition, by direct convolution on the padded image", {
-  timeout: 60_000,
+  timeout: 240_000,
 }, () => {
   const [height, width] = [12, 8];
   const plane = random(height * width, 7);
