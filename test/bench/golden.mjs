@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import * as accounting from "../../dist/accounting/index.js";
 import { connectTheDotsAccountant } from "../../dist/accounting/pld/index.js";
 import { goldenCases, goldenEvents, RELATIONS } from "../support/golden.mjs";
+import { generator } from "./generator.mjs";
 import { digits, table } from "./table.mjs";
 
 const eventOf = goldenEvents(accounting);
@@ -14,17 +15,6 @@ const WIDE = 1e-4;
 function relationsOf({ kind, inputs }) {
   if (kind === "replace_relations_epsilon") return ["zero-out-one", "replace-one"];
   return [RELATIONS[inputs.neighboring_relation] ?? "add-or-remove-one"];
-}
-
-/** Uniform in [0, 1), the same for the same seed (mulberry32). */
-function generator(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** The same kind of question with every number moved, by a factor of up to `most` either way. */

@@ -2,6 +2,7 @@
 // and the widest of them.
 import { writeFileSync } from "node:fs";
 import { accountant, dpSgdEvent } from "../../dist/accounting/index.js";
+import { generator } from "./generator.mjs";
 
 /** Regions of the noise multiplier: each is a way of computing, and of falling short, of its own. */
 const REGIONS = [
@@ -10,17 +11,6 @@ const REGIONS = [
   ["sigma > 10", (sigma) => sigma > 10],
 ];
 const GOALS = [1e-9, 1e-6, 1e-4];
-
-/** Uniform in [0, 1) from a 32-bit seed (mulberry32): the same draws on every machine. */
-function generator(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Logarithmically uniform: q 1e-9 … 1, σ 0.05 … 1e4, T 10 … 1e9, δ 1e-30 … 0.5. */
 export function draws(count, seed) {
