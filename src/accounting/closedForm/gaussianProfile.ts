@@ -27,6 +27,7 @@ export function gaussianProfile(mu: number, muUnits = 4): Profile {
     return { a, b: epsilon / mu + mu / 2, off };
   };
   return {
+    floor: { lower: 0, upper: 0 },
     pure: Infinity,
     logDelta(epsilon): Interval {
       if (epsilon === Infinity) return { lower: -Infinity, upper: -Infinity };

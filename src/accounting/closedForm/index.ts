@@ -93,7 +93,7 @@ function single(
       return typeof inner === "string"
         ? inner === "nothing"
           ? inner
-          : finiteProfile([event.samplingRate], [Infinity])
+          : finiteProfile([event.samplingRate], [Infinity], true)
         : sampled(inner, event.samplingRate);
     }
     case "laplace": {
@@ -120,7 +120,7 @@ function single(
       // The worst mechanism of that kind [KairouzOhViswanath2015]: all is revealed, or two-point response at ε.
       const { epsilon, delta } = event;
       if (epsilon === Infinity) return "everything";
-      return finiteProfile([delta, (1 - delta) / (1 + Math.exp(-epsilon))], [Infinity, epsilon]);
+      return finiteProfile([delta, (1 - delta) / (1 + Math.exp(-epsilon))], [Infinity, epsilon], true);
     }
     case "pmf-pair": {
       const normal = (list: readonly number[]): number[] => {
@@ -162,6 +162,7 @@ function sampled(inner: Profile, q: number): Profile {
   const log = Math.log(q);
   const logRest = Math.log1p(-q);
   return {
+    floor: inner.floor,
     pure: Infinity,
     logDelta(epsilon) {
       if (epsilon === Infinity) return { lower: -Infinity, upper: -Infinity };
@@ -206,7 +207,9 @@ class Curve implements PrivacyCurve {
     const { profile } = this;
     if (profile === "nothing" || delta === 1) return { lower: 0, upper: 0 };
     if (profile === "everything") return { lower: Infinity, upper: Infinity };
-    if (delta === 0) return { lower: profile.pure * (1 - 8 * ULP), upper: profile.pure };
+    if (delta === 0 && profile.floor.upper === 0)
+      return { lower: profile.pure * (1 - 8 * ULP), upper: profile.pure };
+    if (delta === 0) return { lower: Infinity, upper: Infinity };
     return epsilonInterval(profile, delta);
   }
 
@@ -215,6 +218,7 @@ class Curve implements PrivacyCurve {
     const { profile } = this;
     if (profile === "nothing") return { lower: 0, upper: 0 };
     if (profile === "everything") return { lower: 1, upper: 1 };
+    if (epsilon >= profile.pure) return profile.floor;
     const { lower, upper } = profile.logDelta(epsilon);
     const high = upper === -Infinity ? 0 : Math.max(Number.MIN_VALUE, Math.exp(upper) * (1 + 2 * ULP));
     return { lower: Math.exp(lower) * (1 - 2 * ULP), upper: Math.min(1, high) };

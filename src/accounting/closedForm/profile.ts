@@ -4,7 +4,9 @@ import type { Interval } from "../accountant.js";
 
 /** lower ≤ truth ≤ upper, both falling (logDelta) or rising (logRest) in ε ≥ 0. */
 export interface Profile {
-  /** ε at δ = 0; Infinity if there is none. */
+  /** δ(ε) never falls below this: the probability that all is revealed. */
+  readonly floor: Interval;
+  /** The ε from which on δ(ε) is the floor; Infinity if there is none. */
   readonly pure: number;
   logDelta(epsilon: number): Interval;
   logRest(epsilon: number): Interval;
@@ -17,6 +19,7 @@ export function worseProfile(one: Profile, other: Profile): Profile {
     upper: side(a.upper, b.upper),
   });
   return {
+    floor: worse(one.floor, other.floor, Math.max),
     pure: Math.max(one.pure, other.pure),
     logDelta: (epsilon) => worse(one.logDelta(epsilon), other.logDelta(epsilon), Math.max),
     logRest: (epsilon) => worse(one.logRest(epsilon), other.logRest(epsilon), Math.min),
@@ -25,9 +28,14 @@ export function worseProfile(one: Profile, other: Profile): Profile {
 
 /**
  * [lower, upper] around the smallest ε ≥ 0 with δ(ε) ≤ δ, δ in (0, 1). The root of the profile's middle is found first;
- * from there each end walks outward, by steps that double, until the profile's own bounds prove it.
+ * from there each end walks outward, by steps that double, until the profile's own bounds prove it. At the floor of δ(ε)
+ * itself the answer is where δ(ε) reaches it, below the floor it is Infinity.
  */
 export function epsilonInterval(profile: Profile, delta: number): Interval {
+  const { floor, pure } = profile;
+  if (delta < floor.lower) return { lower: Infinity, upper: Infinity };
+  /** δ(ε) ≤ δ here, if the floor is. */
+  const reached = delta >= floor.upper ? pure : Infinity;
   const log = Math.log(delta);
   const rest = Math.log1p(-delta);
   const high = delta > 0.5;
@@ -49,14 +57,14 @@ export function epsilonInterval(profile: Profile, delta: number): Interval {
     return high ? rest - value : value - log;
   };
   if (enough(0)) return { lower: 0, upper: 0 };
-  if (middle(0) <= 0) return { lower: 0, upper: outward(0, 1e-300, profile.pure, enough) };
-  let top = Math.min(1, profile.pure);
-  while (top < profile.pure && middle(top) > 0) top = Math.min(2 * top, profile.pure);
+  if (middle(0) <= 0) return { lower: 0, upper: outward(0, 1e-300, reached, enough) };
+  let top = Math.min(1, reached);
+  while (top < reached && middle(top) > 0) top = Math.min(2 * top, reached);
   if (top === Infinity) return { lower: 0, upper: Infinity };
   const bottom = top <= 1 ? 0 : top / 2;
   const root = middle(top) >= 0 ? { lower: top, upper: top } : bracketRoot(middle, bottom, top, 2 ** -51);
   const first = 2 ** -50 * root.upper;
-  const upper = outward(root.upper, first, profile.pure, enough);
+  const upper = outward(root.upper, first, reached, enough);
   const lower = little(root.lower) ? root.lower : -outward(-root.lower, first, 0, (x) => little(-x));
   return { lower: Math.max(0, lower), upper };
 }

@@ -3,13 +3,19 @@ import type { Interval } from "../accountant.js";
 import type { Profile } from "./profile.js";
 
 const ULP = 2 ** -52;
+const NONE: Interval = { lower: 0, upper: 0 };
 
 /**
  * One direction of a finite pair: P-masses and their losses log(P/Q), Infinity where Q has no mass.
  * δ(ε) = Σ_{loss > ε} p·(1 − e^{ε − loss}): positive terms, so relative accuracy at any δ.
+ * exact: the losses, and what mass is at Infinity, are not rounded.
  */
-export function finiteProfile(masses: readonly number[], losses: readonly number[]): Profile {
-  const pure = Math.max(0, ...losses.filter((_, i) => masses[i]! > 0));
+export function finiteProfile(masses: readonly number[], losses: readonly number[], exact = false): Profile {
+  const finite = losses.filter((loss, i) => masses[i]! > 0 && loss < Infinity);
+  const pure = Math.max(0, ...finite) * (exact ? 1 : 1 + 4 * ULP);
+  const revealed = losses.reduce((sum, loss, i) => (loss === Infinity ? sum + masses[i]! : sum), 0);
+  const off = exact ? 0 : (4 + masses.length) * ULP;
+  const floor = { lower: revealed * (1 - off), upper: Math.min(1, revealed * (1 + off)) };
   const bounds = (epsilon: number): Interval => {
     let lower = 0;
     let upper = 0;
@@ -29,9 +35,10 @@ export function finiteProfile(masses: readonly number[], losses: readonly number
     return { lower: lower * (1 - rounding), upper: Math.min(1, upper * (1 + rounding)) };
   };
   return {
-    pure: pure * (1 + 4 * ULP),
+    floor,
+    pure,
     logDelta(epsilon) {
-      if (epsilon > this.pure) return { lower: -Infinity, upper: -Infinity };
+      if (epsilon > pure && revealed === 0) return { lower: -Infinity, upper: -Infinity };
       const { lower, upper } = bounds(epsilon);
       return {
         lower: Math.log(lower) * (1 + 2 * ULP) - ULP,
@@ -57,6 +64,7 @@ export function laplaceProfile(b: number): Profile {
     return { lower: Math.min(0, x - off), upper: Math.min(0, x + off) };
   };
   return {
+    floor: NONE,
     pure: pure * (1 + ULP),
     logDelta(epsilon) {
       const { lower, upper } = exponent(epsilon);

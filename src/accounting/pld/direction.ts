@@ -70,12 +70,13 @@ export class Direction {
       for (let i = 0; i < pair.losses.length; i++) highest = Math.max(highest, pair.losses[i]!);
       most += count * highest;
     }
-    const infinite = log === -Infinity ? 1 : 0 - Math.expm1(log);
-    this.infinite = {
-      lower: infinite * (1 - 2 ** -49),
-      upper: Math.min(1, infinite * (1 + 2 ** -49) + beyond),
-    };
-    this.most = most + Math.abs(most) * 2 ** -50;
+    // Of one use the mass at infinity is known to the last digit, and so is the largest loss where there is no other.
+    const revealing = parts.filter(({ pair }) => pair.infinite > 0);
+    const single = revealing.length === 1 && revealing[0]!.count === 1 && revealing[0]!.pair.exact === true;
+    const infinite = single ? revealing[0]!.pair.infinite : log === -Infinity ? 1 : 0 - Math.expm1(log);
+    const off = single ? 0 : 2 ** -49;
+    this.infinite = { lower: infinite * (1 - off), upper: Math.min(1, infinite * (1 + off) + beyond) };
+    this.most = this.steps === 1 && parts[0]!.pair.exact ? most : most + Math.abs(most) * 2 ** -50;
     this.boundOnly = parts.some(({ pair }) => pair.bound);
     // The coarsest lattice: of the points if they have one in common, else half a standard deviation.
     let span: number | undefined = Infinity;

@@ -46,14 +46,12 @@ export function boundedRangePair(epsilon: number, rate: number): Pair {
 /** ±ε with probability 1 − δ, all revealed otherwise [KairouzOhViswanath2015]. */
 export function epsilonDeltaPair(epsilon: number, delta: number): Pair {
   const rest = Math.log1p(-delta);
-  return epsilon === 0
-    ? pointsPair([0], [rest], delta, delta)
-    : pointsPair(
-        [epsilon, -epsilon],
-        [rest - Math.log1p(Math.exp(-epsilon)), rest - epsilon - Math.log1p(Math.exp(-epsilon))],
-        delta,
-        delta,
-      );
+  const up = rest - Math.log1p(Math.exp(-epsilon));
+  const pair =
+    epsilon === 0
+      ? pointsPair([0], [rest], delta, delta)
+      : pointsPair([epsilon, -epsilon], [up, up - epsilon], delta, delta);
+  return { ...pair, exact: true };
 }
 
 /** One of k answers: the true one with probability 1 − p + p/k, each other with p/k. */

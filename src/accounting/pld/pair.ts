@@ -57,6 +57,8 @@ export interface Pair {
   /** P-mass of what Q never shows (loss +∞), and Q-mass of what P never shows. */
   readonly infinite: number;
   readonly unseen: number;
+  /** True if the losses, and the masses `infinite` and `unseen`, are not rounded. */
+  readonly exact?: boolean;
   /** log of a bound on what was left out of the points, Σ P·e^{c·loss}; absent if nothing was. */
   readonly logLeftOut?: (c: number) => number;
   /** The points lie on a lattice: losses[0] + whole multiples of this. Infinity: one point. Absent: no lattice. */

@@ -1,5 +1,6 @@
 // Closed forms against 60 digits, against the contour, and against δ(ε) written out for each mechanism.
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { closedFormAccountant } from "../../../src/accounting/closedForm/index.js";
 import type { PrivacyEvent } from "../../../src/accounting/event.js";
@@ -104,6 +105,30 @@ describe("pure mechanisms", () => {
     expect(one.epsilonAt(1e-7)).toBe(Infinity);
     expect(one.epsilonAt(1e-6 + 1e-9)).toBeLessThanOrEqual(1 + 1e-12);
     expect(one.deltaAt(0)).toBeCloseTo(1e-6 + (1 - 1e-6) * Math.tanh(0.5), 14);
+  });
+
+  it("(ε, δ): has its own ε at its own δ, and nothing at the next smaller one", () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0, max: 40, noNaN: true }),
+        fc.double({ min: 1e-300, max: 0.999, noNaN: true }),
+        (epsilon, delta) => {
+          // The truth is δ(x) = δ + (1 − δ)(1 − e^{x − ε})/(1 + e^{−ε}) below ε and δ above.
+          const one = curve({ kind: "epsilon-delta", epsilon, delta });
+          const { lower, upper } = one.epsilonIntervalAt(delta);
+          expect(upper).toBe(epsilon);
+          expect(lower).toBeLessThanOrEqual(epsilon);
+          expect(one.deltaIntervalAt(epsilon)).toEqual({ lower: delta, upper: delta });
+          expect(one.epsilonAt(delta * (1 - 2 ** -52))).toBe(Infinity);
+        },
+      ),
+    );
+  });
+
+  it("a sample released as it is spends nothing at δ = q", () => {
+    const bare: PrivacyEvent = { kind: "poisson-sampled", samplingRate: 0.01, event: gaussian(0) };
+    expect(curve(bare).epsilonAt(0.01)).toBe(0);
+    expect(curve(bare).deltaAt(0)).toBe(0.01);
   });
 
   it("a pair of lists: the sum of positive parts, the worse way round", () => {

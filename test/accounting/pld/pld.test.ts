@@ -172,6 +172,34 @@ test("one use is exact, of bodies, points and what is sampled, at any ε", () =>
   );
 });
 
+test("an (ε, δ)-mechanism has its own ε at its own δ, and nothing at the next smaller one, alone or beside a pure one", () => {
+  fc.assert(
+    fc.property(
+      fc.double({ min: 1e-6, max: 20, noNaN: true }),
+      fc.double({ min: 1e-200, max: 0.9, noNaN: true }),
+      fc.constantFrom<Neighboring>("add-or-remove-one", "zero-out-one", "replace-one"),
+      (epsilon, delta, neighboring) => {
+        const event: PrivacyEvent = { kind: "epsilon-delta", epsilon, delta };
+        const one = curveOf(event, neighboring);
+        const { lower, upper } = one.epsilonIntervalAt(delta);
+        expect(upper).toBe(epsilon);
+        expect(lower).toBeLessThanOrEqual(epsilon);
+        expect(one.deltaIntervalAt(epsilon)).toEqual({ lower: delta, upper: delta });
+        expect(one.epsilonAt(delta * (1 - 2 ** -52))).toBe(Infinity);
+      },
+    ),
+  );
+  // Beside a pure one, the sum of both ε.
+  const [event, pure] = [1e-5, 0].map(
+    (delta): PrivacyEvent => ({ kind: "epsilon-delta", epsilon: 1, delta }),
+  );
+  const both = curveOf({ kind: "composed", events: [event!, pure!] });
+  const { upper } = both.epsilonIntervalAt(1e-5);
+  expect(upper).toBeGreaterThanOrEqual(2);
+  expect(upper).toBeLessThanOrEqual(2 * (1 + 1e-14));
+  expect(both.epsilonAt(1e-5 * (1 - 2 ** -52))).toBe(Infinity);
+});
+
 test("two uses of Laplace noise: their formula, up to next to the largest loss there is", () => {
   for (const noiseMultiplier of [0.3, 1.8]) {
     const most = 2 / noiseMultiplier;
