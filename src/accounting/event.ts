@@ -271,7 +271,7 @@ export function checkEvent(event: PrivacyEvent): void {
   const check = CHECKS[event.kind] as ((event: PrivacyEvent) => void) | undefined;
   if (!check)
     throw new TypeError(
-      `event kind must be one of ${Object.keys(CHECKS).join(", ")}, got ${String(event.kind)}`,
+      `event kind ${String(event.kind)} is unknown: it must be one of ${Object.keys(CHECKS).join(", ")}`,
     );
   check(event);
 }

@@ -256,7 +256,9 @@ function convert(
   const table: Record<string, Record<string, Field>> = field === "event" ? FIELDS : REPETITIONS;
   const kind = (value as { kind?: unknown } | null)?.kind;
   if (typeof kind !== "string" || !Object.hasOwn(table, kind))
-    throw new TypeError(`${where}.kind must be one of ${Object.keys(table).join(", ")}, got ${show(kind)}`);
+    throw new TypeError(
+      `${where}.kind ${show(kind)} is unknown: it must be one of ${Object.keys(table).join(", ")}`,
+    );
   const fields = table[kind]!;
   const from = record(value, where, ["kind", ...Object.keys(fields)]);
   const to: Record<string, unknown> = { kind };

@@ -33,7 +33,7 @@ export interface ImportedRun {
  * Reads a record of a run. Throws ImportError.
  *
  * Edges: Opacus and tables know Poisson-sampled Gaussian steps only: whether batches were drawn that way cannot be seen in
- * them. An empty history is a run that spent nothing.
+ * them. An empty history of Opacus is a run that spent nothing; a table without a line of steps is refused.
  */
 export function readImport(text: string, format: ImportFormat): ImportedRun {
   try {
@@ -108,6 +108,7 @@ function tableOfSteps(text: string): ImportedSteps[] {
         throw new ImportError(`line ${i + 1} must have ${COLUMNS.join(", ")}, got ${JSON.stringify(line)}`);
       found.push(stepsOf(`line ${i + 1}`, numbers));
     });
+  if (found.length === 0) throw new ImportError(`there must be a line of ${COLUMNS.join(", ")}, got none`);
   return found;
 }
 

@@ -97,7 +97,7 @@ export async function accountCommand(args: readonly string[]): Promise<number> {
   const numbers = await readNumbers(values, OPTIONS);
   if ((numbers.delta === undefined) === (numbers.epsilon === undefined))
     throw new UsageError(
-      "either --delta (answers with epsilon) or --epsilon (answers with delta) must be given, not both",
+      `--delta (answers with epsilon) or --epsilon (answers with delta) must be given${numbers.delta === undefined ? "" : ", not both"}`,
     );
   const one = values.event === undefined ? runEvent(numbers) : eventIn(readText(values, EVENT), numbers);
   const name = readChoice(values, "accountant", ACCOUNTANT_NAMES, "pld");
@@ -163,7 +163,8 @@ function eventIn(path: string, numbers: Record<string, number>): PrivacyEvent {
     throw new UsageError(`--event must be a readable file, got ${path} (${fileProblem(error)})`);
   }
   try {
-    return /"format"\s*:/.test(text) ? eventFromJson(text) : eventFromDpAccounting(text);
+    // Ours has a format, or, where its envelope was forgotten, a kind: the refusal is then about ours.
+    return /^\s*\{[^{]*"(format|kind)"\s*:/.test(text) ? eventFromJson(text) : eventFromDpAccounting(text);
   } catch (error) {
     throw new UsageError(`--event must be an event, got ${path}: ${(error as Error).message}`);
   }

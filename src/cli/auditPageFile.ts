@@ -2,7 +2,7 @@
 import { type AuditPageOptions, auditPage } from "../audit/index.js";
 import { writeWholeFile } from "./files.js";
 import type { Option } from "./options.js";
-import { shellWord } from "./print.js";
+import { shellWord, tell } from "./print.js";
 
 export const HTML: Option = {
   name: "html",
@@ -22,7 +22,9 @@ export function commandOf(args: readonly string[]): string {
   return ["dpsgd audit", ...kept.map(shellWord)].join(" ");
 }
 
-/** Writes the page if one was asked for. Throws UsageError. */
+/** Writes the page if one was asked for, and says so beside the answer. Throws UsageError. */
 export function writePage(file: AuditPageFile | undefined, page: Omit<AuditPageOptions, "command">): void {
-  if (file) writeWholeFile(file.path, HTML, auditPage({ ...page, command: file.command }));
+  if (!file) return;
+  writeWholeFile(file.path, HTML, auditPage({ ...page, command: file.command }));
+  tell(`written to ${file.path}`);
 }

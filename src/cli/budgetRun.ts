@@ -56,10 +56,10 @@ export async function chargeRuns(
   limits: Partial<Pick<DataBudget, "epsilon" | "delta" | "neighboring">>,
 ): Promise<DataBudget> {
   const { epsilon, delta, neighboring = "add-or-remove-one" } = limits;
-  const create = (): DataBudget =>
-    epsilon !== undefined && delta !== undefined
-      ? newBudget({ epsilon, delta, neighboring })
-      : readBudget(path);
+  const create = (): DataBudget => {
+    if (epsilon !== undefined && delta !== undefined) return newBudget({ epsilon, delta, neighboring });
+    throw new UsageError(`--budget ${path} does not exist: --epsilon and --delta, given together, make it`);
+  };
   if (existsSync(path)) {
     const there = readBudget(path);
     for (const name of ["epsilon", "delta", "neighboring"] as const)

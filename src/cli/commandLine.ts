@@ -4,7 +4,7 @@ import { UnsupportedEventError } from "../accounting/index.js";
 import { BudgetExceededError } from "../audit/index.js";
 import { NoSolutionError } from "../planner/index.js";
 import { helpPage, type VerbHelp } from "./help.js";
-import { harmless, printJson, terminalWidth } from "./print.js";
+import { harmless, printJson, say, tell, terminalWidth, wrapped } from "./print.js";
 
 interface Verb {
   readonly summary: string;
@@ -71,13 +71,17 @@ const VERBS: Readonly<Record<string, Verb>> = {
   },
 };
 
-const HELP = `dpsgd: differentially private training, planned, run and proved
-
-${Object.entries(VERBS)
-  .map(([name, { summary }]) => `  dpsgd ${name.padEnd(8)} ${summary}`)
-  .join("\n")}
-
-dpsgd VERB --help has units and an example; dpsgd --version prints the version.`;
+/** What there is, in lines that a terminal of that width holds. */
+function overview(width: number): string {
+  const verbs = Object.entries(VERBS).map(([name, { summary }]) =>
+    wrapped(summary, width, " ".repeat(17)).replace(/^ +/, `  dpsgd ${name}`.padEnd(17)),
+  );
+  return [
+    wrapped("dpsgd: differentially private training, planned, run and proved", width),
+    verbs.join("\n"),
+    wrapped("dpsgd VERB --help has units and an example; dpsgd --version prints the version.", width),
+  ].join("\n\n");
+}
 
 /** Errors whose message is one line for the user: the request was wrong. */
 const USAGE_ERRORS = new Set([
@@ -103,7 +107,7 @@ export const STATUS = { no: 1, usage: 2, fault: 3 } as const;
 export async function commandLine(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined) {
-    process.stderr.write(`${HELP}\n`);
+    tell(overview(PAGE_WIDTH));
     return STATUS.usage;
   }
   if (name === "--version") {
@@ -114,7 +118,7 @@ export async function commandLine(args: readonly string[]): Promise<number> {
   const asksForHelp = name === "--help" || name === "-h" || name === "help";
   const wanted = asksForHelp ? rest[0] : name;
   if (wanted === undefined) {
-    process.stdout.write(`${HELP}\n`);
+    say(overview(Math.min(terminalWidth(), PAGE_WIDTH)));
     return 0;
   }
   const verb = Object.hasOwn(VERBS, wanted) ? VERBS[wanted] : undefined;

@@ -18,7 +18,7 @@ const OUT: Option = {
 export const DEMO_HELP: VerbHelp = {
   usage: "dpsgd demo",
   summary:
-    "plans for epsilon 3 at delta 1e-5 on MNIST, trains by DP-SGD, audits; a minute or two on two cores",
+    "plans for epsilon 3 at delta 1e-5 on MNIST, trains by DP-SGD, audits; two or three minutes on two cores",
   options: [OUT, BACKEND, WORKERS],
   notes: [
     "Exit status: 0 the claim holds, 1 it does not or training was stopped, 2 wrong usage, 3 a fault such as a full disk.",

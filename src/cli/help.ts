@@ -37,6 +37,6 @@ export function helpPage(verb: VerbHelp, width: number): string {
     ...(verb.about ?? []).map((each) => wrapped(each, width)),
     table.join("\n"),
     ...verb.notes.map((each) => wrapped(each, width)),
-    `Example:\n${verb.examples.map((each) => `  ${each}`).join("\n")}`,
+    `Example${verb.examples.length > 1 ? "s" : ""}:\n${verb.examples.map((each) => `  ${each}`).join("\n")}`,
   ].join("\n\n");
 }

@@ -16,13 +16,14 @@ import {
   searchOf,
   statement,
 } from "../planner/index.js";
-import { writeWholeFile } from "./files.js";
+import { checkDistinctFiles, writeWholeFile } from "./files.js";
 import type { VerbHelp } from "./help.js";
 import { type Arguments, readArguments, readChoice, readNumbers, readText, UsageError } from "./options.js";
 import {
   EMIT,
   GROUP,
   MAX_TPR,
+  OF_ONE_PLAN,
   OUT,
   PLAN_OPTIONS,
   PRIOR,
@@ -73,10 +74,16 @@ export async function planCommand(args: readonly string[]): Promise<number> {
   });
   const numbers = await readNumbers(values, PLAN_OPTIONS);
   const request = readRequest(values, numbers);
-  if (values[SWEEP.name]) return sweepPlans(request, positionals, values, numbers);
+  if (values[SWEEP.name]) {
+    for (const { name } of OF_ONE_PLAN)
+      if (values[name] !== undefined)
+        throw new UsageError(`--${name} must not be given beside --${SWEEP.name}: it is about one plan`);
+    return sweepPlans(request, positionals, values, numbers);
+  }
   for (const { name } of SWEEP_OPTIONS)
     if (values[name] !== undefined) throw new UsageError(`--${name} is of use with --${SWEEP.name} only`);
   checkUnknown(request);
+  checkDistinctFiles(values, [OUT, STATEMENT]);
   const out = values.out === undefined ? undefined : readText(values, OUT);
   const made = plan(request as PlanRequest);
   const { proxy: factor } = numbers;

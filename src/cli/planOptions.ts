@@ -71,6 +71,15 @@ export const EMIT: Option = {
   value: "NAME",
   help: `print code that trains alike, and nothing else: ${Object.keys(FRAMEWORKS).join(", ")}`,
 };
+const RISK: Option = { name: "risk", help: "also what an attacker can gain at most" };
+const PROXY: Option = {
+  name: "proxy",
+  value: "K",
+  help: "also the run with B/K and σ/K at the same steps: a K-th of the cost, not private",
+  range: { allowed: ">= 1 and finite", accepts: (value) => value >= 1 },
+};
+/** What is said or written about one plan, in the order of the help. */
+export const OF_ONE_PLAN: readonly Option[] = [OUT, RISK, PRIOR, GROUP, PROXY, STATEMENT, UNIT, EMIT];
 /** All of `dpsgd plan`, in the order of its help. */
 export const PLAN_OPTIONS: readonly Option[] = [
   { name: "examples", value: "N", help: "training examples", range: whole(1) },
@@ -120,18 +129,6 @@ export const PLAN_OPTIONS: readonly Option[] = [
   },
   { name: "neighboring", value: "NAME", help: NEIGHBORINGS.join(", "), otherwise: NEIGHBORINGS[0]! },
   ...TUNING_OPTIONS,
-  OUT,
-  { name: "risk", help: "also what an attacker can gain at most" },
-  PRIOR,
-  GROUP,
-  {
-    name: "proxy",
-    value: "K",
-    help: "also the run with B/K and σ/K at the same steps: a K-th of the cost, not private",
-    range: { allowed: ">= 1 and finite", accepts: (value) => value >= 1 },
-  },
-  STATEMENT,
-  UNIT,
-  EMIT,
+  ...OF_ONE_PLAN,
   ...SWEEP_OPTIONS,
 ];

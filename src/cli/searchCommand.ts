@@ -31,8 +31,8 @@ import {
   UsageError,
   whole,
 } from "./options.js";
-import { printJson, printRows, say, tell } from "./print.js";
-import { readPlan, tellBackend } from "./trainCommand.js";
+import { printJson, printRows, say, shellWord, tell } from "./print.js";
+import { readProvenPlan, tellBackend } from "./trainCommand.js";
 import { BACKEND, WORKERS } from "./trainOptions.js";
 
 const MODEL: Option = { name: "model", value: "NAME", help: MODEL_NAMES.join(", ") };
@@ -99,7 +99,7 @@ export async function searchCommand(args: readonly string[]): Promise<number> {
   const choices = DRAWN.map((each) => ({ ...each, values: readChoices(values, each) }));
   const { workers, augmentation } = await readNumbers(values, OPTIONS);
   const backend = readChoice(values, "backend", ["auto", ...BACKEND_NAMES], "auto");
-  const paid = readPlan(path);
+  const paid = readProvenPlan(path);
   const search = searchOf(paid);
   if (!search?.repetitions)
     throw new UsageError(
@@ -136,7 +136,10 @@ export async function searchCommand(args: readonly string[]): Promise<number> {
       [search.before ? "hyper-parameters" : "run folder", search.before ? join(out, FOUND) : out],
     ]);
     const rest = `--learning-rate ${found.learningRate} --clip-norm ${found.clipNorm} --momentum ${found.momentum}`;
-    say(search.before ? `\ntrain with them: dpsgd train ${path} ${rest}` : `\naudit it: dpsgd audit ${out}`);
+    const line = `${shellWord(path)} --data ${shellWord(dataName)} --model ${shellWord(model)} ${rest} --out DIR`;
+    say(
+      search.before ? `\ntrain with them: dpsgd train ${line}` : `\naudit it: dpsgd audit ${shellWord(out)}`,
+    );
   }
   return 0;
 }

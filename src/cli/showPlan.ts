@@ -97,8 +97,9 @@ export function showRecipe({ name, recipe, publishedEpsilon, source }: Preset): 
       `${recipe.learningRate}, clip norm ${recipe.clipNorm}${recipe.momentum ? `, momentum ${recipe.momentum}` : ""}`,
     ],
     ["published", `epsilon ${publishedEpsilon}; ${source}`],
-    ...(name.startsWith("results/") ? [["train", trainLine(recipe)] as const] : []),
   ]);
+  // One line however narrow the terminal, so that it can be copied.
+  if (name.startsWith("results/")) say(`\ntrain it: ${trainLine(recipe)}`);
 }
 
 export function showPlan(made: Plan): void {

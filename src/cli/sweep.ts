@@ -12,9 +12,9 @@ import {
   type Swept,
   sweepValues,
 } from "../planner/index.js";
-import { writeWholeFile } from "./files.js";
+import { checkDistinctFiles, writeWholeFile } from "./files.js";
 import { type Arguments, type Option, positive, readText, UsageError, whole } from "./options.js";
-import { printJson, say, tell } from "./print.js";
+import { printJson, say, tell, terminalWidth, wrapped } from "./print.js";
 
 export const SWEEP: Option = { name: "sweep", help: "plan every combination of the ranges that follow" };
 const CSV: Option = { name: "csv", value: "FILE", help: "with --sweep: every point as a line there" };
@@ -56,6 +56,7 @@ export function sweepPlans(
   numbers: Readonly<Record<string, number>>,
 ): number {
   const axes = readAxes(ranges);
+  checkDistinctFiles(values, [CSV, SVG]);
   const files = [CSV, SVG].map((option) =>
     values[option.name] === undefined ? undefined : readText(values, option),
   );
@@ -70,7 +71,9 @@ export function sweepPlans(
   } catch (error) {
     // What each combination asks for is checked where it is planned; ranges and options are the user's.
     if (error instanceof RangeError || error instanceof TypeError)
-      throw new UsageError(`--sweep: ${error.message}`);
+      throw new UsageError(
+        `--sweep: ${SWEPT.reduce((text, name) => text.replaceAll(name, kebab(name)), error.message)}`,
+      );
     throw error;
   }
   const [csv, svg] = files;
@@ -133,7 +136,9 @@ function show({ points, gaps }: Frontier): void {
     );
   if (points.length > MOST_ROWS)
     say(`... and ${points.length - MOST_ROWS} more: --csv or --json has them all`);
-  say("\n* no other point is as cheap with as little noise over the run   x a larger batch no longer pays");
+  const legend =
+    "* no other point is as cheap with as little noise over the run   x a larger batch no longer pays";
+  say(`\n${wrapped(legend, terminalWidth())}`);
   for (const { at, reason } of gaps.slice(0, 5))
     tell(
       `no plan at ${Object.entries(at)

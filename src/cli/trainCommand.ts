@@ -1,8 +1,9 @@
 // dpsgd train: runs a plan and leaves a run folder with weights and ledger; goes on with one that stopped.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { AuditReport } from "../audit/index.js";
-import { type Plan, PlanFormatError, planFromJson, roundedDown } from "../planner/index.js";
+import { everyAccountant, tightestEpsilon } from "../accounting/index.js";
+import { type AuditReport, ENGINE_TOLERANCE } from "../audit/index.js";
+import { type Plan, PlanFormatError, planFromJson, roundedDown, roundedUp } from "../planner/index.js";
 import {
   checkModelName,
   loadLayersModel,
@@ -62,7 +63,7 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const out = readText(values, OUT);
   const options = await trainingOptions(values);
   const fineTuning = readFineTuning(values);
-  const plan = readPlan(path);
+  const plan = readProvenPlan(path);
   const data = await openData(dataName, featureCache(values));
   const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
   const model = modelName.endsWith(".json")
@@ -237,4 +238,20 @@ export function readPlan(path: string): Plan {
     if (error instanceof PlanFormatError) throw new UsageError(`PLAN ${path}: ${error.message}`);
     throw error;
   }
+}
+
+/** The plan in a file, whose ε is proven for what it says will be done: a file may have been changed. Throws UsageError. */
+export function readProvenPlan(path: string): Plan {
+  const plan = readPlan(path);
+  const { accountant: name, neighboring, epsilon, delta } = plan.achieved;
+  // Its own accountant first: what it proved before it mostly proves again.
+  const accountants = everyAccountant(neighboring).sort((a, b) => +(b.name === name) - +(a.name === name));
+  let spent = Infinity;
+  for (const each of accountants) {
+    spent = Math.min(spent, tightestEpsilon([each], plan.event, delta).upper);
+    if (spent <= epsilon * (1 + ENGINE_TOLERANCE)) return plan;
+  }
+  throw new UsageError(
+    `PLAN ${path} claims epsilon ${epsilon} at delta ${delta}, but what it says will be done spends ${roundedUp(spent, 6)}`,
+  );
 }

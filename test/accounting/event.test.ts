@@ -83,7 +83,7 @@ describe("checkEvent", () => {
     [{ kind: "repeated", count: 2.5, event: gaussian(1) }, "count must be a whole number >= 0, got 2.5"],
     [{ kind: "composed", events: gaussian(1) }, "events must be a list"],
     [{ kind: "pmf-pair", upper: [0.5, 0.4], lower: [0.5, 0.5] }, "upper must sum to 1, got 0.9"],
-    [{ kind: "magic" }, "event kind must be one of"],
+    [{ kind: "magic" }, "event kind magic is unknown: it must be one of none, non-private"],
     [null, "event must be an object, got null"],
   ])("%j is refused: %s", (event, message) => {
     expect(() => checkEvent(event as PrivacyEvent)).toThrow(message);

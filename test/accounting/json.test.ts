@@ -50,8 +50,12 @@ describe("an event", () => {
 
   const wrap = (event: unknown) => ({ format: "dpsgd-event", version: 1, event });
   const bad: [string, unknown, string][] = [
-    ["an unknown kind", wrap({ kind: "magic" }), "event.kind must be one of none, non-private"],
-    ["a kind from the object prototype", wrap({ kind: "constructor" }), 'got "constructor"'],
+    [
+      "an unknown kind",
+      wrap({ kind: "magic" }),
+      'event.kind "magic" is unknown: it must be one of none, non-private',
+    ],
+    ["a kind from the object prototype", wrap({ kind: "constructor" }), 'kind "constructor" is unknown'],
     ["a missing field", wrap({ kind: "gaussian" }), "event must have the field noiseMultiplier"],
     [
       "an unknown field",
@@ -68,7 +72,7 @@ describe("an event", () => {
       wrap({ kind: "gaussian", noiseMultiplier: -1 }),
       "noiseMultiplier must be >= 0, got -1",
     ],
-    ["a null event", wrap(null), "event.kind must be one of"],
+    ["a null event", wrap(null), "event.kind nothing is unknown: it must be one of"],
     ["a list that is none", wrap({ kind: "composed", events: {} }), "event.events must be a list, got {}"],
     ["another version", { ...wrap({ kind: "none" }), version: 2 }, "version of dpsgd-event must be 1, got 2"],
     ["another format", { format: "plan" }, 'format must be "dpsgd-event", got "plan"'],

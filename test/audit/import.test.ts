@@ -97,6 +97,8 @@ test.each([
   ["opacus", "[[1, 1.5, 3]]", "history[0]: sampling rate must be in [0, 1], got 1.5"],
   ["opacus", "[[1, 0.1, 2.5]]", "history[0]: steps must be a whole number >= 0, got 2.5"],
   ["opacus", "[[NaN, 0.1, 2]]", "not JSON"],
+  ["csv", "", "there must be a line of noise multiplier, sampling rate, steps, got none"],
+  ["csv", "sigma,q,steps\n# nothing yet\n", "there must be a line of"],
   ["csv", "1.1,0.01", "line 1 must have noise multiplier, sampling rate, steps"],
   ["csv", "1.1,0.01,,", "line 1 must have"],
   ["csv", "1,0.1,2,3", "line 1 must have"],

@@ -109,11 +109,11 @@ describe("audit", () => {
 });
 
 describe("pages", () => {
-  const verbs = ["plan", "account", "train", "audit", "models", "demo", "page"];
+  const verbs = ["plan", "account", "train", "search", "audit", "models", "demo", "page"];
   test("help goes to standard output in at most 100 columns, help VERB is VERB --help", async () => {
     for (const verb of verbs) {
       const { stdout } = await dpsgdHere(verb, "--help");
-      const body = stdout.slice(0, stdout.indexOf("Example:"));
+      const body = stdout.slice(0, stdout.search(/^Examples?:/m));
       for (const line of body.split("\n")) expect(line.length, line).toBeLessThanOrEqual(100);
       expect((await dpsgdHere("help", verb)).stdout).toBe(stdout);
     }
@@ -124,7 +124,7 @@ describe("pages", () => {
     async (width) => {
       const page: VerbHelp = (await import("../../src/cli/trainCommand.js")).TRAIN_HELP;
       const text = helpPage(page, width);
-      for (const line of text.slice(0, text.indexOf("Example:")).split("\n"))
+      for (const line of text.slice(0, text.search(/^Examples?:/m)).split("\n"))
         if (line.trim().includes(" ")) expect(line.length, line).toBeLessThanOrEqual(width);
       const words = (shown: string) => shown.split(/\s+/).join(" ");
       expect(words(text)).toBe(words(helpPage(page, 1000)));

@@ -116,7 +116,38 @@ test.each([
   ],
   [
     ["account", ...joined({ ...ACCOUNT, epsilon: "1" })],
-    "either --delta (answers with epsilon) or --epsilon",
+    "--delta (answers with epsilon) or --epsilon (answers with delta) must be given, not both",
+  ],
+  [
+    ["account", ...joined({ ...ACCOUNT, delta: undefined })],
+    "--delta (answers with epsilon) or --epsilon (answers with delta) must be given",
+  ],
+  [
+    ["plan", ...joined({ ...PLAN, out: join(folder, "same"), statement: `${folder}/./same` })],
+    `--statement must be another file than --out, got ${folder}/./same for both`,
+  ],
+  ...["out", "group", "proxy", "statement", "emit"].map((name): [string[], string] => [
+    ["plan", "--examples", "6000", "--epsilon", "3", "--delta", "1e-5", `--${name}`, "2"].concat(
+      "--sweep",
+      "steps=10,20",
+      "batch-size=10,20",
+    ),
+    `--${name} must not be given beside --sweep: it is about one plan`,
+  ]),
+  [
+    ["plan", "--examples", "6000", "--epsilon", "3", "--delta", "1e-5", "--sweep", "batch-size=10,20"],
+    "--sweep: noise-multiplier, steps must not all be left out",
+  ],
+  [
+    ["plan", "--examples", "6000", "--epsilon", "3", "--delta", "1e-5"].concat(
+      ["--csv", "same", "--svg", "same", "--sweep"],
+      ["batch-size=10,20", "steps=10"],
+    ),
+    "--svg must be another file than --csv, got same for both",
+  ],
+  [
+    ["audit", "--budget", join(folder, "no-budget.json"), "--epsilon", "3"],
+    "no-budget.json does not exist: --epsilon and --delta, given together, make it",
   ],
   [
     ["account", ...joined({ ...ACCOUNT, examples: "10" })],
@@ -168,6 +199,16 @@ describe("plans that cannot be run", () => {
     writeFileSync(file, change(readFileSync(planFile, "utf8")));
     const line = await refusal("train", file, ...joined(TRAIN));
     expect(line).toContain(`PLAN ${file}: ${message}`);
+    expect(existsSync(out)).toBe(false);
+  });
+
+  test("less noise than its epsilon needs, in every place that says so", async () => {
+    const file = join(folder, "less-noise.json");
+    const text = readFileSync(planFile, "utf8");
+    writeFileSync(file, text.replaceAll(/"noiseMultiplier": [\d.]+/g, '"noiseMultiplier": 0.4'));
+    const line = await refusal("train", file, ...joined(TRAIN));
+    expect(line).toMatch(/claims epsilon 2\.99\d+ at delta 0\.00001, but what it says .* spends \d+\.\d+$/);
+    expect(Number(line.split(" ").at(-1))).toBeGreaterThan(3);
     expect(existsSync(out)).toBe(false);
   });
 
@@ -257,6 +298,16 @@ test("an audit of what is no run folder", async () => {
     [empty, "plan.json is missing"],
   ] as const)
     expect(await refusal("audit", where, "--json")).toContain(message);
+});
+
+test("an event of an unknown kind: the kind stands before the list of those there are", async () => {
+  const file = join(folder, "event.json");
+  const account = () => refusal("account", "--event", file, "--delta", "1e-5");
+  writeFileSync(file, JSON.stringify({ format: "dpsgd-event", version: 1, event: { kind: "gaussan" } }));
+  expect(await account()).toContain('event.kind "gaussan" is unknown: it must be one of none, ');
+  // Without its envelope, it is still one of ours.
+  writeFileSync(file, JSON.stringify({ kind: "gaussian", noiseMultiplier: 1 }));
+  expect(await account()).toContain('its format must be "dpsgd-event", got nothing');
 });
 
 test("of many names the message lists no more than a line holds, and still says what was got and what may be meant", async () => {

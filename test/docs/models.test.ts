@@ -1,10 +1,9 @@
 // docs/models.md: its program runs as it stands there, and its lists of layers are those that there are.
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
 import { translate } from "../../src/trainer/models/kerasLayers.js";
-import { blocksOf } from "../support/markdown.js";
+import { expectProgramPrints } from "../support/markdown.js";
 
 const text = readFileSync("docs/models.md", "utf8");
 
@@ -18,17 +17,7 @@ function refusal(work: () => unknown): string {
   return expect.fail("not refused");
 }
 
-test("its program prints what its comments say", { timeout: 240_000 }, () => {
-  const [program, ...others] = blocksOf(text).filter(({ language }) => language === "ts");
-  expect(others).toEqual([]);
-  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program!.text], {
-    encoding: "utf8",
-  });
-  expect(stderr).toBe("");
-  const said = [...program!.text.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, line]) => line);
-  expect(said).toHaveLength(2);
-  expect(stdout.trimEnd().split("\n")).toEqual(said);
-});
+test("its program prints what its comments say", { timeout: 240_000 }, () => expectProgramPrints(text, 2));
 
 test("it lists every kind of layer, and every Keras layer that has a translation", () => {
   const layers = [{ kind: "none" }] as unknown as NetworkSpec["layers"];

@@ -3,9 +3,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { transform } from "esbuild";
 import { afterAll, expect, test } from "vitest";
-import { blocksOf } from "../support/markdown.js";
+import { blocksOf, expectProgramPrints } from "../support/markdown.js";
 
 const text = readFileSync("README.md", "utf8");
 const blocks = blocksOf(text);
@@ -32,15 +31,4 @@ test("its command lines do what they say, one after the other", { timeout: 120_0
     expect(stdout.split("\n")).toContain(line);
 });
 
-test("its program prints what its comments say", async () => {
-  const programs = blocks.filter(({ language }) => language === "ts");
-  expect(programs).toHaveLength(1);
-  const { code } = await transform(programs[0]!.text, { loader: "ts" });
-  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", code], {
-    encoding: "utf8",
-  });
-  expect(stderr).toBe("");
-  const said = [...programs[0]!.text.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, line]) => line);
-  expect(said.length).toBeGreaterThanOrEqual(2);
-  expect(stdout.trimEnd().split("\n")).toEqual(said);
-});
+test("its program prints what its comments say", () => expectProgramPrints(text, 2));

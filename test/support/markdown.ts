@@ -1,4 +1,6 @@
 // Code blocks of a document, and whether a program prints what a document shows.
+import { spawnSync } from "node:child_process";
+import { transform } from "esbuild";
 import { expect } from "vitest";
 
 export interface CodeBlock {
@@ -37,4 +39,19 @@ export function expectPrinted(printed: string, shown: string): void {
       expect(Math.abs(a - b), `${actual![i]} instead of ${line}`).toBeLessThanOrEqual(1e-8 * Math.abs(b));
     });
   });
+}
+
+/** Runs a document's only program; each line that it prints must be the comment behind its console.log. */
+export async function expectProgramPrints(document: string, lines: number): Promise<void> {
+  const programs = blocksOf(document).filter(({ language }) => language === "ts");
+  expect(programs).toHaveLength(1);
+  const { text } = programs[0]!;
+  const { code } = await transform(text, { loader: "ts" });
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", code], {
+    encoding: "utf8",
+  });
+  expect(stderr).toBe("");
+  const said = [...text.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, line]) => line);
+  expect(said).toHaveLength(lines);
+  expect(stdout.trimEnd().split("\n")).toEqual(said);
 }
