@@ -7,6 +7,7 @@ import { type AuditReport, empiricalAudit, withEmpirical } from "../audit/index.
 import { trainWithCanaries } from "../trainer/index.js";
 import type { Option } from "./options.js";
 import { tell } from "./print.js";
+import { STOPPING } from "./stopping.js";
 
 export const CANARIES: Option = {
   name: "canaries",
@@ -42,6 +43,13 @@ export async function auditEmpirically(
     `training with ${canaries} canaries: ${steps === stepsPlanned ? "" : `the first ${steps} of ${stepsPlanned} steps, `}${steps} steps at the plan's rate and noise`,
   );
   const folder = mkdtempSync(join(tmpdir(), "dpsgd-canaries-"));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  // Nothing to save: the folder goes, and the signal does what it does by default.
+  const stop = (signal: NodeJS.Signals): void => {
+    remove();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of STOPPING) process.once(signal, stop);
   try {
     const run = await trainWithCanaries(
       { ...stepPlanned, steps, delta },
@@ -51,6 +59,7 @@ export async function auditEmpirically(
     const event = dpSgdEvent({ ...stepPlanned, steps });
     return withEmpirical(report, empiricalAudit({ ...run, event, delta }, { confidence }));
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    for (const signal of STOPPING) process.off(signal, stop);
+    remove();
   }
 }

@@ -21,9 +21,7 @@ export function showProgress(plan: Plan): ProgressDisplay {
   const between = terminal ? 0.15 : SECONDS_BETWEEN_LINES;
   let next = 0;
   /** Calls `show` if it is time to, or if the run is at its end. */
-  let looked: Look | undefined;
-  const nowAndThen = ({ step, steps, testAccuracy: accuracy }: TrainProgress, show: () => void): void => {
-    if (accuracy !== undefined && accuracy !== looked?.accuracy) looked = { accuracy, step };
+  const nowAndThen = ({ step, steps }: TrainProgress, show: () => void): void => {
     const began = performance.now() / 1000;
     if (began < next && step < steps) return;
     show();
@@ -35,7 +33,7 @@ export function showProgress(plan: Plan): ProgressDisplay {
       begin() {},
       update(progress) {
         nowAndThen(progress, () =>
-          tell(`step ${progress.step}/${progress.steps}  ${progressText(plan, progress, looked).join("  ")}`),
+          tell(`step ${progress.step}/${progress.steps}  ${progressText(plan, progress).join("  ")}`),
         );
       },
       stop() {},
@@ -57,7 +55,7 @@ export function showProgress(plan: Plan): ProgressDisplay {
     update(progress) {
       nowAndThen(progress, () => {
         const used = barsize + ` ${progress.steps}/${progress.steps}  `.length;
-        const text = progressLine(plan, progress, columns - used - 1, looked);
+        const text = progressLine(plan, progress, columns - used - 1);
         if (!started) bar.start(progress.steps, progress.step, { text });
         started = true;
         bar.setTotal(progress.steps);
@@ -71,36 +69,28 @@ export function showProgress(plan: Plan): ProgressDisplay {
   };
 }
 
-/** When an accuracy was first shown: at the step after which the test set was looked at. */
-interface Look {
-  readonly accuracy: number;
-  readonly step: number;
-}
-
-/** Rate, time left, ε and accuracy, in this order; the accuracy with the step that it is of, where that is another. */
-export function progressText(plan: Plan, progress: TrainProgress, looked?: Look): string[] {
+/** Rate, time left, ε and accuracy, in this order; the accuracy is that of the last look at the test set, some steps ago. */
+export function progressText(plan: Plan, progress: TrainProgress): string[] {
   const { step, viewsPerSecond, secondsLeft, testAccuracy, testAccuracyLast } = progress;
   const percent = (accuracy: number) => `${roundedDown(100 * accuracy, 4)} %`;
-  const of = looked === undefined || looked.step === step ? "" : ` at step ${looked.step}`;
   return [
     `${Math.round(viewsPerSecond)} views/s`,
     `${duration(secondsLeft)} left`,
     `epsilon ${roundedUp(epsilonSpent(plan, step), 3)} (${plan.request.accountant})`,
-    ...(testAccuracy === undefined ? [] : [`test ${percent(testAccuracy)}${of}`]),
+    ...(testAccuracy === undefined ? [] : [`last test ${percent(testAccuracy)}`]),
     ...(testAccuracyLast === undefined ? [] : [`not averaged ${percent(testAccuracyLast)}`]),
   ];
 }
 
-/** As much of it as fits: first the accuracy of the last weights goes, then the rate, the accountant's name, the accuracy's step. */
-export function progressLine(plan: Plan, progress: TrainProgress, room: number, looked?: Look): string {
-  const [rate, left, epsilon, accuracy, last] = progressText(plan, progress, looked);
+/** As much of it as fits: first the accuracy of the last weights goes, then the rate, then the accountant's name. */
+export function progressLine(plan: Plan, progress: TrainProgress, room: number): string {
+  const [rate, left, epsilon, accuracy, last] = progressText(plan, progress);
   const short = epsilon!.replace(/ \(.*\)$/, "");
   const choices = [
     [rate, left, epsilon, accuracy, last],
     [rate, left, epsilon, accuracy],
     [left, epsilon, accuracy],
     [left, short, accuracy],
-    [left, short, accuracy?.replace(/ at step .*$/, "")],
   ].map((parts) => parts.filter((part) => part !== undefined).join("  "));
   return choices.find((text) => text.length <= room) ?? choices.at(-1)!;
 }

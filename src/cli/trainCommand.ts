@@ -24,6 +24,7 @@ import { type Arguments, fileProblem, readArguments, readText, UsageError } from
 import { printJson, printRows, say, shellWord, tell } from "./print.js";
 import { showProgress } from "./progress.js";
 import { writeRunReport } from "./runReport.js";
+import { STOPPING } from "./stopping.js";
 import {
   featureCache,
   MODEL,
@@ -212,9 +213,6 @@ async function supervised(
     for (const signal of STOPPING) process.off(signal, stop);
   }
 }
-
-/** Ctrl-C; the end of a batch job; the terminal that was closed. */
-const STOPPING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** A saved layers model: its network, and its weights unless others are given. */
 async function modelFromFile(path: string, otherWeights: boolean) {

@@ -4,6 +4,7 @@ import { readFileSync, renameSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { writeSynced } from "./ledgerFile.js";
+import { RunFolderError } from "./runFolder.js";
 
 /** A run that another process has in hand. */
 export class RunBusyError extends Error {
@@ -29,7 +30,10 @@ export function lockRun(folder: string): () => void {
   try {
     take();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "EACCES" || code === "EPERM" || code === "EROFS")
+      throw new RunFolderError(`run folder ${folder} cannot be written (${message})`);
+    if (code !== "EEXIST") throw error;
     const owner = ownerOf(path);
     if (owner && lives(owner))
       throw new RunBusyError(

@@ -138,6 +138,6 @@ test("no guarantee, no steps and no claim have their pages too", () => {
       undefined,
     );
   expect(of("0,0.1,5", 1)).toContain("no ε is guaranteed");
-  expect(of("")).toContain(">Nothing is claimed<");
+  expect(of("1.1,0.01,0")).toContain(">Nothing is claimed<");
   expect(of("1.1,0.01,1000")).toContain("<svg");
 });

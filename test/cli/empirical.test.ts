@@ -1,5 +1,5 @@
 // dpsgd audit --empirical on the real trainer, and on trainers that are broken: only those are found out.
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
@@ -40,6 +40,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 afterEach(() => {
   clipSkipped = false;
   vi.restoreAllMocks();
+  vi.unstubAllEnvs();
 });
 
 /** A finished run of a plan, as the trainer leaves it: its ledger says what the plan says. */
@@ -125,4 +126,18 @@ test("people read a bound rounded down, and what is missing or beside the point 
   expect(await refused("--empirical", "--confidence", "1")).toContain(
     "--confidence must be in [0.5, 1), got 1",
   );
+});
+
+test("a signal leaves nothing in the temporary folder, and then does what it does by default", async () => {
+  const run = finishedRun(3);
+  const temporary = mkdtempSync(join(scratch, "temporary-"));
+  vi.stubEnv("TMPDIR", temporary);
+  const kill = vi.spyOn(process, "kill").mockReturnValue(true);
+  const audit = dpsgdHere("audit", run, "--no-certify", "--empirical", "--canaries", "64");
+  await vi.waitUntil(() => readdirSync(temporary).length > 0, { timeout: 200_000 });
+  process.emit("SIGTERM", "SIGTERM");
+  expect(readdirSync(temporary)).toEqual([]);
+  expect(kill.mock.calls).toEqual([[process.pid, "SIGTERM"]]);
+  await audit.catch(() => {});
+  expect(readdirSync(temporary)).toEqual([]);
 });

@@ -128,7 +128,7 @@ test.runIf(hasScript)(
     const lines = stdout.replaceAll(/\u001b(\[[?\d;]*[a-zA-Z]|[78])/g, "\n").split(/[\r\n]+/);
     const bars = lines.filter((line) => /^[=-]+ \d+\/200/.test(line));
     expect(bars.at(-1)).toMatch(
-      /^=+ 200\/200 {2}(\d+ views\/s {2})?0 s left {2}epsilon [\d.]+( \(pld\))? {2}test [\d.]+ % at step 160$/,
+      /^=+ 200\/200 {2}(\d+ views\/s {2})?0 s left {2}epsilon [\d.]+ \(pld\) {2}last test [\d.]+ %$/,
     );
     for (const line of bars) expect(line.length).toBeLessThanOrEqual(60);
     expect(lines).toContain("trained");
