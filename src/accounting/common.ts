@@ -1,6 +1,7 @@
 // What every entry of dpsgd/accounting exports, whatever layers its accountants have.
 export * from "./accountant.js";
 export * from "./certify.js";
+export { checkEvent } from "./checkEvent.js";
 export * from "./event.js";
 export * from "./guarantee.js";
 export {

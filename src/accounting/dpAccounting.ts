@@ -1,6 +1,7 @@
 // Reads the events of Google's dp_accounting, exported to JSON, as events of this package [Google-dp-accounting].
 // Forms: DpEvent.to_named_tuple() through json.dumps (a list), or the same with _asdict() (an object). docs/events.md.
-import { checkEvent, type PrivacyEvent, type RepetitionDistribution } from "./event.js";
+import { checkEvent } from "./checkEvent.js";
+import type { PrivacyEvent, RepetitionDistribution } from "./event.js";
 import { randomAllocationEvent } from "./group.js";
 import { finiteOrInfinity, parseJson, show } from "./json.js";
 import { gammaOf } from "./rdp/repeatAndSelect.js";

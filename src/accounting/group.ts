@@ -1,5 +1,6 @@
 // Events made from others: of a person who owns several records, of a random allocation to several steps.
-import { type AtomicEvent, checkEvent, type PrivacyEvent } from "./event.js";
+import { checkEvent } from "./checkEvent.js";
+import type { AtomicEvent, PrivacyEvent } from "./event.js";
 
 /**
  * Random allocation of each record to `selected` of `steps` steps, on each of which event runs once: as selected times one of

@@ -1,6 +1,7 @@
 // Events and curves as versioned JSON (docs/events.md, docs/schema/). Reading refuses what it does not know, by name.
 import { checkDelta, checkEpsilon, type Interval, type PrivacyCurve } from "./accountant.js";
-import { checkEvent, type PrivacyEvent } from "./event.js";
+import { checkEvent } from "./checkEvent.js";
+import type { PrivacyEvent } from "./event.js";
 import { NEIGHBORINGS, type Neighboring } from "./guarantee.js";
 
 /** Deeper nesting is refused: no real run needs it, and reading it could exhaust the stack. */

@@ -3,7 +3,8 @@
 // It never holds anything that depends on the data beyond what the mechanism released: no batch size, no loss.
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
-import { checkEvent, dpSgdEvent, type PrivacyEvent } from "./event.js";
+import { checkEvent } from "./checkEvent.js";
+import { dpSgdEvent, type PrivacyEvent } from "./event.js";
 
 /** Line 1: which plan the run set out to follow. `plan` is the plan file's object, whole. */
 export interface LedgerRun {

@@ -1,17 +1,12 @@
-// One direction of a composition: where to tilt it, how fine to discretise it, and δ(ε) of the result with all errors.
+// One direction of a composition: how fine to discretise it, and δ(ε) of the result with all errors.
 import type { Interval } from "../accountant.js";
-import { type Coarse, coarse, type Moments, momentsOf } from "./coarse.js";
+import { coarse, momentsOf } from "./coarse.js";
 import { invert } from "./invert.js";
-import { discretise, type Lattice, outside, type Tilted, tilt } from "./lattice.js";
+import { discretise, type Lattice, type Tilted, tilt } from "./lattice.js";
 import { onceAt } from "./once.js";
-import { type Body, commonSpan, type Mass, type Pair, upTo } from "./pair.js";
-import { logSupremum, type Place } from "./place.js";
-
-/** A pair and how often it happened. */
-export interface Counted {
-  readonly pair: Pair;
-  readonly count: number;
-}
+import { type Body, commonSpan, type Mass, upTo } from "./pair.js";
+import { logSupremum } from "./place.js";
+import { type Counted, Tilts } from "./tilts.js";
 
 export interface Effort {
   /** Relative width of ε (of δ, where ε·(slope of log δ) is small) at which refining stops. */
@@ -35,8 +30,6 @@ const HEAVY = 20;
 const MOST_CUTS = 4;
 /** What δ is taken for while only an upper bound of it is known: this times the bound. */
 const UNKNOWN = 1e-3;
-/** log of the aliasing aimed at, relative to g. */
-const ALIASING = -23;
 
 export class Direction {
   /** Probability of a loss of +∞, from below and above. */
@@ -51,8 +44,8 @@ export class Direction {
   /** All losses lie on the lattice of step `base`. */
   private readonly exact: boolean;
   private readonly offsets: readonly number[];
+  private readonly tilts: Tilts;
   private readonly lattices = new Map<string, readonly Lattice[] | null>();
-  private readonly rough = new Map<number, readonly Coarse[]>();
   private readonly cuts = new Map<number, Direction | null>();
 
   /** beyond: a bound on the probability of the losses that were cut off `parts` (see `cutAt`); they may be anything. */
@@ -61,6 +54,7 @@ export class Direction {
     private readonly effort: Effort,
     private readonly beyond = 0,
   ) {
+    this.tilts = new Tilts(parts);
     let log = 0;
     let most = 0;
     this.steps = parts.reduce((sum, part) => sum + part.count, 0);
@@ -142,141 +136,6 @@ export class Direction {
     return found;
   }
 
-  private roughAt(c: number): readonly Coarse[] {
-    const octave = c <= 1 ? 0 : Math.ceil(Math.log2(c) / 2 - 1e-9);
-    let points = this.rough.get(octave);
-    if (!points) {
-      const [low, high] = octave === 0 ? [-1, 1] : [4 ** (octave - 1), 4 ** octave];
-      points = this.parts.map(({ pair }) => coarse(pair, low, high));
-      this.rough.set(octave, points);
-    }
-    return points;
-  }
-
-  /** Of the composition: log E[e^{c·loss}], from above for c > 0, and its first two derivatives about. */
-  private moments(c: number): Moments {
-    const points = this.roughAt(c);
-    const all = { log: 0, error: 0, mean: 0, variance: 0 };
-    this.parts.forEach(({ count, pair }, i) => {
-      const one = momentsOf(points[i]!, c);
-      const left = Math.exp((pair.logLeftOut?.(c) ?? -Infinity) - one.log);
-      all.log += count * (one.log + one.error + left + (pair.relative ?? 0));
-      all.mean += count * one.mean;
-      all.variance += count * one.variance;
-    });
-    return all;
-  }
-
-  /** log E[e^{c·loss}] of the composition for c > 0, from above: with all that lies beyond the panels. */
-  private momentBound(c: number): number {
-    const points = this.roughAt(c);
-    let log = this.moments(c).log;
-    this.parts.forEach(({ pair: { bodies = [] }, count }, i) => {
-      const { log: within } = momentsOf(points[i]!, c);
-      let beyond = 0;
-      bodies.forEach((body, k) => {
-        beyond += Math.exp(outside(body, c, ...points[i]!.ranges[k]!) - within);
-      });
-      log += count * Math.log1p(beyond);
-    });
-    return log;
-  }
-
-  /** The c at which K(c) − cε − log|c|(1 + c) is least, K = log E[e^{c·loss}], and g(ε) about. */
-  private saddle(epsilon: number): { c: number; log: number; curvature: number } {
-    const { mean, variance } = this.moments(0);
-    const below = epsilon < mean - Math.sqrt(variance);
-    // y = log c for c > 0; c = −1/(1 + e^{−y}) in (−1, 0).
-    const at = (y: number): number => (below ? -1 / (1 + Math.exp(-y)) : Math.exp(y));
-    let [lo, hi] = below ? [-36, 36] : [-60, 60];
-    let y = below
-      ? 0
-      : Math.max(
-          -30,
-          Math.min(
-            30,
-            Math.log((Math.max(0, epsilon - mean) + Math.sqrt(variance)) / Math.max(variance, 1e-300)),
-          ),
-        );
-    let best = { c: at(y), log: 0, curvature: 1 };
-    for (let i = 0; i < 60; i++) {
-      const c = at(y);
-      const k = this.moments(c);
-      if (k.log === Infinity) {
-        hi = y;
-        y = (lo + hi) / 2;
-        continue;
-      }
-      const bend = k.variance + 1 / (c * c) + 1 / ((1 + c) * (1 + c));
-      best = {
-        c,
-        log: Math.min(
-          0,
-          k.log - c * epsilon - Math.log(Math.abs(c)) - Math.log1p(c) - 0.5 * Math.log(2 * Math.PI * bend),
-        ),
-        curvature: bend,
-      };
-      const slope = k.mean - epsilon - 1 / c - 1 / (1 + c);
-      if (slope * slope < 1e-3 * bend) break;
-      const up = below ? slope < 0 : slope > 0;
-      if (up) hi = y;
-      else lo = y;
-      const rate = bend * (below ? c * (1 + c) : c);
-      let next = y + Math.max(-2, Math.min(2, -slope / rate));
-      if (!(next > lo && next < hi)) next = (lo + hi) / 2;
-      if (Math.abs(next - y) < 1e-9) break;
-      y = next;
-    }
-    return best;
-  }
-
-  /** Tilt at the saddle point, or below it where a second mode of the tilted losses would need a much longer period. */
-  private place(epsilon: number): Place | null {
-    const { c, log } = this.saddle(epsilon);
-    let best = this.placeAt(c, epsilon, log);
-    for (let x = 0.7 * c; c > 0 && best && best.period * c > 60 && x > 0.02 * c; x *= 0.7) {
-      // Digits lost there: the prefactor over δ.
-      if (this.moments(x).log - x * epsilon - log > 14) break;
-      const other = this.placeAt(x, epsilon, log);
-      if (other && other.period < 0.7 * best.period) best = other;
-    }
-    return best && (best.c > 0 ? { ...best, logMoment2: this.momentBound(best.c2) } : best);
-  }
-
-  private placeAt(c: number, epsilon: number, log: number): Place | null {
-    const b = Math.abs(c);
-    const near = (-log - ALIASING) / b;
-    let best: Place | null = null;
-    for (const f of c > 0 ? [1.05, 1.1, 1.2, 1.4, 1.7, 2.3, 3.5, 6, 12, 40] : [0.1, 0.3, 0.6, 0.8, 1]) {
-      const x = c > 0 ? b * f : -(b + (1 - b) * f);
-      // Between −1 and 0 no moment exceeds 1.
-      const k = c > 0 ? this.moments(x).log : 0;
-      const far = k - x * epsilon + logSupremum(x) - log - ALIASING;
-      if (!(far < Infinity)) break;
-      const period = Math.max(near, far / (Math.abs(x) - b));
-      if (!best || period < best.period) best = { c, log, period, c2: x, logMoment2: k };
-      else if (period > 1.5 * best.period) break;
-    }
-    return best;
-  }
-
-  /** How many times the losses that matter at the tilt c are wider than the lattice's first step. */
-  private cells(c: number): number {
-    let cells = 1;
-    for (const { losses, logP } of this.roughAt(c)) {
-      let most = -Infinity;
-      for (let i = 0; i < losses.length; i++) most = Math.max(most, logP[i]! + c * losses[i]!);
-      let [lo, hi] = [Infinity, -Infinity];
-      for (let i = 0; i < losses.length; i++)
-        if (logP[i]! + c * losses[i]! > most - 60) {
-          lo = Math.min(lo, losses[i]!);
-          hi = Math.max(hi, losses[i]!);
-        }
-      cells = Math.max(cells, (hi - lo) / this.base);
-    }
-    return cells;
-  }
-
   /**
    * Bounds on δ at ε ≥ 0: a pure function of both arguments. Refines until narrow enough, out of work, or proven to be
    * at most `floor`. Where rare losses are so large that one lattice cannot hold them and those that matter (low sampling
@@ -314,13 +173,13 @@ export class Direction {
   /** Whether losses far larger than ε forbid the tilt at which ε would be well conditioned. */
   private heavy(epsilon: number): boolean {
     if (this.beyond > 0 || epsilon >= this.most || !this.parts.some(({ pair }) => pair.bodies)) return false;
-    const place = this.place(epsilon);
+    const place = this.tilts.place(epsilon);
     return !place || (place.c > 0 && place.period > HEAVY * epsilon);
   }
 
   /** δ(ε) of one use of part i, about. */
   private jump(i: number, epsilon: number): number {
-    const { losses, logP } = this.roughAt(0)[i]!;
+    const { losses, logP } = this.tilts.roughAt(0)[i]!;
     let sum = 0;
     for (let j = 0; j < losses.length; j++)
       if (losses[j]! > epsilon) sum -= Math.exp(logP[j]!) * Math.expm1(epsilon - losses[j]!);
@@ -366,12 +225,12 @@ export class Direction {
         reached: true,
       };
     }
-    const place = this.place(epsilon);
+    const place = this.tilts.place(epsilon);
     let answer: Interval = { lower: this.infinite.lower, upper: this.chernoff(epsilon) };
     let narrow = false;
     if (!place) return { lower: this.boundOnly ? 0 : answer.lower, upper: answer.upper, reached: false };
     // Lattices that would be too fine for the losses that matter here start coarser, those too coarse for the tilt finer.
-    const coarser = Math.min(0, -Math.ceil(Math.log2(this.cells(place.c) / FIRST_CELLS)));
+    const coarser = Math.min(0, -Math.ceil(Math.log2(this.tilts.cells(place.c, this.base) / FIRST_CELLS)));
     const finer = Math.min(MOST_LEVELS - 1, Math.ceil(Math.log2((this.base * Math.abs(place.c)) / 4)));
     const first = this.exact ? 0 : Math.max(coarser, finer);
     let reached = first - 1;
@@ -413,9 +272,9 @@ export class Direction {
 
   /** δ(ε) ≤ P(ℓ = ∞) + inf E[e^{c(ℓ − ε)}]·sup (1 − e^{−y})₊e^{−cy}: what holds where no lattice is fine enough. */
   private chernoff(epsilon: number): number {
-    const { c } = this.saddle(epsilon);
+    const { c } = this.tilts.saddle(epsilon);
     if (!(c > 0)) return 1;
-    const log = this.momentBound(c) - c * epsilon + logSupremum(c);
+    const log = this.tilts.momentBound(c) - c * epsilon + logSupremum(c);
     const bound = Math.exp(log + 1e-9 * (1 + Math.abs(log) + c * epsilon));
     return Number.isNaN(bound) ? 1 : Math.min(1, this.infinite.upper + bound + Number.MIN_VALUE);
   }
@@ -428,7 +287,7 @@ export class Direction {
       if (cut) return cut.estimate(epsilon);
     }
     if (epsilon >= this.most) return Math.log(this.infinite.upper);
-    const { c, log } = this.saddle(epsilon);
+    const { c, log } = this.tilts.saddle(epsilon);
     const finite = c > 0 ? Math.exp(log) : 1 - Math.exp(log);
     return this.infinite.upper > 0
       ? Math.log(Math.min(1, this.infinite.upper + finite))

@@ -9,7 +9,6 @@ import {
 } from "../event.js";
 import type { Neighboring } from "../guarantee.js";
 import { atomsOf } from "../reduction.js";
-import type { Counted } from "./direction.js";
 import {
   boundedRangePair,
   discreteGaussianPair,
@@ -24,6 +23,7 @@ import {
 } from "./mechanisms.js";
 import { type Pair, sampledPoints, swapped } from "./pair.js";
 import { allocatedSide, fixedSizeSide, gaussianShift, truncatedSide } from "./samplers.js";
+import type { Counted } from "./tilts.js";
 
 /** Points of one mechanism, at most. */
 const MOST_POINTS = 2 ** 18;
