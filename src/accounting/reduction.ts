@@ -8,6 +8,7 @@ import {
   flatten,
   type PrivacyEvent,
   type TreeAggregationEvent,
+  type ZcdpEvent,
 } from "./event.js";
 import type { Neighboring } from "./guarantee.js";
 
@@ -58,11 +59,24 @@ function reducedAtom(atom: AtomicEvent, { neighboring, accountant }: Asked, end:
         noiseMultiplier: (atom.noiseMultiplier / Math.sqrt(end === "shown" ? shown : bound)) * (1 - 2 ** -51),
       };
     }
+    case "zcdp":
+      return end === "shown" ? zcdpShown(atom, neighboring) : atom;
     case "banded-matrix":
       return dpSgdEvent({ ...atom, steps: Math.ceil(atom.steps / atom.bands) });
     default:
       return atom;
   }
+}
+
+/** Gaussian noise of Rényi divergences ρα, and two-point response of pure ε = ξ beside it: together at most ξ + ρα. */
+function zcdpShown({ rho, xi }: ZcdpEvent, neighboring: Neighboring): PrivacyEvent {
+  // Replacing a record moves the mean by twice as much.
+  const scale = neighboring === "replace-one" ? 2 : 1;
+  const noiseMultiplier = (scale / Math.SQRT2 / Math.sqrt(rho)) * (1 + 2 ** -50);
+  const parts: PrivacyEvent[] = [];
+  if (rho > 0) parts.push({ kind: "gaussian", noiseMultiplier });
+  if (xi > 0) parts.push({ kind: "epsilon-delta", epsilon: xi, delta: 0 });
+  return { kind: "composed", events: parts };
 }
 
 /**

@@ -1,9 +1,10 @@
 // Accountants by name, from layers: "pld" is exact numerical accounting, "rdp" Rényi accounting for those who must.
 import { type Accountant, type Interval, type PrivacyCurve, UnsupportedEventError } from "./accountant.js";
 import { contourAccountant } from "./contour/index.js";
-import type { PrivacyEvent } from "./event.js";
+import { flatten, type PrivacyEvent } from "./event.js";
 import type { Neighboring } from "./guarantee.js";
 import { rdpAccountant } from "./rdp/index.js";
+import { atomsOf } from "./reduction.js";
 
 /** Accountants by the names that plans and the command line use; pld is the tight one and the default. */
 export const ACCOUNTANT_NAMES = ["pld", "rdp"] as const;
@@ -29,7 +30,8 @@ export type Layer = (options: { readonly neighboring?: Neighboring }) => Account
  *   rates), or it does not take the event, by the layers in `between`; where that stays wide the Rényi bound stands
  *   beside it. Every end is proven by itself, so the best of each side counts. An event that only the Rényi accountant
  *   can prove is refused, so that a number called pld is one.
- * - "rdp": Rényi differential privacy at the best real order.
+ * - "rdp": Rényi differential privacy at the best real order. Its lower ends are 0, but for what is known by zCDP only:
+ *   there they are those of a mechanism of that kind, by the first layer that takes it (docs/math-reductions.md, theorem 5).
  */
 export function layeredAccountant(
   name: AccountantName,
@@ -37,10 +39,13 @@ export function layeredAccountant(
   between: readonly Layer[],
   contour: Layer = contourAccountant,
 ): Accountant {
-  if (name === "rdp") return rdpAccountant({ neighboring });
-  if (name !== "pld") throw new RangeError(`accountant must be pld or rdp, got ${String(name)}`);
   const first = effort === "quick" ? contourAccountant : contour;
   const layers = [first, ...between].map((layer) => layer({ neighboring }));
+  if (name === "rdp") {
+    const rdp = rdpAccountant({ neighboring });
+    return { name, neighboring, account: (event) => withLeast(rdp.account(event), event, layers) };
+  }
+  if (name !== "pld") throw new RangeError(`accountant must be pld or rdp, got ${String(name)}`);
   return {
     name,
     neighboring,
@@ -60,6 +65,41 @@ export function layeredAccountant(
       throw new UnsupportedEventError(name, eventKind, reason, instead?.startsWith("pld") ? "rdp" : instead);
     },
   };
+}
+
+/** The curve, with lower ends where zCDP is all that is known of a part of the event and some layer takes what shows it. */
+function withLeast(curve: PrivacyCurve, event: PrivacyEvent, layers: readonly Accountant[]): PrivacyCurve {
+  if (!flatten(event).some(({ event: atom }) => atom.kind === "zcdp")) return curve;
+  const { accountant, neighboring } = curve;
+  const shown: PrivacyEvent = {
+    kind: "composed",
+    events: atomsOf(event, { neighboring, accountant }, "shown").map((part) => ({
+      kind: "repeated",
+      ...part,
+    })),
+  };
+  for (const layer of layers) {
+    let least: PrivacyCurve;
+    try {
+      least = layer.account(shown);
+    } catch (error) {
+      if (!(error instanceof UnsupportedEventError)) throw error;
+      continue;
+    }
+    const between = (upper: number, { lower }: Interval): Interval => ({
+      lower: Math.min(lower, upper),
+      upper,
+    });
+    return {
+      accountant,
+      neighboring,
+      epsilonAt: (delta) => curve.epsilonAt(delta),
+      deltaAt: (epsilon) => curve.deltaAt(epsilon),
+      epsilonIntervalAt: (delta) => between(curve.epsilonAt(delta), least.epsilonIntervalAt(delta)),
+      deltaIntervalAt: (epsilon) => between(curve.deltaAt(epsilon), least.deltaIntervalAt(epsilon)),
+    };
+  }
+  return curve;
 }
 
 /** Relative width from which on the next layer is asked too. */

@@ -2,9 +2,11 @@
 // the plainer events that they are proven to be.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { closedFormAccountant } from "../../src/accounting/closedForm/index.js";
 import type { TreeAggregationEvent } from "../../src/accounting/event.js";
-import { dpSgdEvent, type Neighboring, type PrivacyEvent } from "../../src/accounting/index.js";
-import { treeSensitivity } from "../../src/accounting/reduction.js";
+import { accountant, dpSgdEvent, type Neighboring, type PrivacyEvent } from "../../src/accounting/index.js";
+import { rdpAccountant } from "../../src/accounting/rdp/index.js";
+import { atomsOf, treeSensitivity } from "../../src/accounting/reduction.js";
 import { accountantsUnder } from "./accountants.js";
 
 const tree = (steps: number, participations = 1, separation = 1): TreeAggregationEvent => ({
@@ -151,5 +153,92 @@ describe("an epoch over fixed batches", () => {
       } catch (error) {
         expect((error as Error).message).toContain("cannot account for");
       }
+  });
+});
+
+describe("what is known by zCDP only", () => {
+  const relations = ["add-or-remove-one", "zero-out-one", "replace-one"] as const;
+  const zcdp = (rho: number, xi = 0): PrivacyEvent => ({ kind: "zcdp", rho, xi });
+
+  test.each(relations)("costs at least its Gaussian and its two-point response, under %s", (neighboring) => {
+    const rdp = accountant("rdp", { neighboring });
+    for (const [rho, delta] of [
+      [0.001, 1e-5],
+      [0.1, 1e-5],
+      [2, 1e-9],
+      [1e-4, 0.3],
+    ] as const) {
+      const { lower, upper } = rdp.account(zcdp(rho)).epsilonIntervalAt(delta);
+      // The relation's scale is none of the oracle's: zCDP says what moves, whichever records do.
+      const truth = closedFormAccountant()
+        .account({ kind: "gaussian", noiseMultiplier: 1 / Math.sqrt(2 * rho) })
+        .epsilonIntervalAt(delta);
+      expect(lower).toBeLessThanOrEqual(truth.upper);
+      expect(lower).toBeGreaterThanOrEqual(truth.lower * (1 - 1e-9));
+      expect(upper).toBeGreaterThanOrEqual(truth.lower);
+      const at = rdp.account(zcdp(rho)).deltaIntervalAt(upper);
+      expect(at.lower).toBeGreaterThan(0);
+      expect(at.lower).toBeLessThanOrEqual(at.upper);
+    }
+    // Pure: δ(x) = (1 − e^{x − ξ})/(1 + e^{−ξ}) at x = ε.
+    const { lower, upper } = rdp.account(zcdp(0, 0.7)).epsilonIntervalAt(0.01);
+    const truth = 0.7 + Math.log1p(-0.01 * (1 + Math.exp(-0.7)));
+    expect(lower).toBeLessThanOrEqual(truth * (1 + 1e-14));
+    expect(lower).toBeGreaterThan(truth * (1 - 1e-9));
+    expect(upper).toBeGreaterThanOrEqual(truth);
+  });
+
+  test("what is shown diverges by no more than it says, at any order, under any relation", () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: -8, max: 3, noNaN: true }).map((x) => 10 ** x),
+        fc.oneof(fc.constant(0), fc.double({ min: 1e-3, max: 5, noNaN: true })),
+        fc.double({ min: 1.001, max: 200, noNaN: true }),
+        fc.constantFrom(...relations),
+        (rho, xi, order, neighboring) => {
+          const parts = atomsOf(zcdp(rho, xi), { neighboring, accountant: "rdp" }, "shown");
+          expect(parts.map(({ event }) => event.kind)).toEqual(
+            xi > 0 ? ["gaussian", "epsilon-delta"] : ["gaussian"],
+          );
+          const shown: PrivacyEvent = { kind: "composed", events: parts.map(({ event }) => event) };
+          const divergence = rdpAccountant({ neighboring }).account(shown).rdpAt(order);
+          // The accountant's own bound is rounded up.
+          expect(divergence).toBeLessThanOrEqual((xi + rho * order) * (1 + 1e-14));
+        },
+      ),
+    );
+  });
+
+  test("in a composition the rest is as it was", () => {
+    const training = dpSgdEvent({ samplingRate: 0.01, noiseMultiplier: 1.1, steps: 1000 });
+    const beside = (part: PrivacyEvent): PrivacyEvent => ({
+      kind: "composed",
+      events: [training, { kind: "repeated", count: 5, event: part }],
+    });
+    const { lower, upper } = accountant("rdp")
+      .account(beside(zcdp(0.02)))
+      .epsilonIntervalAt(1e-5);
+    const gaussian = accountant("pld").account(beside({ kind: "gaussian", noiseMultiplier: 5 }));
+    expect(lower).toBeCloseTo(gaussian.epsilonIntervalAt(1e-5).lower, 8);
+    expect(upper).toBeGreaterThan(gaussian.epsilonAt(1e-5));
+    expect(accountant("rdp").account(training).epsilonIntervalAt(1e-5).lower).toBe(0);
+  });
+
+  test("where no layer takes what is shown the lower end is 0", () => {
+    const { lower, upper } = accountant("rdp")
+      .account({
+        kind: "composed",
+        events: [
+          zcdp(0.02),
+          {
+            kind: "repeat-and-select",
+            repetitions: { kind: "poisson", mean: 2 },
+            event: { kind: "gaussian", noiseMultiplier: 5 },
+          },
+        ],
+      })
+      .epsilonIntervalAt(1e-5);
+    expect(lower).toBe(0);
+    expect(upper).toBeLessThan(Infinity);
   });
 });
