@@ -38,6 +38,12 @@ const PRECISION: Option = {
   help: `of webgpu: ${PRECISIONS.join(", ")} (f16x2, f16, f32 for short); the other backends compute in float32`,
   otherwise: "float16x2",
 };
+const DEVICES: Option = {
+  name: "devices",
+  value: "LIST",
+  help: "of webgpu: a process for each entry; default, or the NAME=VALUE that makes its driver show one card (docs/gpu.md)",
+  otherwise: "one, the first card",
+};
 export const WORKERS: Option = {
   name: "workers",
   value: "n",
@@ -138,6 +144,7 @@ export const TRAIN_OPTIONS: readonly Option[] = [
   OUT,
   BACKEND,
   PRECISION,
+  DEVICES,
   WORKERS,
   MICRO_BATCH,
   WEIGHTS,
@@ -188,9 +195,19 @@ export const TRAIN_OPTIONS: readonly Option[] = [
 
 /** What may be said about a run that is resumed: the rest stays as it began. */
 export const WITH_RESUME = new Set(
-  [DATA, FEATURE_CACHE, BACKEND, PRECISION, WORKERS, MICRO_BATCH, BUDGET, CHECKPOINT_EVERY, RESUME, REDO].map(
-    ({ name }) => name,
-  ),
+  [
+    DATA,
+    FEATURE_CACHE,
+    BACKEND,
+    PRECISION,
+    DEVICES,
+    WORKERS,
+    MICRO_BATCH,
+    BUDGET,
+    CHECKPOINT_EVERY,
+    RESUME,
+    REDO,
+  ].map(({ name }) => name),
 );
 
 export function readFineTuning(values: Arguments["values"]): FineTuning {
@@ -202,6 +219,22 @@ export function readFineTuning(values: Arguments["values"]): FineTuning {
     ...(reset && { reset }),
     ...(freeze && { freeze }),
   };
+}
+
+/** "default,A=1;B=2": the environment of each device's process. */
+export function readDevices(text: string): Record<string, string>[] {
+  return text.split(",").map((entry) =>
+    Object.fromEntries(
+      (entry === "default" ? [] : entry.split(";")).map((setting) => {
+        const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/.exec(setting) ?? [];
+        if (name === undefined)
+          throw new UsageError(
+            `--devices must be a list of default or NAME=VALUE (several with ; between), got ${JSON.stringify(entry)}`,
+          );
+        return [name, value];
+      }),
+    ),
+  );
 }
 
 export async function trainingOptions(values: Arguments["values"]): Promise<Partial<TrainOptions>> {
@@ -225,6 +258,7 @@ export async function trainingOptions(values: Arguments["values"]): Promise<Part
       /^f(?=\d)/,
       "float",
     ),
+    devices: values.devices === undefined ? undefined : readDevices(readText(values, DEVICES)),
     workers: numbers.workers,
     microBatch: auto ? "auto" : numbers["micro-batch"],
     augmentation: numbers.augmentation,

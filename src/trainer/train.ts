@@ -5,6 +5,7 @@ import type { Plan } from "../planner/index.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { type Dataset, datasetFingerprint } from "./data/index.js";
 import { startEngine } from "./engine/startEngine.js";
+import type { DeviceEnvironment } from "./engine/webgpu/engine.js";
 import { Network } from "./layers/network.js";
 import { readStoppedLedger } from "./ledgerFile.js";
 import { Optimizer } from "./optimizer.js";
@@ -32,6 +33,11 @@ export interface ProcessOptions {
   readonly backend?: BackendName | "auto";
   /** Of the WebGPU engine, default "float16x2" (docs/gpu.md); the other backends compute in float32. */
   readonly precision?: webgpu.PrecisionName;
+  /**
+   * Of the WebGPU engine: one process for each entry, with these environment variables, which make its driver show it one
+   * card (docs/gpu.md). Default: one process, on the first card. The sum is the same to the last bit with any number.
+   */
+  readonly devices?: readonly DeviceEnvironment[];
   /** Worker threads, 1 to MOST_WORKERS; default: one a core on wasm and cpu, one on the native backends (which use all cores themselves). */
   readonly workers?: number;
   /** Examples whose gradients are held at once, or "auto": the fastest found by trying. Memory and speed only. */
@@ -260,6 +266,7 @@ async function withEngine<T>(
     clip: clipRuleOf(settings),
     onWarning: options.onWarning ?? ((message) => process.emitWarning(message)),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
+    ...(options.devices === undefined ? {} : { devices: options.devices }),
     ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.microBatch === undefined ? {} : { microBatch: options.microBatch }),
   });

@@ -1,8 +1,32 @@
 // The WebGPU kernels one by one against float64 loops, on odd sizes and strides; matrix kernels only where a device has them.
+import fc from "fast-check";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { webgpu as gpu } from "../../src/backends/index.js";
 import { SeededRandom } from "../../src/trainer/random/index.js";
 import { openTestDevice } from "../support/softwareVulkan.js";
+
+test("fixed-point sums of several devices add without rounding, as full as they may be", () => {
+  // As `accumulate` leaves them: multiples of 2^-14, and a rest of 26 bits.
+  const word = fc.record({
+    whole: fc.integer({ min: -(2 ** 31) / 32, max: 2 ** 31 / 32 - 1 }),
+    rest: fc.integer({ min: 0, max: 2 ** 26 - 1 }),
+  });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(word, word), { minLength: 1, maxLength: 16 }), (devices) => {
+      const parts = devices.map((words) =>
+        Int32Array.from(words.flatMap(({ whole, rest }) => [whole, rest])),
+      );
+      const got = gpu.fromFixedPoint(parts.reduce(gpu.addFixedPoint));
+      [0, 1].forEach((i) => {
+        const exact = devices.reduce(
+          (sum, words) => sum + BigInt(words[i].whole) * 2n ** 26n + BigInt(words[i].rest),
+          0n,
+        );
+        expect(got[i]).toBe(Number(exact) / 2 ** 40);
+      });
+    }),
+  );
+});
 
 const { open, why } = await openTestDevice();
 afterAll(() => open?.close());

@@ -169,6 +169,10 @@ test.each([
     ["demo", "--backend", "x"],
     "--backend must be one of auto, tfjs-node-gpu, webgpu, tfjs-node, wasm, cpu, got x",
   ],
+  [
+    ["train", "plan.json", ...joined(TRAIN), "--devices", "default,second"],
+    '--devices must be a list of default or NAME=VALUE (several with ; between), got "second"',
+  ],
   [["demo", "--workers", "a\u001b[2Jb"], "--workers must be arithmetic"],
   [
     ["help", "plam"],

@@ -47,6 +47,16 @@ describe("a run that the WebGPU engine cannot do", () => {
     );
   });
 
+  test("devices that no WebGPU engine would use are refused", async () => {
+    const devices = [{}, {}];
+    await expect(startEngine({ ...good, devices, backend: "cpu" })).rejects.toThrow(
+      "devices must be left out with backend cpu: they are webgpu's",
+    );
+    await expect(startEngine({ ...good, ...cases[0][1], devices, backend: "auto" })).rejects.toThrow(
+      /^devices must be left out unless webgpu can train: clips to a norm/,
+    );
+  });
+
   function numbers() {
     const { train, test, ...data } = smallData();
     const asNumbers = (images: typeof train) => ({ ...images, pixels: Float32Array.from(images.pixels) });

@@ -4,7 +4,7 @@ import type { ClipRule, GradientEngine } from "./gradientEngine.js";
 import { checkIsolation } from "./isolation.js";
 import { type EngineOptions, startThreads } from "./threads.js";
 import { viewsPerExample } from "./views.js";
-import { startWebGpu } from "./webgpu/engine.js";
+import { type DeviceEnvironment, startWebGpu } from "./webgpu/engine.js";
 import { UnsupportedNetworkError, unitsOf } from "./webgpu/units.js";
 
 export interface StartOptions extends Omit<EngineOptions, "backend"> {
@@ -13,6 +13,8 @@ export interface StartOptions extends Omit<EngineOptions, "backend"> {
   readonly clip: ClipRule;
   /** Of the WebGPU engine; the others compute in float32. */
   readonly precision?: webgpu.PrecisionName;
+  /** Of the WebGPU engine, one process each; with another backend an error. */
+  readonly devices?: readonly DeviceEnvironment[];
   readonly onWarning?: (message: string) => void;
 }
 
@@ -31,7 +33,12 @@ export async function startEngine(options: StartOptions): Promise<GradientEngine
     if (unfit) throw unfit;
     return startWebGpu(forWebGpu);
   }
-  let backend = request === "auto" ? await startBackend("tfjs-node-gpu").catch(() => undefined) : undefined;
+  if (options.devices && request !== "auto")
+    throw new RangeError(`devices must be left out with backend ${request}: they are webgpu's`);
+  let backend =
+    request === "auto" && !options.devices
+      ? await startBackend("tfjs-node-gpu").catch(() => undefined)
+      : undefined;
   if (!backend) {
     let why: string | undefined;
     if (request === "auto") {
@@ -43,6 +50,7 @@ export async function startEngine(options: StartOptions): Promise<GradientEngine
           error instanceof UnsupportedNetworkError
             ? `no kernels for ${options.network.spec.name}`
             : (error as Error).message.replace(/^backend (must be .* which|webgpu cannot start:) /, "");
+        if (options.devices) throw new RangeError(`devices must be left out unless webgpu can train: ${why}`);
       }
     }
     backend = await startBackend(request);

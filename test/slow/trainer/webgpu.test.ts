@@ -1,6 +1,7 @@
 // The WebGPU engine with float16 activations, on a deeper network, and when its process dies.
+import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import { startWebGpu } from "../../../src/trainer/engine/webgpu/engine.js";
+import { type DeviceEnvironment, startWebGpu } from "../../../src/trainer/engine/webgpu/engine.js";
 import { openTestDevice } from "../../support/softwareVulkan.js";
 import {
   bothEngines,
@@ -83,33 +84,53 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
     expect(relativeError(got.sum, expected.sum)).toBeLessThan(5e-2);
   }, 600_000);
 
-  test("a device process that is killed is replaced, and the step's sum is the same to the last bit", async () => {
-    const warnings: string[] = [];
+  describe("two device processes", () => {
     const network = smallResidual("strided");
-    const engine = await startWebGpu({
-      network,
-      data: smallData(),
-      augmentation: { views: 2, seed: 1 },
-      precision: "float32",
-      level: "tiles",
-      microBatch: 3,
-      onWarning: (message) => warnings.push(message),
-    });
-    try {
-      const parameters = someParameters(network);
-      const batch = { indices: Uint32Array.of(1, 5, 6, 8), step: 1 };
-      const first = await engine.clippedSum(parameters, batch, { norm: 1 });
-      const again = engine.clippedSum(parameters, batch, { norm: 1 });
-      (engine as unknown as { worker: { child: { kill(signal: string): void } } }).worker.child.kill(
-        "SIGABRT",
-      );
-      expect((await again).sum).toEqual(first.sum);
-      expect(warnings).toEqual(["the device process ended (SIGABRT); a new one does the step again"]);
-      expect(
-        (await engine.clippedSum(parameters, { indices: new Uint32Array(), step: 2 }, { norm: 1 })).sum,
-      ).toEqual(first.sum.map((part) => part.map(() => 0)));
-    } finally {
-      await engine.close();
-    }
-  }, 600_000);
+    const parameters = someParameters(network);
+    // Five micro-batches: two and three.
+    const batch = { indices: Uint32Array.of(1, 5, 6, 8, 0, 11, 3, 2, 9), step: 1 };
+    const warnings: string[] = [];
+    const start = (devices: readonly DeviceEnvironment[]) =>
+      startWebGpu({
+        network,
+        devices,
+        data: smallData(),
+        augmentation: { views: 2, seed: 1 },
+        precision: "float32",
+        level: "tiles",
+        microBatch: 2,
+        onWarning: (message) => warnings.push(message),
+      });
+
+    test("the sum is that of one device to the last bit, also when one of them is killed meanwhile", async () => {
+      const one = await start([{}]);
+      const alone = await one.clippedSum(parameters, batch, { norm: 1 });
+      await one.close();
+      const engine = await start([{}, { DPSGD_TEST: "second" }]);
+      try {
+        expect(engine.workers).toBe(2);
+        expect(engine.backend.reason).toMatch(/^2 × .*, float32$/);
+        const first = await engine.clippedSum(parameters, batch, { norm: 1 });
+        expect(first.sum).toEqual(alone.sum);
+        const again = engine.clippedSum(parameters, batch, { norm: 1 });
+        const { devices } = engine as unknown as {
+          devices: { process: { child: { pid: number; kill(signal: string): void } } }[];
+        };
+        expect(readFileSync(`/proc/${devices[1].process.child.pid}/environ`, "utf8")).toContain(
+          "DPSGD_TEST=second",
+        );
+        devices[1].process.child.kill("SIGABRT");
+        expect((await again).sum).toEqual(alone.sum);
+        expect(warnings).toEqual(["the device process ended (SIGABRT); a new one does the step again"]);
+        const zeros = alone.sum.map((part) => part.map(() => 0));
+        for (const indices of [Uint32Array.of(), Uint32Array.of(4)]) {
+          const { sum } = await engine.clippedSum(parameters, { indices, step: 2 }, { norm: 1 });
+          if (indices.length === 0) expect(sum).toEqual(zeros);
+          else expect(sum).not.toEqual(zeros);
+        }
+      } finally {
+        await engine.close();
+      }
+    }, 600_000);
+  });
 });

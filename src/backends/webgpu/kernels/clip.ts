@@ -114,6 +114,15 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   };
 }
 
+/**
+ * total += part, pair by pair, without rounding; returns total. Exact while the examples of all parts are at most
+ * MOST_CONTRIBUTIONS and the parts at most 2^(31 − FRACTION_BITS + WHOLE_BITS) = 32: no word overflows.
+ */
+export function addFixedPoint<T extends Int32Array>(total: T, part: Int32Array): T {
+  for (let i = 0; i < total.length; i++) total[i] += part[i];
+  return total;
+}
+
 /** The numbers that pairs (whole, rest) stand for. */
 export function fromFixedPoint(pairs: Int32Array): Float64Array {
   const values = new Float64Array(pairs.length / 2);

@@ -31,7 +31,8 @@ export interface CoreOptions {
 
 /** A step's clipped sum, and each example's gradient norm: both private. */
 export interface CoreSum {
-  readonly sum: Float64Array;
+  /** In fixed point, see `fromFixedPoint`: sums of several devices add without rounding. */
+  readonly parts: Int32Array;
   readonly norms: Float64Array;
   readonly nonFinite: boolean;
 }
@@ -97,7 +98,7 @@ export class WebGpuCore {
       places = Uint32Array.from(broken, (n) => places[n]);
     }
     const parts = new Int32Array(await program.read(this.plan.sums, 8 * count));
-    return { sum: gpu.fromFixedPoint(parts), norms, nonFinite: left.length > 0 };
+    return { parts, norms, nonFinite: left.length > 0 };
   }
 
   async evaluate(parameters: Float32Array, set: "train" | "test"): Promise<Evaluation> {

@@ -1,7 +1,5 @@
-// Gradients on a WebGPU device in a process of its own: when that process dies, another one does the step again.
-import { type ChildProcess, spawn } from "node:child_process";
-import type { Readable, Writable } from "node:stream";
-import { type BackendChoice, BackendUnavailableError, type webgpu as gpu } from "../../../backends/index.js";
+// Gradients on WebGPU devices, each in a process of its own: when a process dies, another one does its part again.
+import { type BackendChoice, BackendUnavailableError, webgpu as gpu } from "../../../backends/index.js";
 import type { Dataset, LabelledImages } from "../../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../../layers/network.js";
 import {
@@ -14,7 +12,8 @@ import {
 } from "../gradientEngine.js";
 import { WorkerFailedError } from "../threads.js";
 import type { Augmentation } from "../views.js";
-import { bytesOf, listen, type Message, send } from "./messages.js";
+import { type Answer, DeviceProcess, ProcessDiedError } from "./deviceProcess.js";
+import { bytesOf, type Message } from "./messages.js";
 import { unitsOf } from "./units.js";
 
 export type ImagesHead = Omit<LabelledImages, "pixels" | "labels">;
@@ -53,8 +52,18 @@ export interface WebGpuOptions {
   readonly hardwareOnly?: boolean;
   /** For tests. */
   readonly level?: gpu.Level;
+  /**
+   * One process for each entry, 1 to MOST_DEVICES, with these environment variables on top of the trainer's own: what makes
+   * the driver show a process another card than the first (docs/gpu.md). Default: one process, none.
+   */
+  readonly devices?: readonly DeviceEnvironment[];
   readonly onWarning?: (message: string) => void;
 }
+
+export type DeviceEnvironment = Readonly<Record<string, string>>;
+
+/** The rests of so many fixed-point sums add up within 32 bits. */
+export const MOST_DEVICES = 16;
 
 /** In a row, without a step done in between. */
 const MOST_DEATHS = 3;
@@ -66,15 +75,33 @@ const DEFAULT_MICRO_BATCH = 64;
  * Throws BackendUnavailableError where there is no device, UnsupportedNetworkError for a network without kernels.
  */
 export async function startWebGpu(options: WebGpuOptions): Promise<GradientEngine> {
-  unitsOf(options.network);
-  if (options.network.spec.frozen)
+  const { network, data, augmentation, microBatch = DEFAULT_MICRO_BATCH, devices = [{}] } = options;
+  const { precision = "float16x2", hardwareOnly = false, level } = options;
+  unitsOf(network);
+  if (network.spec.frozen)
     throw new RangeError("frozen must name no parameters with backend webgpu: it trains all of them");
-  const { microBatch = DEFAULT_MICRO_BATCH } = options;
   if (!(Number.isSafeInteger(microBatch) && microBatch >= 1))
     throw new RangeError(`microBatch must be a whole number >= 1, got ${microBatch}`);
-  const engine = new WebGpuEngine(options, microBatch);
+  if (!(devices.length >= 1 && devices.length <= MOST_DEVICES))
+    throw new RangeError(`devices must be 1 to ${MOST_DEVICES}, got ${devices.length}`);
+  const sets = [data.train, data.test];
+  if (!sets.every(({ pixels }) => pixels instanceof Uint8Array))
+    throw new RangeError("backend webgpu needs images of bytes, these are other numbers");
+  const [train, test] = sets.map(withoutArrays);
+  const engine = new WebGpuEngine(
+    network,
+    microBatch,
+    {
+      head: {
+        kind: "start",
+        ...{ network: network.spec, train, test, augmentation, microBatch, precision, level, hardwareOnly },
+      },
+      body: sets.flatMap(({ pixels, labels }) => [bytesOf(pixels), bytesOf(Uint32Array.from(labels))]),
+    },
+    options,
+  );
   try {
-    await engine.start();
+    await engine.open();
   } catch (error) {
     await engine.close();
     throw error;
@@ -82,54 +109,72 @@ export async function startWebGpu(options: WebGpuOptions): Promise<GradientEngin
   return engine;
 }
 
-class WebGpuEngine implements GradientEngine {
-  backend: BackendChoice = { name: "webgpu", reason: "" };
-  readonly workers = 1;
-  private worker: DeviceProcess | undefined;
-  private readonly warn: (message: string) => void;
+/** One device and its process, which is replaced when it dies. */
+class Device {
+  private process: DeviceProcess | undefined;
 
   constructor(
-    private readonly options: WebGpuOptions,
-    private readonly microBatch: number,
-  ) {
-    this.warn = options.onWarning ?? ((message) => process.emitWarning(message));
-  }
+    private readonly start: Message<Request>,
+    private readonly environment: DeviceEnvironment,
+    private readonly warn: (message: string) => void,
+  ) {}
 
-  async start(): Promise<void> {
-    const {
-      network,
-      data,
-      augmentation,
-      precision = "float16x2",
-      hardwareOnly = false,
-      level,
-    } = this.options;
-    this.worker = new DeviceProcess();
-    const { train, test } = data;
-    for (const { pixels } of [train, test])
-      if (!(pixels instanceof Uint8Array))
-        throw new RangeError("backend webgpu needs images of bytes, these are other numbers");
-    const head: Request = {
-      kind: "start",
-      network: network.spec,
-      train: withoutArrays(train),
-      test: withoutArrays(test),
-      augmentation,
-      microBatch: this.microBatch,
-      precision,
-      level,
-      hardwareOnly,
-    };
-    const { reply } = await this.worker.ask({
-      head,
-      body: [train, test].flatMap(({ pixels, labels }) => [
-        bytesOf(pixels),
-        bytesOf(Uint32Array.from(labels)),
-      ]),
-    });
+  /** Resolves to what the device is. */
+  async open(): Promise<string> {
+    this.process = new DeviceProcess(this.environment);
+    const { reply } = await this.process.ask(this.start);
     if (reply.kind === "no-device") throw new BackendUnavailableError("webgpu", reply.message);
     if (reply.kind !== "started") throw failure(reply);
-    this.backend = { name: "webgpu", reason: `${reply.description}, ${reply.precision}` };
+    return `${reply.description}, ${reply.precision}`;
+  }
+
+  /**
+   * Asks until there is an answer. A process that died had told nobody anything: asking another one the same gives the same
+   * sum, and nothing is released twice.
+   */
+  async ask(message: Message<Request>): Promise<Answer> {
+    for (let deaths = 1; ; deaths++) {
+      try {
+        if (!this.process) throw new WorkerFailedError("the engine is closed");
+        return await this.process.ask(message);
+      } catch (error) {
+        if (!(error instanceof ProcessDiedError) || deaths >= MOST_DEATHS) throw error;
+        this.warn(`${error.message}; a new one does the step again`);
+        await this.open();
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.process?.close();
+    this.process = undefined;
+  }
+}
+
+class WebGpuEngine implements GradientEngine {
+  backend: BackendChoice = { name: "webgpu", reason: "" };
+  private readonly devices: readonly Device[];
+
+  constructor(
+    private readonly network: Network,
+    private readonly microBatch: number,
+    start: Message<Request>,
+    { devices = [{}], onWarning = (message) => process.emitWarning(message) }: WebGpuOptions,
+  ) {
+    this.devices = devices.map((environment) => new Device(start, environment, onWarning));
+  }
+
+  get workers(): number {
+    return this.devices.length;
+  }
+
+  async open(): Promise<void> {
+    const found = await Promise.all(this.devices.map((device) => device.open()));
+    const kinds = [...new Set(found)].map((kind) => {
+      const count = found.filter((each) => each === kind).length;
+      return found.length === 1 ? kind : `${count} × ${kind}`;
+    });
+    this.backend = { name: "webgpu", reason: kinds.join("; ") };
   }
 
   async clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum> {
@@ -137,47 +182,52 @@ class WebGpuEngine implements GradientEngine {
     // Its kernels clip to the norm: what was asked for would silently be something else.
     if (clip.gamma !== undefined)
       throw new RangeError("clip gamma must be left out with backend webgpu: it clips to a norm");
-    const { reply, body } = await this.ask({
-      head: { kind: "clipped-sum", step: batch.step, clip },
-      body: [...parameters, batch.indices].map(bytesOf),
-    });
-    if (reply.kind !== "summed") throw failure(reply);
-    const flat = new Float64Array(body.buffer);
+    if (!(batch.indices.length <= gpu.MOST_CONTRIBUTIONS))
+      throw new RangeError(
+        `the exact sum has room for ${gpu.MOST_CONTRIBUTIONS} examples, got ${batch.indices.length}`,
+      );
+    const values = parameters.map(bytesOf);
+    const answers = await Promise.all(
+      this.parts(batch.indices).map(async (indices, n) => {
+        const { reply, body } = await this.devices[n].ask({
+          head: { kind: "clipped-sum", step: batch.step, clip },
+          body: [...values, bytesOf(indices)],
+        });
+        if (reply.kind !== "summed") throw failure(reply);
+        return { nonFinite: reply.nonFinite, parts: new Int32Array(body.buffer) };
+      }),
+    );
+    const flat = gpu.fromFixedPoint(answers.map(({ parts }) => parts).reduce(gpu.addFixedPoint));
     let at = 0;
-    const sum = this.options.network.parameters.map(({ shape }) => {
+    const sum = this.network.parameters.map(({ shape }) => {
       const from = at;
       at += sizeOf(shape);
       return flat.subarray(from, at);
     });
-    return { sum, sensitivity: 1, nonFinite: reply.nonFinite };
+    return { sum, sensitivity: 1, nonFinite: answers.some(({ nonFinite }) => nonFinite) };
   }
 
   async evaluate(parameters: readonly Float32Array[], set: "train" | "test"): Promise<Evaluation> {
-    const { reply } = await this.ask({ head: { kind: "evaluate", set }, body: parameters.map(bytesOf) });
+    const { reply } = await this.devices[0].ask({
+      head: { kind: "evaluate", set },
+      body: parameters.map(bytesOf),
+    });
     if (reply.kind !== "evaluated") throw failure(reply);
     return reply.evaluation;
   }
 
   async close(): Promise<void> {
-    await this.worker?.close();
-    this.worker = undefined;
+    await Promise.all(this.devices.map((device) => device.close()));
   }
 
-  /**
-   * Asks until there is an answer. A process that died had told nobody anything: asking another one the same gives the same
-   * sum, and nothing is released twice.
-   */
-  private async ask(message: Message<Request>): Promise<Answer> {
-    for (let deaths = 1; ; deaths++) {
-      try {
-        if (!this.worker) throw new WorkerFailedError("the engine is closed");
-        return await this.worker.ask(message);
-      } catch (error) {
-        if (!(error instanceof ProcessDiedError) || deaths >= MOST_DEATHS) throw error;
-        this.warn(`${error.message}; a new one does the step again`);
-        await this.start();
-      }
-    }
+  /** One part a device, in whole micro-batches as equal as they can be; the last may be shorter, or empty. */
+  private parts(indices: Uint32Array): Uint32Array[] {
+    const { devices, microBatch } = this;
+    const microBatches = Math.ceil(indices.length / microBatch);
+    const edge = (n: number) => Math.floor((n * microBatches) / devices.length) * microBatch;
+    return devices.map((_, n) =>
+      indices.subarray(edge(n), n + 1 === devices.length ? indices.length : edge(n + 1)),
+    );
   }
 }
 
@@ -185,64 +235,3 @@ const withoutArrays = ({ pixels, labels, ...head }: LabelledImages): ImagesHead 
 
 const failure = (reply: Reply): WorkerFailedError =>
   new WorkerFailedError(`the device process failed: ${"message" in reply ? reply.message : reply.kind}`);
-
-class ProcessDiedError extends WorkerFailedError {}
-
-interface Answer {
-  readonly reply: Reply;
-  readonly body: Uint8Array<ArrayBuffer>;
-}
-
-/** The process, with at most one question open. */
-class DeviceProcess {
-  private readonly child: ChildProcess;
-  private dead: ProcessDiedError | undefined;
-  private waiting: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined;
-
-  constructor() {
-    this.child = spawn(process.execPath, [processFile()], {
-      // What drivers print is no output of the trainer's.
-      stdio: ["ignore", "ignore", process.env.DPSGD_DEVICE_LOG ? "inherit" : "ignore", "pipe", "pipe"],
-    });
-    this.child.on("exit", (code, signal) => this.die(signal ?? `status ${code}`));
-    this.child.on("error", (error) => this.die(error.message));
-    // A pipe that breaks breaks with the process, which says so.
-    for (const stream of this.child.stdio.slice(3)) stream?.on("error", () => {});
-    listen<Reply>(this.child.stdio[4] as Readable, (reply, body) => {
-      const waiting = this.waiting;
-      this.waiting = undefined;
-      waiting?.resolve({ reply, body });
-    });
-  }
-
-  ask(message: Message<Request>): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      if (this.dead) return reject(this.dead);
-      this.waiting = { resolve, reject };
-      send(this.child.stdio[3] as Writable, message);
-    });
-  }
-
-  async close(): Promise<void> {
-    if (this.dead) return;
-    const gone = new Promise((resolve) => this.child.once("exit", resolve));
-    (this.child.stdio[3] as Writable).end();
-    const patience = setTimeout(() => this.child.kill("SIGKILL"), 2000);
-    await gone;
-    clearTimeout(patience);
-  }
-
-  private die(how: string): void {
-    this.dead ??= new ProcessDiedError(`the device process ended (${how})`);
-    this.waiting?.reject(this.dead);
-    this.waiting = undefined;
-  }
-}
-
-/** The compiled file, also when this file itself runs as TypeScript under a test runner. */
-function processFile(): string {
-  const url = import.meta.url.endsWith(".ts")
-    ? new URL("../../../../dist/trainer/engine/webgpu/process.js", import.meta.url)
-    : new URL("./process.js", import.meta.url);
-  return url.pathname;
-}

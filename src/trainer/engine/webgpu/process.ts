@@ -54,16 +54,16 @@ async function answer(request: Request, body: Uint8Array<ArrayBuffer>): Promise<
     reply({ kind: "evaluated", evaluation: await core!.evaluate(parameters, request.set) });
   else {
     const indices = new Uint32Array(body.buffer, 4 * parameterCount);
-    const { sum, nonFinite } = await core!.clippedSum(
+    const { parts, nonFinite } = await core!.clippedSum(
       parameters,
       { indices, step: request.step },
       request.clip,
     );
-    reply({ kind: "summed", nonFinite }, sum);
+    reply({ kind: "summed", nonFinite }, parts);
   }
 }
 
-function reply(head: Reply, values?: Float64Array): void {
+function reply(head: Reply, values?: Int32Array): void {
   send(output, { head, body: values ? [bytesOf(values)] : [] });
 }
 
