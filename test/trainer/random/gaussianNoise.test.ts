@@ -1,8 +1,10 @@
 // Gaussian noise: its distribution, its independence, and the grid that hides the sum's floating-point details.
+import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import {
   GaussianNoise,
   NOISE_MARGIN,
+  nearestWhole,
   PoissonSampler,
   SecureStream,
   SeededRandom,
@@ -28,6 +30,33 @@ test("the ziggurat's layers close at the top: f(x255) + V/x255 = 1", () => {
   expect(Math.abs(Math.exp(-0.5 * top * top) + ZIGGURAT.area / top - 1)).toBeLessThan(1e-14);
   // Twice 256 layers under one half of the curve hold √(2π)/2 and the corners that rejection cuts off.
   expect(256 * ZIGGURAT.area).toBeGreaterThan(Math.sqrt(Math.PI / 2));
+});
+
+test("the nearest whole number is one at most half away, up to where every number is whole", () => {
+  const check = (x: number) => {
+    const got = nearestWhole(x);
+    expect(Number.isInteger(got)).toBe(true);
+    expect(Math.abs(got - x)).toBeLessThanOrEqual(0.5);
+  };
+  const large = fc.double({ min: -(2 ** 60), max: 2 ** 60, noNaN: true });
+  const small = fc.double({ min: -4, max: 4, noNaN: true });
+  fc.assert(fc.property(fc.oneof(large, small), check));
+  // Beside the halves of every size, where adding a half would round the wrong way.
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 53 }),
+      fc.boolean(),
+      fc.integer({ min: -2, max: 2 }),
+      (e, odd, ulps) => {
+        const half = 2 ** e + (odd ? 1 : 0) + 0.5;
+        const x = half + ulps * 2 ** (e - 52);
+        check(x);
+        check(-x);
+      },
+    ),
+  );
+  for (const x of [0, -0, 0.49999999999999994, -0.49999999999999994, 0.5, -0.5, 2 ** 52 + 1, 2 ** 53 - 1])
+    check(x);
 });
 
 test("draws follow the normal distribution (Dvoretzky–Kiefer–Wolfowitz)", () => {
