@@ -149,6 +149,19 @@ export const RESULTS: readonly Preset[] = [
     },
     8,
   ),
+  result(
+    "cifar10-wrn-16-4-16-views",
+    { examples: 50_000, batchSize: 5120, steps: 1200, noiseMultiplier: 2.2675, delta: 1e-5 },
+    {
+      model: "wrn-16-4",
+      dataset: "CIFAR10-FOLDER",
+      augmentationMultiplicity: 16,
+      learningRate: 4,
+      clipNorm: 1,
+      engine: "--backend webgpu --precision float16",
+    },
+    8,
+  ),
 ];
 
 export const PRESET_NAMES: readonly string[] = [...PRESETS, ...RESULTS].map(({ name }) => name);
