@@ -1,4 +1,5 @@
 // The answer, large, with what else describes the run, and the ways to take it away.
+import { useEffect, useState } from "preact/hooks";
 import { roundedUp } from "../planner/format.js";
 import { grouped, short } from "./charts/axes.js";
 import { download } from "./charts/exportChart.js";
@@ -16,7 +17,16 @@ interface Props {
   readonly onCopied: (told: string) => void;
 }
 
+/** Milliseconds after which it is said that the exact answer takes long. */
+const LONG = 300;
+
 export function AnswerBand({ answer, state, problem, onCopied }: Props) {
+  const [late, setLate] = useState<Answer>();
+  useEffect(() => {
+    if (!answer.live) return;
+    const timer = setTimeout(() => setLate(answer), LONG);
+    return () => clearTimeout(timer);
+  }, [answer]);
   const plan = answer.plan!;
   const { label, symbol } = quantity(state.solveFor);
   const exact = valueIn(plan, state.solveFor);
@@ -38,7 +48,7 @@ export function AnswerBand({ answer, state, problem, onCopied }: Props) {
     ],
   ].filter(([name]) => name !== symbol);
   return (
-    <section class="answer" aria-label="answer" aria-busy={answer.refining === true}>
+    <section class="answer" aria-label="answer" aria-busy={answer.live !== undefined}>
       <div class="lead">
         <div class="big">
           <h2>
@@ -47,7 +57,14 @@ export function AnswerBand({ answer, state, problem, onCopied }: Props) {
           <output class="number" id="answer" aria-live="off">
             {grouped(Number(roundedUp(exact, 6)))}
           </output>
-          <p class="exact" title="all digits, as in plan.json">
+          <p
+            class="exact"
+            title={
+              answer.live
+                ? `${answer.live}, as in plan.json; the rest follows`
+                : "all digits, as in plan.json"
+            }
+          >
             {fieldText(exact)}
           </p>
         </div>
@@ -68,14 +85,16 @@ export function AnswerBand({ answer, state, problem, onCopied }: Props) {
           {problem ? (
             <span class="error">Last good answer: {problem}</span>
           ) : (
-            [
-              ...(answer.refining ? ["by Rényi accounting: the tighter answer is being computed"] : []),
-              ...plan.warnings,
-            ].map((warning) => (
-              <span key={warning} class="warning">
-                {warning}
-              </span>
-            ))
+            <>
+              {late === answer && answer.live === "six digits" && (
+                <span class="warning">certain to six digits: the exact answer is being computed</span>
+              )}
+              {plan.warnings.map((warning) => (
+                <span key={warning} class="warning">
+                  {warning}
+                </span>
+              ))}
+            </>
           )}
         </p>
         <div class="command">

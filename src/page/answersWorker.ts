@@ -1,52 +1,30 @@
-// The worker that answers: of each question, the newest first, what Rényi accounting proves in milliseconds whatever the
-// plan, and then the command line's answer. That takes milliseconds too, except for few steps or low sampling rates.
+// The workers that answer, each always the newest question: "live" what can be proven within a frame of the screen, so that
+// it never falls behind a slider; "exact" what the command line says, which can take seconds.
+import { FIRST_MOMENT } from "./live.js";
 import type { AnswerMessage, Question } from "./messages.js";
 import { solve } from "./solve.js";
 
-/** After an answer that took longer, in milliseconds, the next long one waits until no question follows. */
-const SLOW = 40;
-/** For so long, in milliseconds. */
-const REST = 250;
-
 let newest: Question | undefined;
-let wake = (): void => {};
 let working = false;
-let slow = false;
+let isWarm = false;
 
 /** Hears a question. */
 export async function hear(question: Question): Promise<void> {
   newest = question;
-  wake();
   if (working) return;
   working = true;
   try {
     while (newest) {
-      const { id, state, replaces }: Question = newest;
+      const { id, state }: Question = newest;
       newest = undefined;
-      slow ||= replaces;
-      if (state.accountant !== "rdp") {
-        const answer = await solve(state, "quick");
-        if (answer.refining) send({ id, answer });
-        if (slow) await rest();
-        if (slow && newest) continue;
-      }
-      const answer = await solve(state);
-      slow = answer.milliseconds > SLOW;
-      send({ id, answer });
+      const answer =
+        self.name === "live"
+          ? await solve(state, "live", isWarm ? undefined : FIRST_MOMENT)
+          : await solve(state);
+      isWarm = true;
+      self.postMessage({ id, answer } satisfies AnswerMessage);
     }
   } finally {
     working = false;
   }
-}
-
-function send(message: AnswerMessage): void {
-  self.postMessage(message);
-}
-
-/** Ends early when a question comes. */
-function rest(): Promise<void> {
-  return new Promise((resolve) => {
-    wake = resolve;
-    setTimeout(resolve, REST);
-  });
 }

@@ -23,8 +23,11 @@ import { usePlanner } from "./usePlanner.js";
 export function App() {
   const [state, setState] = useState<State>(() => fromFragment(location.hash));
   const planner = usePlanner(state);
-  const { answer, good, charts, progress, audited } = planner;
+  const { last, good, isExact, charts, progress, audited } = planner;
+  const answer = last?.answer;
   const [told, setTold] = useState("");
+  /** Marked to be solved for as soon as the exact answer is there, whose value the field solved for until then keeps. */
+  const [marked, setMarked] = useState<Unknown>();
   const [dropping, setDropping] = useState(false);
   const chooser = useRef<HTMLInputElement>(null);
   const plan = good?.answer.plan;
@@ -80,16 +83,24 @@ export function App() {
 
   const setText = (name: FieldName, text: string): void =>
     setState((before) => ({ ...before, texts: { ...before.texts, [name]: text } }));
-  const choose = (solveFor: Unknown): void => setState((before) => solvingFor(before, solveFor, plan));
+  useEffect(() => {
+    if (!(marked && isExact)) return;
+    setState((before) => solvingFor(before, marked, plan));
+    setMarked(undefined);
+  }, [marked, isExact]);
   const readings = answer?.readings ?? {};
   const field = (name: FieldName, unknown?: Unknown) => (
     <Field
       of={quantity(name)}
       text={state.texts[name]}
       reading={readings[name]}
-      {...(name === "batchSize" && readings.examples?.value && { most: readings.examples.value })}
+      {...(name === "batchSize" && readings.examples?.value && { limit: readings.examples.value })}
       {...(unknown && {
-        unknown: { chosen: state.solveFor === unknown, onChoose: () => choose(unknown) },
+        unknown: {
+          marked: (marked ?? state.solveFor) === unknown,
+          chosen: state.solveFor === unknown,
+          onMark: () => setMarked(unknown),
+        },
         solved: plan && valueIn(plan, name),
       })}
       onText={(text) => setText(name, text)}

@@ -17,6 +17,8 @@ const PATIENCE = 300;
 
 let newest: Task | undefined;
 let working = false;
+/** The question of whose plan the rough parts are drawn, and that of whose plan all of them. */
+const rough: { of?: number; allOf?: number } = {};
 const audits: Extract<Task, { kind: "audit" }>[] = [];
 
 /** Hears a task. */
@@ -62,18 +64,27 @@ async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Pro
   // What `dpsgd plan --risk` asks too.
   const curve = accountant(name, { neighboring, effort: "quick" }).account(plan.event);
 
-  // What takes milliseconds whatever the plan comes first, ε as training goes on last: there each point can take long.
-  const rough = surfaceAxes(plan, ROUGH);
   const proxies = await run(proxyPoints(plan, proxy), late);
   if (proxies) part({ proxy: proxies });
-  const map = proxies && (await run(noiseSurface(surfaceRequest(plan), rough.batchSizes, rough.steps), late));
-  if (map) part({ surface: map });
-  const gains = map && (await run(tradeOff(curve, { points: 37, profile: 24 }), late));
-  if (gains) part({ tradeOff: gains });
-  const asked = performance.now();
-  const lines = gains && (await run(trainingCurves(plan, 16), () => performance.now() - asked > PATIENCE));
-  if (lines) part({ training: lines });
-  if (!gains || stale()) return false;
+  if (rough.of !== id) {
+    // What takes milliseconds whatever the plan comes first, ε as training goes on last: there each point can take long.
+    const axes = surfaceAxes(plan, ROUGH);
+    const map = proxies && (await run(noiseSurface(surfaceRequest(plan), axes.batchSizes, axes.steps), late));
+    if (map) part({ surface: map });
+    const gains = map && (await run(tradeOff(curve, { points: 37, profile: 24 }), late));
+    if (gains) part({ tradeOff: gains });
+    if (!gains) return false;
+    rough.of = id;
+  }
+  if (rough.allOf !== id) {
+    const asked = performance.now();
+    const lines = await run(trainingCurves(plan, 16), () => performance.now() - asked > PATIENCE);
+    if (lines) {
+      part({ training: lines });
+      rough.allOf = id;
+    }
+  }
+  if (stale()) return false;
 
   const fine = surfaceAxes(plan, FINE);
   const start = performance.now();

@@ -10,17 +10,17 @@ interface FieldProps {
   readonly of: Quantity;
   readonly text: string;
   readonly reading: Reading | undefined;
-  /** The slider's right end, where another field limits it. */
-  readonly most?: number;
-  /** Whether it can be, and whether it is solved for; then `solved` is what was found. */
-  readonly unknown?: { readonly chosen: boolean; readonly onChoose: () => void };
+  /** Where another field limits it, and with it the slider. */
+  readonly limit?: number;
+  /** Whether it can be, is marked to be, and is solved for; then `solved` is what was found. */
+  readonly unknown?: { readonly marked: boolean; readonly chosen: boolean; readonly onMark: () => void };
   readonly solved?: number | undefined;
   readonly onText: (text: string) => void;
   /** Beside the label. */
   readonly children?: ComponentChildren;
 }
 
-export function Field({ of, text, reading, most, unknown, solved, onText, children }: FieldProps) {
+export function Field({ of, text, reading, limit, unknown, solved, onText, children }: FieldProps) {
   const { name, label, symbol, hint } = of;
   const isSolved = unknown?.chosen === true;
   const value = isSolved ? solved : reading?.value;
@@ -39,8 +39,8 @@ export function Field({ of, text, reading, most, unknown, solved, onText, childr
             class="solve"
             aria-label={`solve for ${label.toLowerCase()}`}
             title={`solve for ${label.toLowerCase()}`}
-            checked={unknown.chosen}
-            onChange={unknown.onChoose}
+            checked={unknown.marked}
+            onChange={unknown.onMark}
           />
         )}
         {isSolved ? (
@@ -80,9 +80,9 @@ export function Field({ of, text, reading, most, unknown, solved, onText, childr
         max={SLIDER_STEPS}
         step={1}
         disabled={isSolved}
-        value={value === undefined ? 0 : sliderPosition(of, value, most)}
+        value={value === undefined ? 0 : sliderPosition(of, value, limit)}
         onInput={(event) =>
-          onText(fieldText(sliderValue(of, Number(event.currentTarget.value), value ?? Number.NaN, most)))
+          onText(fieldText(sliderValue(of, Number(event.currentTarget.value), value ?? Number.NaN, limit)))
         }
       />
       <p class="about" id={`${id}-about`}>

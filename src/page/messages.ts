@@ -1,4 +1,4 @@
-// What the page and its two workers say to each other. Numbers and text only: all of it can be copied.
+// What the page and its workers say to each other. Numbers and text only: all of it can be copied.
 import type { AuditReport, Remaining } from "../audit/index.js";
 import type { Plan } from "../planner/index.js";
 import type { ProxyPoint, TradeOff, TrainingCurves } from "./curves.js";
@@ -7,12 +7,10 @@ import type { Answer } from "./solve.js";
 import type { State } from "./state.js";
 import type { Surface } from "./surface.js";
 
-/** To the worker that answers. The last one counts. */
+/** To a worker that answers. The last one counts. */
 export interface Question {
   readonly id: number;
   readonly state: State;
-  /** The worker stands in for one that was given up, deep in a long calculation. */
-  readonly replaces: boolean;
 }
 
 export interface AnswerMessage {
@@ -22,7 +20,13 @@ export interface AnswerMessage {
 
 /** To the worker that draws and audits. */
 export type Task =
-  | { readonly kind: "charts"; readonly id: number; readonly plan: Plan; readonly proxy: number }
+  | {
+      readonly kind: "charts";
+      /** Of the question that the plan answers: what is rough is drawn once for its live answer and the exact one. */
+      readonly id: number;
+      readonly plan: Plan;
+      readonly proxy: number;
+    }
   | { readonly kind: "audit"; readonly id: number; readonly files: DroppedFiles };
 
 /** What was dropped, by what it is. At least one is there. */

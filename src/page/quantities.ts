@@ -25,7 +25,7 @@ export interface Quantity {
   accepts(value: number): boolean;
   /** A fraction is no step: applied to an expression's value, never to a plain number. */
   readonly floors?: true;
-  /** The slider's ends; it runs evenly in the logarithm. */
+  /** The slider's ends: what people plan (docs/page.md); the field takes more. It runs evenly in the logarithm. */
   readonly slider: { readonly least: number; readonly most: number; readonly digits: number };
   readonly whole?: true;
 }
@@ -44,7 +44,7 @@ export const QUANTITIES: readonly Quantity[] = [
     hint: "in the training set",
     allowed: "a whole number >= 1",
     accepts: wholeUpTo(Number.MAX_SAFE_INTEGER),
-    slider: { least: 100, most: 1e8, digits: 3 },
+    slider: { least: 1000, most: 2e7, digits: 3 },
     whole: true,
   },
   {
@@ -56,7 +56,7 @@ export const QUANTITIES: readonly Quantity[] = [
     hint: "expected; each example enters with probability B/N",
     allowed: "in (0, N]",
     accepts: positive,
-    slider: { least: 1, most: 1e8, digits: 3 },
+    slider: { least: 16, most: 2e7, digits: 3 },
     whole: true,
   },
   {
@@ -69,7 +69,7 @@ export const QUANTITIES: readonly Quantity[] = [
     allowed: "a whole number in [1, 1e9]",
     accepts: wholeUpTo(1e9),
     floors: true,
-    slider: { least: 1, most: 1e6, digits: 3 },
+    slider: { least: 10, most: 1e6, digits: 3 },
     whole: true,
   },
   {
@@ -81,7 +81,7 @@ export const QUANTITIES: readonly Quantity[] = [
     hint: "expected passes over the data; T = ⌊E N / B⌋",
     allowed: "> 0 and finite",
     accepts: positive,
-    slider: { least: 0.1, most: 1e4, digits: 3 },
+    slider: { least: 1, most: 2000, digits: 3 },
   },
   {
     name: "epsilon",
@@ -92,7 +92,7 @@ export const QUANTITIES: readonly Quantity[] = [
     hint: "smaller is more private",
     allowed: "> 0 and finite",
     accepts: positive,
-    slider: { least: 0.01, most: 100, digits: 3 },
+    slider: { least: 0.1, most: 50, digits: 3 },
   },
   {
     name: "delta",
@@ -114,7 +114,7 @@ export const QUANTITIES: readonly Quantity[] = [
     hint: "standard deviation ÷ clip norm",
     allowed: "> 0 and finite",
     accepts: positive,
-    slider: { least: 0.1, most: 1000, digits: 3 },
+    slider: { least: 0.3, most: 100, digits: 3 },
   },
 ];
 
@@ -133,26 +133,32 @@ export function fieldText(value: number): string {
 /** Positions of a slider, from 0; evenly spaced in the logarithm. */
 export const SLIDER_STEPS = 300;
 
-export function sliderPosition({ slider }: Quantity, value: number, most = slider.most): number {
-  const share = Math.log(value / slider.least) / Math.log(most / slider.least);
+/** The slider's ends where another field limits the value to `limit`. */
+function endsOf({ slider }: Quantity, limit: number): { least: number; most: number } {
+  const most = Math.min(slider.most, limit);
+  return { least: slider.least < most ? slider.least : Math.min(1, most), most };
+}
+
+/** Of a value beyond the ends, the nearer end. */
+export function sliderPosition(of: Quantity, value: number, limit = Infinity): number {
+  const { least, most } = endsOf(of, limit);
+  if (value >= most) return SLIDER_STEPS;
+  const share = Math.log(value / least) / Math.log(most / least);
   return Math.round(SLIDER_STEPS * Math.min(1, Math.max(0, share)));
 }
 
 /** The value at a position, rounded to few digits; never the current one, so that each press of a key moves it. */
-export function sliderValue(
-  { slider, whole }: Quantity,
-  position: number,
-  current: number,
-  most = slider.most,
-): number {
-  const exact = slider.least * (most / slider.least) ** (position / SLIDER_STEPS);
-  const rounded = Number(exact.toPrecision(slider.digits));
-  const value = whole ? Math.round(rounded) : rounded;
-  if (value === current && whole) {
-    const before = sliderPosition({ slider } as Quantity, current, most);
-    return Math.min(most, Math.max(slider.least, current + Math.sign(position - before)));
+export function sliderValue(of: Quantity, position: number, current: number, limit = Infinity): number {
+  const { least, most } = endsOf(of, limit);
+  const exact = least * (most / least) ** (position / SLIDER_STEPS);
+  const rounded = Number(exact.toPrecision(of.slider.digits));
+  const value = of.whole ? Math.round(rounded) : rounded;
+  if (value === current && of.whole) {
+    const before = sliderPosition(of, current, limit);
+    return Math.min(most, Math.max(least, current + Math.sign(position - before)));
   }
-  return Math.min(most, value);
+  // At the end, the end itself: a full batch is all examples, not about as many.
+  return position === SLIDER_STEPS ? most : Math.max(least, Math.min(most, value));
 }
 
 export type Neighboring = NonNullable<PlanRequest["neighboring"]>;

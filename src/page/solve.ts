@@ -9,6 +9,7 @@ import {
   plan,
   planToJson,
 } from "../planner/index.js";
+import { livePlan } from "./live.js";
 import { type FieldName, QUANTITIES, quantity } from "./quantities.js";
 import { givenFields, type State } from "./state.js";
 
@@ -26,44 +27,44 @@ export interface Answer {
   readonly json?: string;
   /** Why there is no plan although every field can be read; it is shown where the answer would be. */
   readonly problem?: string;
-  /** By Rényi accounting, which is quick to ask; the tighter answer follows. */
-  readonly refining?: true;
+  /** A live answer, which the command line's follows: how much of that it has. */
+  readonly live?: "six digits" | "a bound";
   /** What the planner alone took. */
   readonly milliseconds: number;
 }
 
-/** Where the quick answer is that there is none. */
-const UNDECIDED =
-  "Rényi accounting finds no such plan: whether the tighter accountant does is being computed";
+/** Where the live answer is that there is none. */
+const UNDECIDED = "no such plan is found within a moment: whether there is one is being computed";
 
 /**
  * Never throws for anything that a field may hold. The answer is the command line's, which can take seconds for few steps
- * or low rates; a "quick" one is that of Rényi accounting, and says so: a looser bound within milliseconds anywhere.
+ * or low rates; a "live" one is what can be proven within a moment (milliseconds; by default well within a frame of the
+ * screen), and says how tight that is.
  */
-export async function solve(state: State, effort: "quick" | "thorough" = "thorough"): Promise<Answer> {
+export async function solve(
+  state: State,
+  effort: "live" | "thorough" = "thorough",
+  moment?: number,
+): Promise<Answer> {
   const readings = await readFields(state);
   if (Object.values(readings).some(({ error }) => error !== undefined)) return { readings, milliseconds: 0 };
-  const request: Record<string, unknown> = {
-    accountant: effort === "quick" ? "rdp" : state.accountant,
+  const values = Object.fromEntries(Object.entries(readings).map(([name, { value }]) => [name, value]));
+  const request = {
+    ...values,
+    accountant: state.accountant,
     neighboring: state.neighboring,
-  };
-  for (const [name, { value }] of Object.entries(readings)) request[name] = value;
+  } as unknown as PlanRequest;
   const start = performance.now();
   try {
-    const made = plan(request as unknown as PlanRequest, effort === "quick" ? { slack: 1e-4 } : {});
+    const made = effort === "live" ? livePlan(request, moment) : { plan: plan(request) };
     const milliseconds = performance.now() - start;
-    return {
-      readings,
-      plan: made,
-      json: planToJson(made),
-      ...(effort === "quick" && { refining: true }),
-      milliseconds,
-    };
+    const live = "tight" in made && { live: made.tight ? ("six digits" as const) : ("a bound" as const) };
+    return { readings, plan: made.plan, json: planToJson(made.plan), ...live, milliseconds };
   } catch (error) {
     const milliseconds = performance.now() - start;
     if (error instanceof NoSolutionError)
-      return effort === "quick"
-        ? { readings, problem: UNDECIDED, refining: true, milliseconds }
+      return effort === "live"
+        ? { readings, problem: UNDECIDED, live: "a bound", milliseconds }
         : { readings, problem: error.message, milliseconds };
     if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
     // "batchSize must be …": a check of the planner that takes two fields to see.

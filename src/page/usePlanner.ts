@@ -1,4 +1,4 @@
-// The two workers as a hook: the last answer and the last good one, the charts of the last good plan, and audits.
+// The workers as a hook: the last answer and the last good one, the charts of the last good plan, and audits.
 import { useEffect, useRef, useState } from "preact/hooks";
 import type {
   AnswerMessage,
@@ -18,11 +18,20 @@ export interface Progress {
   readonly milliseconds: number;
 }
 
+/** An answer and what it answers. */
+export interface Answered {
+  readonly id: number;
+  readonly answer: Answer;
+  readonly state: State;
+}
+
 export interface Planner {
-  /** To the state as it is; undefined before the first. */
-  readonly answer: Answer | undefined;
-  /** The last answer with a plan, and the state that it is of; what is shown, greyed where `answer` is another. */
-  readonly good: { readonly answer: Answer; readonly state: State } | undefined;
+  /** The newest there is; undefined before the first. */
+  readonly last: Answered | undefined;
+  /** The last answer with a plan; what is shown, greyed where `last` is another. */
+  readonly good: Answered | undefined;
+  /** The last answer is the command line's, to the state as it is. */
+  readonly isExact: boolean;
   readonly charts: Partial<Charts>;
   /** Of the fine map; undefined when it is done. */
   readonly progress: Progress | undefined;
@@ -33,37 +42,61 @@ export interface Planner {
   readonly fault: string | undefined;
 }
 
-/** Milliseconds without a word from a worker that owes an answer before it counts as deep in a calculation. */
-const PATIENCE = 100;
-/** Milliseconds that a quick answer is held back: mostly the tighter one is there by then, and no figure flickers. */
-const HOLD = 50;
+/** Milliseconds without a change after which the exact answer is asked for. */
+const REST = 100;
 
-function answering(onAnswer: (message: AnswerMessage) => void, onError: (event: ErrorEvent) => void): Worker {
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "answers" });
-  worker.onerror = onError;
-  worker.onmessage = ({ data }: MessageEvent<AnswerMessage>) => onAnswer(data);
-  return worker;
-}
+type Answering = "live" | "exact";
 
 export function usePlanner(state: State): Planner {
-  const [answer, setAnswer] = useState<Answer>();
-  const [good, setGood] = useState<Planner["good"]>();
+  const [last, setLast] = useState<Answered>();
+  const [good, setGood] = useState<Answered>();
   const [charts, setCharts] = useState<Partial<Charts>>({});
   const [progress, setProgress] = useState<Progress>();
   const [audited, setAudited] = useState<Audited>();
   const [fault, setFault] = useState<string>();
-  const workers = useRef<{ answers?: Worker; charts?: Worker }>({});
-  /** Whether the worker at hand has answered anything: until then it may just be slow to load, and is left to it. */
-  const answered = useRef(false);
-  /** When the worker last said something, or was first asked after it owed nothing. */
-  const since = useRef(0);
-  /** The newest quick answer, until it is shown. */
-  const held = useRef<{ answer: Answer; state: State; timer: number }>(undefined);
-  /** Questions without their last answer; of those `heard`, a quick one is there. */
-  const waiting = useRef(new Map<number, { readonly state: State; heard: boolean }>());
+  const workers = useRef<Partial<Record<Answering | "charts", Worker>>>({});
   const ids = useRef({ answer: 0, audit: 0 });
+  /** The newest answer heard, and the question that the exact worker still owes an answer to. */
+  const heard = useRef<{ id: number; exact: boolean }>({ id: 0, exact: false });
+  const owed = useRef<number>(undefined);
+  const states = useRef(new Map<number, State>());
   const failed = (event: ErrorEvent): void =>
     setFault(`a calculation failed: ${event.message || "its code did not load"}`);
+
+  const hear = (name: Answering, { id, answer }: AnswerMessage): void => {
+    if (name === "exact" && owed.current === id) owed.current = undefined;
+    const before = heard.current;
+    const of = states.current.get(id);
+    // A slider that keeps moving is followed by answers that are no longer to the last question.
+    if (!of || id < before.id || (id === before.id && before.exact)) return;
+    heard.current = { id, exact: !answer.live };
+    for (const other of states.current.keys()) if (other < id) states.current.delete(other);
+    setFault(undefined);
+    setLast({ id, answer, state: of });
+    // The same plan stays the same object, so that no chart is drawn again.
+    if (answer.plan)
+      setGood((before) => {
+        const plan = before?.answer.json === answer.json ? before?.answer.plan : answer.plan;
+        return { id, answer: { ...answer, ...(plan && { plan }) }, state: of };
+      });
+  };
+  const giveUp = (name: Answering): void => {
+    workers.current[name]?.terminate();
+    delete workers.current[name];
+    if (name === "exact") owed.current = undefined;
+  };
+  const answering = (name: Answering): Worker => {
+    const there = workers.current[name];
+    if (there) return there;
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name });
+    worker.onerror = (event) => {
+      failed(event);
+      giveUp(name);
+    };
+    worker.onmessage = ({ data }: MessageEvent<AnswerMessage>) => hear(name, data);
+    workers.current[name] = worker;
+    return worker;
+  };
 
   useEffect(() => {
     const drawing = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "charts" });
@@ -75,70 +108,23 @@ export function usePlanner(state: State): Planner {
     };
     workers.current.charts = drawing;
     return () => {
-      drawing.terminate();
-      workers.current.answers?.terminate();
+      for (const worker of Object.values(workers.current)) worker.terminate();
     };
   }, []);
 
   useEffect(() => {
-    const id = ++ids.current.answer;
-    const show = (given: Answer, of: State): void => {
-      clearTimeout(held.current?.timer);
-      held.current = undefined;
-      setFault(undefined);
-      setAnswer(given);
-      // The same plan stays the same object, so that no chart is drawn again.
-      if (given.plan)
-        setGood((before) => {
-          const plan = before?.answer.json === given.json ? before?.answer.plan : given.plan;
-          return { answer: { ...given, ...(plan && { plan }) }, state: of };
-        });
-    };
-    const hear = ({ id, answer: given }: AnswerMessage): void => {
-      const of = waiting.current.get(id);
-      answered.current = true;
-      since.current = performance.now();
-      if (!of) return;
-      for (const other of waiting.current.keys()) if (other < id) waiting.current.delete(other);
-      if (!given.refining) {
-        waiting.current.delete(id);
-        show(given, of.state);
-        return;
-      }
-      of.heard = true;
-      // Whatever is newest when the time is up, so that a slider that keeps moving is followed too.
-      const timer =
-        held.current?.timer ?? setTimeout(() => show(held.current!.answer, held.current!.state), HOLD);
-      held.current = { answer: given, state: of.state, timer };
-    };
-    const ask = (replaces: boolean): void => {
-      workers.current.answers ??= answering(hear, (event) => {
-        failed(event);
-        giveUp();
-      });
-      workers.current.answers.postMessage({ id, state, replaces } satisfies Question);
-    };
-    const giveUp = (): void => {
-      workers.current.answers?.terminate();
-      delete workers.current.answers;
-      answered.current = false;
-    };
-    // A worker deep in a long calculation hears nothing: it is given up for a new one, whose first answer is quick.
-    const silent = performance.now() - since.current > PATIENCE;
-    const deep = waiting.current.size > 0 && answered.current && silent;
-    if (waiting.current.size === 0) since.current = performance.now();
-    waiting.current.set(id, { state, heard: false });
-    if (deep) giveUp();
-    ask(deep);
-    const timer = setInterval(() => {
-      const owed = waiting.current.get(id)?.heard === false;
-      if (!owed) clearInterval(timer);
-      else if (answered.current) {
-        giveUp();
-        ask(true);
-      }
-    }, 2 * PATIENCE);
-    return () => clearInterval(timer);
+    const question: Question = { id: ++ids.current.answer, state };
+    states.current.set(question.id, state);
+    answering("live").postMessage(question);
+    // Its code loads meanwhile.
+    answering("exact");
+    const timer = setTimeout(() => {
+      // One that is deep in a long calculation hears nothing.
+      if (owed.current !== undefined) giveUp("exact");
+      owed.current = question.id;
+      answering("exact").postMessage(question);
+    }, REST);
+    return () => clearTimeout(timer);
   }, [state]);
 
   // The proxy's factor is the state's, all else the plan's.
@@ -147,13 +133,14 @@ export function usePlanner(state: State): Planner {
     if (!plan) return;
     setCharts(({ statement: _, risk: __, ...before }) => before);
     setProgress(undefined);
-    const task: Task = { kind: "charts", id: ids.current.answer, plan, proxy: state.proxy };
+    const task: Task = { kind: "charts", id: good.id, plan, proxy: state.proxy };
     workers.current.charts!.postMessage(task);
   }, [plan, state.proxy]);
 
   return {
-    answer,
+    last,
     good,
+    isExact: last !== undefined && last.state === state && !last.answer.live,
     charts,
     progress,
     audited,

@@ -1,4 +1,4 @@
-// Both workers begin here, so that they share the code of the accountants; the name says which of the two it is.
+// All workers begin here, so that they share the code of the accountants; the name says which of them it is.
 
 const part = self.name === "charts" ? import("./chartsWorker.js") : import("./answersWorker.js");
 // What is said while the code is loading waits for it.

@@ -116,11 +116,15 @@ export function frontier(
   const gaps: FrontierGap[] = [];
   const line = names.length === 0 ? 1 : axes[names.at(-1)!]!.length;
   const noise: (number | undefined)[] = [];
+  const sought = request.noiseMultiplier === undefined && axes.noiseMultiplier === undefined;
   for (const at of combinations(names, axes)) {
     const start = guessFrom(noise, line);
     noise.push(undefined);
     try {
-      const made = plan({ ...request, ...at } as PlanRequest, { accountant, ...(start && { start }) });
+      const made = plan({ ...request, ...at } as PlanRequest, {
+        accountant,
+        ...(start && sought && { start }),
+      });
       noise[noise.length - 1] = made.noiseMultiplier;
       const { examples, batchSize, steps, noiseMultiplier, achieved } = made;
       const passes = steps * batchSize * views;

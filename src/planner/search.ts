@@ -15,11 +15,17 @@ export interface Search {
   readonly whole?: boolean;
   /** Costs in [target·(1 − slack), target] end the search. Default 1e-9: well inside what anybody reads, well above round-off. */
   readonly slack?: number;
+  /** Whether costs that close end a search among whole x too, where the next x may fit as well. Default: not. */
+  readonly nearly?: boolean;
+  /** Asked before each further evaluation once an x fits: if true, the dearest seen so far is the answer. */
+  stop?(): boolean;
 }
 
 export interface Found {
   readonly x: number;
   readonly cost: number;
+  /** The search was stopped: a dearer x may fit too. */
+  readonly stopped?: true;
 }
 
 /** Ends this close (relative) are one place for everybody: where cost jumps there, the search ends too. */
@@ -29,13 +35,13 @@ const CLOSE = 1e-11;
  * An x with cost(x) ≤ target that cannot be moved towards more cost by anything that matters: x is the end of its range,
  * or what is next to it (one part in 10¹¹; the next whole number) costs too much, or, for x that need not be whole,
  * cost(x) ≥ target·(1 − slack).
- * Only evaluated x are returned. undefined if even the cheapest end of the range costs more than target.
+ * Only evaluated x are returned; of a search that was stopped, the dearest that fits so far. undefined if even the cheapest end of the range costs more than target.
  *
  * Works on u = ±log x, in which cost rises, with f(u) = log(cost/target): nearly a straight line for DP-SGD, so that
  * regula falsi with the Anderson–Björck factor needs few evaluations; bisection wherever f is infinite or progress is slow.
  */
 export function searchBoundary(search: Search): Found | undefined {
-  const { target, rising, whole = false, slack = 1e-9 } = search;
+  const { target, rising, whole = false, slack = 1e-9, nearly = !whole } = search;
   const sign = rising ? 1 : -1;
   const clamp = (x: number): number => Math.min(search.most, Math.max(search.least, x));
   const toU = (x: number): number => sign * Math.log(x);
@@ -59,7 +65,8 @@ export function searchBoundary(search: Search): Found | undefined {
     return point;
   };
   // Among whole numbers it is the next one that says whether x is the last that fits.
-  const done = (): boolean => !whole && inside !== undefined && inside.cost >= target * (1 - slack);
+  const done = (): boolean => nearly && inside !== undefined && inside.cost >= target * (1 - slack);
+  const stopped = (): boolean => inside !== undefined && search.stop?.() === true;
 
   // Grow a bracket from the guess; stride 1 in u is a factor e in x.
   let point = evaluate(whole ? clamp(Math.round(search.start)) : clamp(search.start));
@@ -68,6 +75,7 @@ export function searchBoundary(search: Search): Found | undefined {
   while (!done() && !(inside && outside)) {
     const end = inside ? dearest : cheapest;
     if (point.x === end) return inside;
+    if (stopped()) return { ...inside!, stopped: true };
     let next = toX(point.u + (inside ? stride : -stride));
     // The stride can be lost in rounding to whole numbers: move by one then.
     if (whole && next === point.x) next = clamp(point.x + (end > point.x ? 1 : -1));
@@ -105,6 +113,7 @@ export function searchBoundary(search: Search): Found | undefined {
     if (whole) x = Math.min(high - 1, Math.max(low + 1, x));
     else if (!(x > low && x < high)) x = low + (high - low) / 2;
     if (x === low || x === high) break;
+    if (stopped()) return { ...a, stopped: true };
 
     const now = evaluate(x);
     const fits = now.cost <= target;

@@ -31,10 +31,15 @@ interface Run {
 export interface PlanOptions {
   /** Asked instead of the one that the request names; for the request's neighboring. */
   readonly accountant?: Accountant;
-  /** Where to look for the noise multiplier first; a good guess saves half of the questions to the accountant. */
+  /** Where to look first for a noise multiplier, batch size or steps; a good guess saves half of the questions to the accountant. */
   readonly start?: number;
-  /** How far below the budget a search may end, relative, below 1e-3; default 1e-9. More saves a third of the questions. */
+  /**
+   * How far below the budget a search may end, relative, below 1e-3; default 1e-9, and whole steps to the last. More saves a
+   * third of the questions.
+   */
   readonly slack?: number;
+  /** Asked before each further question once there is a plan: if true, the best so far is the answer, with a warning. */
+  readonly stop?: () => boolean;
 }
 
 /**
@@ -56,7 +61,8 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
       `accountant must be for neighboring ${neighboring}, got one for ${first.neighboring}`,
     );
   const budget = budgetOf(request);
-  let solver = new Solver(request, first, budget, { start: options.start, slack: options.slack });
+  const { start, slack, stop } = options;
+  let solver = new Solver(request, first, budget, { start, slack, stop });
   let found: Solution | NoSolutionError = solver.solve(unknown);
   if (!options.accountant && !solver.narrow && request.accountant !== "rdp") {
     // The contour integral is wide there: search again with all that can be proven, near the first answer.
@@ -78,6 +84,7 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   const curve =
     options.accountant ||
     request.accountant === "rdp" ||
+    solver.least ||
     (ofEpsilon && isNarrow(searched.epsilonIntervalAt(delta)))
       ? searched
       : accountantFor(request.accountant, { neighboring }).account(event);
@@ -125,6 +132,8 @@ class Solver {
   readonly warnings: string[] = [];
   /** No question was asked whose answer a tighter accountant could turn. */
   narrow = true;
+  /** δ is as small as doubles are: its ε matters to nobody, and would take the longest to narrow. */
+  least = false;
   private readonly curves = new Map<string, { event: Plan["event"]; curve: PrivacyCurve }>();
 
   constructor(
@@ -136,6 +145,7 @@ class Solver {
     private readonly near: {
       readonly start?: number | undefined;
       readonly slack?: number | undefined;
+      readonly stop?: (() => boolean) | undefined;
       readonly from?: Run | undefined;
       /** Each question takes long, and its answer is rough in the last digits. */
       readonly thorough?: boolean;
@@ -185,9 +195,16 @@ class Solver {
   ): Found | undefined {
     const { limit } = this.budget!;
     const spent = (x: number): number => this.spentBy(runOf(x));
-    const { slack, thorough } = this.near;
-    if (!thorough)
-      return searchBoundary({ cost: spent, target: limit, ...(slack !== undefined && { slack }), ...range });
+    const { slack, stop, thorough } = this.near;
+    if (!thorough) {
+      const options = { ...(slack !== undefined && { slack, nearly: true }), ...(stop && { stop }) };
+      const found = searchBoundary({ cost: spent, target: limit, ...options, ...range });
+      if (found?.stopped)
+        this.warnings.push(
+          `the search was stopped early: it spends ${this.budget!.words(found.cost)} of ${limit}`,
+        );
+      return found;
+    }
     // δ at the ε asked for is one question where ε at δ is many. Its bound is rough in the digits that the slack leaves
     // out, and that of ε a little above it: step back until that fits too.
     const found = searchBoundary({
@@ -228,7 +245,7 @@ class Solver {
         searching ? "give the search more noise or fewer steps" : "choose a larger budget or delta",
       );
     }
-    if (found.cost < limit * TIGHT)
+    if (found.cost < limit * TIGHT && !found.stopped)
       this.warnings.push(
         `noise multiplier ${roundedUp(found.x)} already spends only ${words(found.cost)} at delta ${roundedUp(delta)}: a smaller delta or budget may be meant`,
       );
@@ -294,11 +311,16 @@ class Solver {
   private provenDelta(run: Run): number | undefined {
     const epsilon = this.request.epsilon!;
     const { lower, upper } = this.curveOf(run).curve.deltaIntervalAt(epsilon);
+    // Nothing smaller can be written: no accountant could do better.
+    if (upper <= SMALLEST_NORMAL && this.curveOf(run).curve.epsilonAt(SMALLEST_NORMAL) <= epsilon) {
+      this.least = true;
+      return SMALLEST_NORMAL;
+    }
     if (lower < upper * TIGHT) this.narrow = false;
     let delta = Math.max(upper, SMALLEST_NORMAL);
     // A tenth of what the bound leaves open at a time, or there would be many questions of round-off each.
     const open = Math.max(1e-15, 0.1 * (1 - lower / delta));
-    for (let nudge = Math.min(1e-10, open); delta < 1 && nudge < 1; nudge *= 4) {
+    for (let nudge = Math.min(Math.max(1e-10, 0.01 * open), open); delta < 1 && nudge < 1e4; nudge *= 4) {
       if (this.epsilonOf(run, delta) <= epsilon) return delta;
       delta *= 1 + nudge;
     }
@@ -311,6 +333,7 @@ class Solver {
     const found = this.search((steps) => ({ batchSize, noiseMultiplier, steps }), {
       start:
         this.near.from?.steps ??
+        this.near.start ??
         guessSteps({ samplingRate: batchSize / examples, noiseMultiplier, epsilon, delta }),
       least: 1,
       most: MOST_STEPS,
@@ -319,7 +342,7 @@ class Solver {
     });
     if (!found) {
       const one = this.spentBy({ batchSize, noiseMultiplier, steps: 1 });
-      const enough = this.searchNoise({ batchSize, steps: 1 });
+      const enough = this.near.stop?.() ? undefined : this.searchNoise({ batchSize, steps: 1 });
       throw new NoSolutionError(
         `one step at noise multiplier ${noiseMultiplier} already spends ${words(one)}, above ${limit}`,
         { steps: 1, ...this.nearest(one), ...(enough && { noiseMultiplier: enough.x }) },
@@ -352,7 +375,7 @@ class Solver {
       ...(request.steps === undefined ? { epochs: request.epochs! } : { steps: request.steps }),
     });
     const found = this.search(runOf, {
-      start: this.near.from?.batchSize ?? rate * examples,
+      start: this.near.from?.batchSize ?? this.near.start ?? rate * examples,
       least: 1,
       most: examples,
       rising: true,
@@ -369,6 +392,7 @@ class Solver {
       this.warnings.push(
         `the full batch of ${examples} examples spends only ${words(found.cost)}: there is room for more steps or less noise`,
       );
+    if (found.stopped) return { run: runOf(found.x), delta };
     // The fewest decimals that keep ε tight; always rounded down, so that q and with it ε fall.
     for (let parts = 1; parts < 1e9 && found.x < examples; parts *= 10) {
       const rounded = Math.floor(found.x * parts) / parts;

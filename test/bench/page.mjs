@@ -2,7 +2,7 @@
 // map of 40 × 40, and what the first load weighs.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { cpus } from "node:os";
 import { launchChromium } from "../support/chromium.mjs";
@@ -29,11 +29,14 @@ const PATIENCE = 20_000;
 /** Live: one frame of a screen that shows sixty a second. */
 const FRAME = 16;
 
-/** In the page, before it loads: keeps what its workers say, and tells when one has said the last of a question. */
+/** In the page, before it loads: keeps what its workers say, and tells when one has said the exact answer. */
 function listen() {
   const heard = { answers: [], maps: [] };
   let wake = () => {};
+  /** What was last said live. */
+  let live;
   globalThis.heard = heard;
+  globalThis.live = () => live;
   globalThis.next = async (list, count) => {
     while (heard[list].length < count)
       await new Promise((resolve) => {
@@ -42,15 +45,15 @@ function listen() {
     return heard[list];
   };
   globalThis.Worker = class extends Worker {
-    constructor(...args) {
-      super(...args);
-      let first;
+    constructor(url, options) {
+      super(url, options);
       this.addEventListener("message", ({ data }) => {
-        if (data.answer?.refining) first = data.answer.milliseconds;
-        else if (data.answer) {
-          const { milliseconds, plan } = data.answer;
-          heard.answers.push({ first, exact: milliseconds, plan: plan !== undefined });
-          first = undefined;
+        if (data.answer?.live) live = { milliseconds: data.answer.milliseconds, tier: data.answer.live };
+        else if (data.answer && options.name === "exact") {
+          const { milliseconds, plan, problem } = data.answer;
+          const none = plan === undefined && problem === undefined;
+          heard.answers.push({ live, exact: milliseconds, none });
+          live = undefined;
         } else if (data.kind === "progress" && data.done === data.of) heard.maps.push(data.milliseconds);
         else return;
         wake();
@@ -59,39 +62,56 @@ function listen() {
   };
 }
 
-/** In the page: sets the fields, then moves one slider through the positions, each time until the last answer is there. */
-async function sweep({ fragment, field, positions, patience }) {
+/** In the page: changes the address, or moves a slider, and waits for the exact answer. */
+async function change({ fragment, field, position, patience }) {
   const { heard, next } = globalThis;
-  const settled = async (change) => {
-    const before = heard.answers.length;
-    change();
-    let timer;
-    const late = new Promise((resolve) => {
-      timer = setTimeout(() => resolve([{ exact: patience, plan: false, late: true }]), patience);
-    });
-    const answers = await Promise.race([next("answers", before + 1), late]);
-    clearTimeout(timer);
-    return answers.at(-1);
-  };
-  await settled(() => {
-    location.hash = fragment;
-  });
-  const slider = document.querySelector(`.field:has(#field-${field}) input[type=range]`);
-  const answers = [];
-  for (const position of positions) {
-    const answer = await settled(() => {
-      slider.value = String(position);
-      slider.dispatchEvent(new Event("input", { bubbles: true }));
-    });
-    answers.push({ position, text: document.querySelector(`#field-${field}`).value, ...answer });
+  const before = heard.answers.length;
+  if (fragment !== undefined) location.hash = fragment;
+  else {
+    const slider = document.querySelector(`.field:has(#field-${field}) input[type=range]`);
+    slider.value = String(position);
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
   }
-  return answers;
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(() => resolve([{ live: globalThis.live(), exact: patience, late: true }]), patience);
+  });
+  const answers = await Promise.race([next("answers", before + 1), late]);
+  clearTimeout(timer);
+  return { ...answers.at(-1), text: field && document.querySelector(`#field-${field}`).value };
+}
+
+/** Of the page's workers, in the order in which it makes them. */
+const [CHARTS, LIVE] = [0, 1];
+
+/** Milliseconds of processor time that a worker has taken: a busy machine does not lengthen them. */
+function workerTime(which) {
+  const parentOf = (pid) => Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "latin1"))?.[1] ?? 0);
+  const isOurs = (pid) => {
+    try {
+      for (let at = pid; at > 1; at = parentOf(at)) if (at === process.pid) return true;
+    } catch {
+      // It has ended.
+    }
+    return false;
+  };
+  const threads = readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => pid > 0 && isOurs(pid))
+    .flatMap((pid) =>
+      readdirSync(`/proc/${pid}/task`).map((tid) => ({ tid: Number(tid), path: `/proc/${pid}/task/${tid}` })),
+    )
+    .filter(({ path }) => readFileSync(`${path}/comm`, "utf8").startsWith("DedicatedWorker"))
+    .sort((a, b) => a.tid - b.tid);
+  const { path } = threads[which];
+  return () => Number(readFileSync(`${path}/schedstat`, "utf8").split(" ")[0]) / 1e6;
 }
 
 const fragmentOf = (run, unknown) => `#${new URLSearchParams({ ...run, solve: unknown })}`;
 
 async function measureAnswers(page, every, report) {
   const changes = [];
+  const time = workerTime(LIVE);
   const positions = Array.from({ length: Math.floor(300 / every) + 1 }, (_, i) => i * every);
   for (const [name, run] of Object.entries(RUNS))
     for (const unknown of UNKNOWNS)
@@ -99,18 +119,25 @@ async function measureAnswers(page, every, report) {
         if (key === unknown) continue;
         // The name of the slider is of no meaning to the page: with it the address is always a new one.
         const fragment = `${fragmentOf(run, unknown)}&slider=${key}`;
-        const answers = await page.evaluate(sweep, { fragment, field, positions, patience: PATIENCE });
-        for (const answer of answers) changes.push({ run: name, unknown, slider: key, ...answer });
-        report(changes.length);
+        await page.evaluate(change, { fragment, patience: PATIENCE });
+        for (const position of positions) {
+          const before = time();
+          const answer = await page.evaluate(change, { field, position, patience: PATIENCE });
+          const processor = time() - before;
+          changes.push({ run: name, unknown, slider: key, position, processor, ...answer });
+          report(changes.length);
+        }
       }
   return changes;
 }
 
 async function measureMaps(page) {
   const maps = [];
+  const time = workerTime(CHARTS);
   for (const [name, run] of Object.entries(RUNS)) {
     if (name === "CIFAR-10, ε 1") continue;
     for (const epsilon of MAP_EPSILONS) {
+      const start = time();
       const milliseconds = await page.evaluate(
         async (fragment) => {
           const { heard, next } = globalThis;
@@ -120,7 +147,7 @@ async function measureMaps(page) {
         },
         fragmentOf({ ...run, epsilon }, "sigma"),
       );
-      maps.push({ run: name, epsilon, seconds: milliseconds / 1000 });
+      maps.push({ run: name, epsilon, seconds: milliseconds / 1000, processor: (time() - start) / 1000 });
     }
   }
   return maps;
@@ -150,7 +177,9 @@ async function weigh(urls) {
 function statistics(values) {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+  if (sorted.length === 0) return { count: 0, median: 0, p90: 0, p99: 0, most: 0, overFrame: 0 };
   return {
+    count: sorted.length,
     median: at(0.5),
     p90: at(0.9),
     p99: at(0.99),
@@ -199,21 +228,36 @@ export async function run({ every = "10", json }) {
     const maps = await measureMaps(drawing.page);
     const firstLoad = await weigh(new Set(drawing.urls.filter((url) => url.endsWith(".js"))));
 
+    // Positions where a field is refused, such as a batch larger than the data, ask the planner nothing.
+    const movements = changes.filter(({ none }) => !none);
+    const byUnknown = (value) =>
+      Object.fromEntries(
+        UNKNOWNS.map((unknown) => [
+          unknown,
+          statistics(movements.filter((each) => each.unknown === unknown).map(value)),
+        ]),
+      );
     const result = {
       machine: { cpu: cpus()[0]?.model ?? "unknown", cores: cpus().length },
       versions: { node: process.version, chromium: browser.version() },
-      changes: changes.length,
-      first: statistics(changes.flatMap(({ first }) => first ?? [])),
-      exact: statistics(changes.map(({ exact }) => exact)),
-      byUnknown: Object.fromEntries(
-        UNKNOWNS.map((unknown) => [
-          unknown,
-          statistics(changes.filter((each) => each.unknown === unknown).map(({ exact }) => exact)),
+      movements: movements.length,
+      live: statistics(movements.map(({ processor }) => processor)),
+      tiers: Object.fromEntries(
+        ["six digits", "a bound"].map((tier) => [
+          tier,
+          statistics(movements.flatMap(({ live, processor }) => (live.tier === tier ? processor : []))),
         ]),
       ),
+      liveByUnknown: byUnknown(({ processor }) => processor),
+      liveWall: statistics(movements.map(({ live }) => live.milliseconds)),
+      exact: statistics(movements.map(({ exact }) => exact)),
+      exactByUnknown: byUnknown(({ exact }) => exact),
       maps,
       firstLoad: { ...firstLoad, sum: Object.values(firstLoad).reduce((a, b) => a + b, 0) },
-      slowest: changes.toSorted((a, b) => b.exact - a.exact).slice(0, 50),
+      slowest: {
+        live: movements.toSorted((a, b) => b.processor - a.processor).slice(0, 50),
+        exact: movements.toSorted((a, b) => b.exact - a.exact).slice(0, 50),
+      },
     };
     print(result);
     if (json) writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);
@@ -223,35 +267,56 @@ export async function run({ every = "10", json }) {
   }
 }
 
-function print({ machine, versions, changes, first, exact, byUnknown, maps, firstLoad }) {
+function print({
+  machine,
+  versions,
+  movements,
+  live,
+  tiers,
+  liveByUnknown,
+  liveWall,
+  exact,
+  exactByUnknown,
+  maps,
+  firstLoad,
+}) {
   console.log(
-    `${machine.cpu}, ${machine.cores} cores; Node ${versions.node}, Chromium ${versions.chromium}; wall time in the page's workers\n`,
+    `${machine.cpu}, ${machine.cores} cores; Node ${versions.node}, Chromium ${versions.chromium}; wall time in the page's workers unless it says otherwise\n`,
   );
-  console.log(`planner's work for one of ${changes} movements of a slider, ms`);
-  const head = ["", "median", "90 %", "99 %", "most", `over ${FRAME} ms`];
-  const line = (name, { median, p90, p99, most, overFrame }) => [
+  console.log(`planner's work for one of ${movements} movements of a slider, ms`);
+  const head = ["", "movements", "median", "90 %", "99 %", "most", `over ${FRAME} ms`];
+  const line = (name, { count, median, p90, p99, most, overFrame }) => [
     name,
+    String(count),
     ...[median, p90, p99, most].map((x) => (x >= PATIENCE ? `> ${PATIENCE}` : inMilliseconds(x))),
     `${(100 * overFrame).toFixed(1)} %`,
   ];
   const rows = [
     head,
-    line("first answer, by Rényi accounting", first),
-    line("the command line's answer", exact),
-    ...Object.entries(byUnknown).map(([unknown, each]) => line(`  solved for ${unknown}`, each)),
+    line("live answer, processor time", live),
+    ...Object.entries(tiers).map(([tier, each]) => line(`  ${tier}`, each)),
+    ...Object.entries(liveByUnknown).map(([unknown, each]) => line(`  solved for ${unknown}`, each)),
+    line("live answer, wall time", liveWall),
+    line("at rest: the command line's answer", exact),
+    ...Object.entries(exactByUnknown).map(([unknown, each]) => line(`  solved for ${unknown}`, each)),
   ];
   for (const [name, ...cells] of rows)
     console.log(name.padEnd(36) + cells.map((cell) => cell.padStart(11)).join(""));
-  console.log("\nmap of 40 × 40, s");
-  console.log("".padEnd(20) + MAP_EPSILONS.map((epsilon) => `ε ${epsilon}`.padStart(8)).join(""));
-  for (const name of new Set(maps.map((map) => map.run)))
-    console.log(
-      name.replace(/, ε.*/, "").padEnd(20) +
-        maps
-          .filter((map) => map.run === name)
-          .map(({ seconds }) => seconds.toFixed(2).padStart(8))
-          .join(""),
-    );
+  for (const [title, value] of [
+    ["map of 40 × 40, s", ({ seconds }) => seconds],
+    ["the same, with the rough charts before it, in processor time, s", ({ processor }) => processor],
+  ]) {
+    console.log(`\n${title}`);
+    console.log("".padEnd(20) + MAP_EPSILONS.map((epsilon) => `ε ${epsilon}`.padStart(8)).join(""));
+    for (const name of new Set(maps.map((map) => map.run)))
+      console.log(
+        name.replace(/, ε.*/, "").padEnd(20) +
+          maps
+            .filter((map) => map.run === name)
+            .map((map) => value(map).toFixed(2).padStart(8))
+            .join(""),
+      );
+  }
   console.log("\nfirst load, compressed JavaScript, bytes");
   for (const [name, bytes] of Object.entries(firstLoad))
     console.log(name.padEnd(20) + String(bytes).padStart(8));

@@ -1,4 +1,5 @@
 // The page's state: the link that restores it, the command line that says the same, and what fields answer to nonsense.
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -21,6 +22,7 @@ import {
   toFragment,
 } from "../../src/page/state.js";
 import { plan, planFromJson, presetRequest } from "../../src/planner/index.js";
+import { PRESETS, RESULTS } from "../../src/planner/presets.js";
 import { dpsgdHere } from "../support/commandLine.js";
 
 /** What a shell makes of a command line whose only quotes are double ones. */
@@ -127,6 +129,58 @@ describe.each(QUANTITIES.map(({ name }) => name))("%s", (name: FieldName) => {
       }),
     );
   });
+
+  test("its slider covers every published run and what docs/page.md says, within what the field takes", () => {
+    const { slider, accepts, label, symbol } = quantity(name);
+    expect(accepts(slider.least) && accepts(slider.most)).toBe(true);
+    for (const { request } of [...PRESETS, ...RESULTS]) {
+      const given =
+        name === "epochs" ? (request.steps * request.batchSize) / request.examples : request[name];
+      const value = given ?? plan(request).achieved.epsilon;
+      expect(value).toBeGreaterThanOrEqual(slider.least);
+      expect(value).toBeLessThanOrEqual(slider.most);
+    }
+    const ends = [slider.least, name === "batchSize" ? "N" : slider.most];
+    const row = `| ${label} ${symbol} | ${ends.join(" | ")} |`;
+    expect(readFileSync("docs/page.md", "utf8").includes(row), row).toBe(true);
+  });
+
+  test("a value beyond its slider is taken as it is, and the slider stands at that end", async () => {
+    const { slider } = quantity(name);
+    for (const [value, end] of [
+      [slider.least * 0.6, 0],
+      [slider.most * 1.7, 300],
+    ] as const) {
+      const typed = quantity(name).whole || name === "steps" ? Math.round(value) : value;
+      if (!quantity(name).accepts(typed)) continue;
+      expect(sliderPosition(quantity(name), typed)).toBe(end);
+      // A batch needs as many examples.
+      const texts = {
+        ...START.texts,
+        ...(name === "batchSize" && { examples: "1e9" }),
+        [name]: String(typed),
+      };
+      expect((await solve({ ...state, texts }, "live")).readings[name]).toEqual({ value: typed });
+      // Moved, it goes on from its end.
+      const next = sliderValue(quantity(name), end === 0 ? 1 : 299, typed);
+      expect(next).toBeGreaterThanOrEqual(slider.least);
+      expect(next).toBeLessThanOrEqual(slider.most);
+    }
+  });
+});
+
+test("the batch's slider ends at the examples, however few", () => {
+  const of = quantity("batchSize");
+  for (const examples of [1, 2, 10, 16, 17, 100, 60_000]) {
+    expect(sliderValue(of, 300, Number.NaN, examples)).toBe(examples);
+    for (let position = 0; position <= 300; position += 50) {
+      const value = sliderValue(of, position, Number.NaN, examples);
+      expect(value).toBeGreaterThanOrEqual(1);
+      expect(value).toBeLessThanOrEqual(examples);
+      expect(Number.isInteger(sliderPosition(of, value, examples))).toBe(true);
+    }
+    expect(sliderPosition(of, examples, examples)).toBe(300);
+  }
 });
 
 test("a field that waits for another says for which; a batch larger than the data is refused at the batch", async () => {
@@ -147,23 +201,19 @@ test("where nothing meets the request the answer says why, in the planner's word
   expect(problem).toMatch(/^no such plan: one step at noise multiplier 0.1 already spends/);
 });
 
-test("the quick answer is Rényi accounting's own, says so, and promises no more than it; where it finds none that is left open", async () => {
+test("a live answer says how much it has of the command line's, in plan.json too; where it finds none that is left open", async () => {
   for (const solveFor of UNKNOWNS) {
     const state = solvingFor(START, solveFor, (await solve(START)).plan);
-    const { plan: made, refining } = await solve(state, "quick");
-    expect(refining).toBe(true);
-    expect(made!.achieved.accountant).toBe("rdp");
-    const asked = plan({ ...made!.request });
-    expect(made!.achieved.epsilon).toBeLessThanOrEqual(made!.request.epsilon ?? Infinity);
-    // Only how close to the budget the search went may differ.
-    for (const name of ["noiseMultiplier", "steps", "batchSize"] as const)
-      expect(Math.abs(made![name] / asked[name] - 1), name).toBeLessThan(1e-3);
-    expect(Math.abs(made!.achieved.epsilon / asked.achieved.epsilon - 1)).toBeLessThan(1e-3);
+    const { plan: made, live, json } = await solve(state, "live");
+    expect(["six digits", "a bound"]).toContain(live);
+    expect(planFromJson(json!)).toEqual(made);
+    expect(made!.warnings.some((each) => each.startsWith("a quick bound"))).toBe(live === "a bound");
+    expect((await solve(state)).live).toBeUndefined();
   }
   const none = { ...START, solveFor: "steps" as const, texts: { ...START.texts, noiseMultiplier: "0.1" } };
-  expect(await solve(none, "quick")).toMatchObject({
-    refining: true,
-    problem: expect.stringContaining("Rényi"),
+  expect(await solve(none, "live")).toMatchObject({
+    live: "a bound",
+    problem: expect.stringContaining("is being computed"),
   });
 });
 

@@ -345,3 +345,36 @@ test("with slack a plan is found in fewer questions, and stays within the budget
   for (const slack of [1e-3, -1, Number.NaN])
     expect(() => plan(mnist, { slack })).toThrow(`slack must be in [0, 1e-3), got ${slack}`);
 });
+
+test("a plan whose search is stopped is proven, warns, and starts where it is told to, whatever is solved for", () => {
+  const exact = plan(mnist);
+  const open = {
+    noiseMultiplier: { ...mnist },
+    steps: { ...mnist, noiseMultiplier: exact.noiseMultiplier, steps: undefined },
+    batchSize: { ...mnist, noiseMultiplier: exact.noiseMultiplier, batchSize: undefined },
+  };
+  for (const [unknown, request] of Object.entries(open) as [keyof typeof open, PlanRequest][]) {
+    // Half as much would be spent there, or less: it fits, and is the answer where no second question may be asked.
+    const start = exact[unknown] * (unknown === "noiseMultiplier" ? 2 : 0.5);
+    const { achieved, warnings, ...made } = plan(request, { start, stop: () => true });
+    expect(made[unknown]).toBe(unknown === "steps" ? Math.round(start) : start);
+    expect(achieved.epsilon).toBeLessThan(mnist.epsilon!);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^the search was stopped early: it spends epsilon .* of 3$/),
+    ]);
+    const patient = plan(request, { start, stop: () => false });
+    expect(Math.abs(patient[unknown] / exact[unknown] - 1), unknown).toBeLessThan(1e-3);
+  }
+});
+
+test("a delta below what doubles hold is the least of them, in no more questions than it takes to see that", () => {
+  const run = { examples: 50_000, batchSize: 80, steps: 875, noiseMultiplier: 10, epsilon: 1 };
+  const { achieved, event } = plan(run);
+  expect(achieved.delta).toBe(2 ** -1022);
+  expect(achieved.epsilon).toBeLessThanOrEqual(1);
+  expect(achieved.epsilon).toBeGreaterThanOrEqual(
+    accountant("pld", { effort: "contour" })
+      .account(event)
+      .epsilonIntervalAt(2 ** -1022).lower,
+  );
+});

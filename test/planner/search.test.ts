@@ -97,6 +97,53 @@ describe("the boundary of what a budget allows", () => {
     expect(searchBoundary({ ...range, cost: () => Infinity })).toBeUndefined();
   });
 
+  test("a search that is stopped has the dearest that fits so far, and says so; none is stopped before one fits", () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.3, max: 8, noNaN: true }),
+        fc.double({ min: 1e-3, max: 1e3, noNaN: true }),
+        fc.boolean(),
+        fc.boolean(),
+        fc.integer({ min: 0, max: 12 }),
+        (power, start, rising, whole, patience) => {
+          const { asked, cost } = counted((x) => 5 * (x / 30) ** (rising ? power : -power));
+          let left = patience;
+          const found = searchBoundary({
+            cost,
+            target: 5,
+            start,
+            least: 1,
+            most: 1e9,
+            rising,
+            whole,
+            stop: () => left-- <= 0,
+          })!;
+          const costs = asked.map((x) => 5 * (x / 30) ** (rising ? power : -power));
+          expect(found.cost).toBe(Math.max(...costs.filter((each) => each <= 5)));
+          expect(asked).toContain(found.x);
+          // At most one question for each time that it was not told to stop, after the first that fits.
+          const fits = costs.findIndex((each) => each <= 5);
+          expect(asked.length - fits - 1).toBeLessThanOrEqual(patience);
+          if (!found.stopped && !whole) expect(found.cost).toBeGreaterThanOrEqual(5 * (1 - 1e-9));
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test("whole numbers nearly: as soon as the cost is as close as asked, where the last that fits would take far longer", () => {
+    const run = (nearly: boolean) => {
+      const { asked, cost } = counted((x) => x / 123_456_789.5);
+      const range = { target: 1, start: 1e6, least: 1, most: 1e9, rising: true, whole: true };
+      return { asked, found: searchBoundary({ ...range, cost, slack: 1e-4, nearly })! };
+    };
+    expect(run(false).found.x).toBe(123_456_789);
+    const { asked, found } = run(true);
+    expect(found.cost).toBeLessThanOrEqual(1);
+    expect(found.cost).toBeGreaterThanOrEqual(1 - 1e-4);
+    expect(asked.length).toBeLessThan(run(false).asked.length);
+  });
+
   test("a cost that is not a number is refused", () => {
     expect(() =>
       searchBoundary({ cost: () => NaN, target: 1, start: 5, least: 1, most: 9, rising: true }),

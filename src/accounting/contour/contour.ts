@@ -43,6 +43,8 @@ export function exponentAt(composition: Composition, c: number): number {
 
 export class Contour {
   readonly c: number;
+  /** Cut short by the work that it may cost, so that its tail is what leaves bounds wide. */
+  readonly short: boolean;
   /** point × node products spent. */
   readonly work: number;
   private readonly step: number;
@@ -61,13 +63,13 @@ export class Contour {
     private readonly place: Place,
     { tilts, steps }: { readonly tilts: readonly Tilt[]; readonly steps: readonly Step[] },
     composition: Composition,
-    nodes: number,
-    tail: number,
+    { nodes, tail, short }: { readonly nodes: number; readonly tail: number; readonly short: boolean },
   ) {
     const { c, period } = place;
     this.c = c;
     this.step = (2 * Math.PI) / period;
     this.tail = tail;
+    this.short = short;
     const { gaussian, mixtures } = composition;
     const logM = [(gaussian * c * (c + 1)) / 2];
     let error = 6 * UNIT * Math.abs(logM[0]!);
@@ -171,21 +173,20 @@ export class Contour {
     if (!made) return null;
     const bounds = mixtures.map((mixture, k) => new DecayBound(mixture, made!.tilts[k]!, made!.steps[k]!));
     // A longer contour needs a finer grid in x: shorten it until the work is what was allowed.
-    for (let most = 4e6; ; ) {
-      const { nodes, tail } = cutContour(
-        composition,
-        bounds,
-        step,
-        Math.sqrt(curvature),
-        logTolerance + Math.log(typical),
-        most,
-      );
+    const fewest = made.tilts.reduce((sum, tilt) => sum + tilt.p.length, 1);
+    const logGoal = logTolerance + Math.log(typical);
+    let shortened = false;
+    for (let most = Math.min(4e6, Math.max(16, Math.ceil(maximumWork / fewest))); ; ) {
+      const { nodes, tail } = cutContour(composition, bounds, step, Math.sqrt(curvature), logGoal, most);
       if (nodes * step > guess) made = upTo(nodes * step);
       const points = made ? made.tilts.reduce((sum, tilt) => sum + tilt.p.length, 1) : MAXIMUM_POINTS;
       if (made && (points * nodes <= maximumWork || nodes <= 16))
-        return new Contour(place, made, composition, nodes, tail);
+        return new Contour(place, made, composition, { nodes, tail, short: Math.log(tail) > logGoal });
       if (nodes <= 16) return null;
-      most = Math.max(16, Math.floor(Math.min(nodes / 2, maximumWork / points)));
+      // Beyond the first grid the points grow with the nodes; if they did not, no more than what is left is too many.
+      const share = maximumWork / (points * nodes);
+      most = Math.max(16, Math.floor(nodes * Math.min(0.9, shortened ? share : Math.sqrt(share))));
+      shortened = true;
     }
   }
 
@@ -275,7 +276,7 @@ function cutContour(
     node = next;
     rest = forever === Infinity ? 0 : forever;
     if (forever - Math.log(a) < logGoal - 4) break;
-    if (node > 1e15) break;
+    if (node > 16 * most) break;
   }
   // Σ_{j ≥ m} step/|t(t + 1)| ≤ ∫ du/u² from (m − 1)·step; both signs of u: ÷ π.
   const sums: number[] = new Array(from.length);

@@ -169,8 +169,8 @@ class Curve implements ContourCurve {
     let lower = 0;
     let upper = 0;
     for (const profile of this.profiles) {
-      // A direction that is proven no worse than the other's lower bound changes nothing.
-      if (lower > 0 && profile.chernoff(lower) <= Math.log(delta) * (1 + 1e-15)) continue;
+      // A direction that is proven no worse than the other's upper bound changes nothing that is stated.
+      if (upper > 0 && profile.chernoff(upper) <= Math.log(delta) * (1 + 1e-15)) continue;
       const one = profile.epsilonAt(Math.log(delta), Math.log1p(-delta), lower);
       lower = Math.max(lower, one.lower);
       upper = Math.max(upper, one.upper);
@@ -187,10 +187,12 @@ class Curve implements ContourCurve {
     let lower = 0;
     let upper = 0;
     for (const profile of this.profiles) {
-      if (lower > 0 && profile.chernoff(epsilon) <= Math.log(lower) - 1e-12) continue;
+      if (upper > 0 && profile.chernoff(epsilon) <= Math.log(upper) - 1e-12) continue;
       const one = profile.logDeltaAt(epsilon);
       lower = Math.max(lower, Math.exp(one.lower) * (1 - 2 ** -51));
-      upper = Math.max(upper, Math.min(1, Math.exp(one.upper) * (1 + 2 ** -51)));
+      // Never rounded down to 0: the smallest double stands for what is smaller.
+      const least = one.upper > -Infinity ? Number.MIN_VALUE : 0;
+      upper = Math.max(upper, Math.min(1, Math.max(least, Math.exp(one.upper) * (1 + 2 ** -51))));
     }
     return { lower, upper };
   }

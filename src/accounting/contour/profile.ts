@@ -6,6 +6,8 @@ import { type Composition, Contour, exponentAt, logSupremum, type Place, type Re
 import { UNIT } from "./mixture.js";
 
 const MAXIMUM_LINES = 8;
+/** A line's integrand changes by e to this power between the ε that it was placed for and one that is near. */
+const NEAR = 0.3;
 
 /** Bounds on log δ; complement: bounds on log(1 − δ), where δ is near 1. */
 export interface LogBounds {
@@ -15,6 +17,8 @@ export interface LogBounds {
 
 export class Profile {
   private readonly lines: Contour[] = [];
+  /** The ε that the last line was placed for. */
+  private placedAt = Number.NaN;
   private readonly steps: number[];
   /** No loss exceeds this: adding, log 1/r ≤ −log of the weight of no shift; rounded up. */
   private readonly largestLoss: number;
@@ -165,12 +169,23 @@ export class Profile {
     return { c: sign * c, period, c2: sign * b2, logMoment2: moment };
   }
 
+  /**
+   * Whether another line, placed for this ε, would be no better than the last one: where that was placed for one at which its
+   * integrand is as large, or was cut short so early that nothing came of it.
+   */
+  private isEnough(epsilon: number, lower: number): boolean {
+    const line = this.lines[this.lines.length - 1];
+    if (line === undefined) return false;
+    return Math.abs(line.c) * Math.abs(epsilon - this.placedAt) < NEAR || (line.short && lower === -Infinity);
+  }
+
   private addLine(below: boolean, goal: { epsilon: number } | { log: number }): Contour | null {
     const saddle = this.saddle(below, goal);
     if (!saddle) return null;
     const place = this.place(saddle.epsilon >= 0 ? saddle : (this.saddle(below, { epsilon: 0 }) ?? saddle));
     const line = place && Contour.build(this.composition, place, this.tolerance, this.maximumWork);
     if (!line) return null;
+    this.placedAt = saddle.epsilon;
     if (this.lines.length >= MAXIMUM_LINES) this.lines.shift();
     this.lines.push(line);
     return line;
@@ -279,7 +294,11 @@ export class Profile {
     for (let round = 0; round < 3; round++) {
       const { bounds, best, complement } = this.read(epsilon);
       // The line was placed for another ε than it led to: place one for this.
-      if (round < 2 && !(bounds.upper - bounds.lower < 1e3 * this.tolerance)) {
+      if (
+        round < 2 &&
+        !(bounds.upper - bounds.lower < 1e3 * this.tolerance) &&
+        !this.isEnough(epsilon, bounds.lower)
+      ) {
         this.addLine(round === 1 && below, { epsilon });
         epsilon = this.newton(logDelta, logRest, epsilon);
         continue;

@@ -3,8 +3,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UnsupportedEventError } from "../../../src/accounting/accountant.js";
 import { partsOf } from "../../../src/accounting/contour/composition.js";
+import { bentContourAccountant } from "../../../src/accounting/contour/full.js";
 import { contourAccountant } from "../../../src/accounting/contour/index.js";
+import { Mixture } from "../../../src/accounting/contour/mixture.js";
 import { Profile } from "../../../src/accounting/contour/profile.js";
+import { firstCell } from "../../../src/accounting/contour/step.js";
 import { dpSgdEvent, type PrivacyEvent } from "../../../src/accounting/event.js";
 import reference from "../../reference/contour.json" with { type: "json" };
 import { cpuMilliseconds } from "../../support/cpuTime.js";
@@ -138,6 +141,82 @@ describe("edges", () => {
     const replaced = contourAccountant({ neighboring: "replace-one" }).account(run(1, 2, 5));
     expect(replaced.epsilonAt(1e-5)).toBe(accountant.account(run(1, 1, 5)).epsilonAt(1e-5));
   });
+});
+
+describe("with little work allowed", () => {
+  // Lines that would have to be long: few steps, low rates. The bent contour knows the truth to ten digits.
+  const settings = [
+    [16 / 5e4, 0.668, 875, 5e5, 1e-2],
+    [16_384 / 1_281_167, 0.4844, 10, 1e6, 1e-2],
+    [50 / 1_281_167, 0.3744, 71_589, 1e6, 1e-3],
+    [2048 / 1_020_000, 0.5317, 300, 5e5, 1e-4],
+    [83 / 60_000, 0.509, 300, 1e6, 1e-4],
+    [4096 / 50_000, 0.536, 5, 2e5, 1e-3],
+  ] as const;
+  it.each(settings)(
+    "uses it to the full: q %d, σ %d, T %i, %d products, relative width below %d",
+    (q, sigma, steps, maximumWork, width) => {
+      const { lower, upper } = contourAccountant({ relativeWidth: 1e-7, maximumWork })
+        .account(run(q, sigma, steps))
+        .epsilonIntervalAt(1e-5);
+      const truth = bentContourAccountant()
+        .account(run(q, sigma, steps))
+        .epsilonIntervalAt(1e-5);
+      expect(upper - lower).toBeLessThan(width * upper);
+      expect(lower).toBeLessThanOrEqual(truth.upper);
+      expect(upper).toBeGreaterThanOrEqual(truth.lower);
+    },
+  );
+
+  it("holds the truth, however little it is", () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: Math.log(1e-4), max: Math.log(0.3), noNaN: true }),
+        fc.double({ min: Math.log(0.4), max: Math.log(4), noNaN: true }),
+        fc.integer({ min: 2, max: 2000 }),
+        fc.constantFrom(1e4, 3e4, 1e5),
+        (logRate, logSigma, steps, maximumWork) => {
+          const event = run(Math.exp(logRate), Math.exp(logSigma), steps);
+          const { lower, upper } = contourAccountant({ relativeWidth: 1e-7, maximumWork })
+            .account(event)
+            .epsilonIntervalAt(1e-6);
+          const truth = bentContourAccountant().account(event).epsilonIntervalAt(1e-6);
+          expect(lower).toBeLessThanOrEqual(truth.upper);
+          expect(upper).toBeGreaterThanOrEqual(truth.lower);
+        },
+      ),
+      { numRuns: 12 },
+    );
+  });
+});
+
+describe("the rule's error bound with a cutoff", () => {
+  it("begins its cells where the tilted density falls like e^{12x/σ} further left, and no farther out than it must", () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: Math.log(1e-5), max: Math.log(0.5), noNaN: true }),
+        fc.double({ min: Math.log(0.3), max: Math.log(10), noNaN: true }),
+        fc.double({ min: Math.log(0.1), max: Math.log(5000), noNaN: true }),
+        (logRate, logSigma, logTilt) => {
+          const [q, sigma, s] = [Math.exp(logRate), Math.exp(logSigma), -Math.exp(logTilt)];
+          const mixture = new Mixture(sigma, [0, 1], [1 - q, q], 10);
+          const from = firstCell(mixture, s);
+          expect(from).toBeGreaterThanOrEqual(s - 12 * sigma);
+          const log = (x: number) => (-x * x) / (2 * sigma * sigma) + s * mixture.logRatio(x);
+          for (const away of [0.1, 1, 5, 20])
+            expect(log(from) - log(from - away * sigma)).toBeGreaterThanOrEqual(12 * away * (1 - 1e-9));
+          // A tilt that no loss of adding can follow so far leaves the density where it was.
+          if (-s * q < 1) expect(from).toBeGreaterThan(-40 * sigma - 1);
+        },
+      ),
+    );
+  });
+});
+
+it("a delta that underflows is the smallest double, not 0: removing has no largest loss", () => {
+  const curve = accountant.account(run(4096 / 7_430_000, 10, 875));
+  expect(curve.deltaAt(1)).toBeGreaterThan(0);
+  expect(curve.deltaAt(1)).toBeLessThan(1e-300);
 });
 
 describe("over the legal range", () => {
