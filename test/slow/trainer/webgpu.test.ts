@@ -119,6 +119,9 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
         expect(readFileSync(`/proc/${devices[1].process.child.pid}/environ`, "utf8")).toContain(
           "DPSGD_TEST=second",
         );
+        // As Ctrl-C does, which goes to the whole group: the trainer alone decides.
+        devices[0].process.child.kill("SIGINT");
+        devices[0].process.child.kill("SIGTERM");
         devices[1].process.child.kill("SIGABRT");
         expect((await again).sum).toEqual(alone.sum);
         expect(warnings).toEqual(["the device process ended (SIGABRT); a new one does the step again"]);

@@ -74,3 +74,5 @@ listen<Request>(input, (request, body) => {
   });
 });
 input.on("end", () => process.exit(0));
+// Ctrl-C and the end of a job reach all processes of a group. The trainer decides what they mean; this one ends with its input.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
