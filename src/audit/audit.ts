@@ -118,7 +118,12 @@ function compareRun(plan: unknown, reading: LedgerReading, options: AuditOptions
   if (plan !== undefined && !sameJson(plan, run.plan))
     find("other-plan", "the plan given and the plan in the ledger to be equal", "different plans", 1);
   if (options.datasetFingerprint !== undefined && options.datasetFingerprint !== run.dataset.fingerprint)
-    find("other-dataset", options.datasetFingerprint, run.dataset.fingerprint, 1);
+    find(
+      "other-dataset",
+      `fingerprint ${options.datasetFingerprint}, that of the data given`,
+      `${run.dataset.fingerprint} in the ledger`,
+      1,
+    );
   for (const { steps, kept, line } of reading.resumes)
     find(
       "resumed",

@@ -107,7 +107,7 @@ export const STATUS = { no: 1, usage: 2, fault: 3 } as const;
 export async function commandLine(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined) {
-    tell(overview(PAGE_WIDTH));
+    tell(overview(Math.min(terminalWidth(), PAGE_WIDTH)));
     return STATUS.usage;
   }
   if (name === "--version") {
@@ -177,8 +177,11 @@ function negativeAnswer(error: Error): object | undefined {
   return undefined;
 }
 
+/** Fields whose options have another name. */
+const RENAMED: Readonly<Record<string, string>> = { frozen: "freeze", clipGamma: "auto-s" };
+
 /** "batchSize" → "--batch-size" if the verb has that option: the library speaks of fields, the shell of options. */
 function asOption(field: string, { options }: VerbHelp): string {
-  const name = field.replaceAll(/\p{Lu}/gu, (letter) => `-${letter.toLowerCase()}`);
+  const name = RENAMED[field] ?? field.replaceAll(/\p{Lu}/gu, (letter) => `-${letter.toLowerCase()}`);
   return options.some((each) => each.name === name) ? `--${name}` : field;
 }

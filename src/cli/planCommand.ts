@@ -122,7 +122,7 @@ export async function planCommand(args: readonly string[]): Promise<number> {
     if (risk) showRisk(risk, "what an attacker who sees every step can gain at most");
     if (group) showGroup(group);
     if (proxy) showProxy(proxy);
-    if (typeof values.preset === "string") showRecipe(preset(values.preset));
+    if (typeof values.preset === "string") showRecipe(preset(values.preset), out);
     const written = [out, values.statement].filter((path) => path !== undefined);
     if (written.length > 0) say(`\nwritten to ${written.join(" and ")}`);
   }

@@ -20,7 +20,7 @@ import {
   searchOf,
   trainLine,
 } from "../planner/index.js";
-import { printRows, say, shownInterval } from "./print.js";
+import { printRows, say, shellWord, shownInterval } from "./print.js";
 
 type Risk = AttackRisk & { readonly prior: number };
 
@@ -87,7 +87,8 @@ export function showProxy(proxy: ProxyRun): void {
   ]);
 }
 
-export function showRecipe({ name, recipe, publishedEpsilon, source }: Preset): void {
+/** out: where the plan is written, if it is. */
+export function showRecipe({ name, recipe, publishedEpsilon, source }: Preset, out?: string): void {
   say("\nrecipe");
   printRows([
     ["model", `${recipe.model}${recipe.pretrained ? `, from ${recipe.pretrained}` : ""}`],
@@ -99,7 +100,10 @@ export function showRecipe({ name, recipe, publishedEpsilon, source }: Preset): 
     ["published", `epsilon ${publishedEpsilon}; ${source}`],
   ]);
   // One line however narrow the terminal, so that it can be copied.
-  if (name.startsWith("results/")) say(`\ntrain it: ${trainLine(recipe)}`);
+  if (name.startsWith("results/"))
+    say(
+      `\n${out === undefined ? "with --out plan.json, train it" : "train it"}: ${trainLine(recipe, out && shellWord(out))}`,
+    );
 }
 
 export function showPlan(made: Plan): void {

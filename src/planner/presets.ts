@@ -166,8 +166,8 @@ export const RESULTS: readonly Preset[] = [
 
 export const PRESET_NAMES: readonly string[] = [...PRESETS, ...RESULTS].map(({ name }) => name);
 
-/** The `dpsgd train` line of a recipe that this package can run as it is. */
-export function trainLine(recipe: Recipe): string {
+/** The `dpsgd train` line of a recipe that this package can run as it is, for the plan in that file. */
+export function trainLine(recipe: Recipe, plan = "plan.json"): string {
   const {
     dataset,
     model,
@@ -179,7 +179,7 @@ export function trainLine(recipe: Recipe): string {
   } = recipe;
   const rate = typeof learningRate === "string" ? JSON.stringify(learningRate) : learningRate;
   return [
-    `dpsgd train plan.json --data ${dataset} --model ${model}`,
+    `dpsgd train ${plan} --data ${dataset} --model ${model}`,
     ...(views > 1 ? [`--augmentation ${views}`] : []),
     `--learning-rate ${rate} --momentum ${momentum ?? 0} --clip-norm ${clipNorm}`,
     ...(engine ? [engine] : []),

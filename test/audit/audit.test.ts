@@ -261,6 +261,7 @@ test("other-dataset: the fingerprint is compared if it is given", () => {
   const report = audit(plan, text, { ...options, datasetFingerprint: CHAIN_START });
   expect(report.verdict).toBe("unreadable");
   expectCode(report, "other-dataset");
+  expect(report.findings[0]!.expected).toBe(`fingerprint ${CHAIN_START}, that of the data given`);
 });
 
 test("imported: another framework's record holds, with a note that it is taken at its word", () => {

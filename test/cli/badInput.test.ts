@@ -13,6 +13,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { encodeSafetensors } from "../../src/trainer/index.js";
 import { dpsgdHere } from "../support/commandLine.js";
 
 const folder = mkdtempSync(join(tmpdir(), "dpsgd-bad-"));
@@ -291,6 +292,32 @@ test("a run folder that cannot be made is refused before anything is printed", a
     expect(await refusal("train", planFile, ...joined({ ...TRAIN, out: where }))).toContain(message);
     expect(await refusal("demo", "--workers", "1", "--backend", "wasm", "--out", where)).toContain("--out");
   }
+});
+
+test("what the library calls by another name is refused by the option's", async () => {
+  const weights = join(folder, "weights.safetensors");
+  writeFileSync(
+    weights,
+    encodeSafetensors([
+      { name: "1.dense/kernel", shape: [784, 10], values: new Float32Array(7840) },
+      { name: "1.dense/bias", shape: [10], values: new Float32Array(10) },
+    ]),
+  );
+  const tuning = { weights, freeze: "2.*" };
+  expect(await refusal("train", planFile, ...joined({ ...TRAIN, ...tuning }))).toContain(
+    "dpsgd train: --freeze must name parameters, got 2.*; the network has ",
+  );
+  expect(existsSync(out)).toBe(false);
+});
+
+test("a preset that can be trained ends with the line that trains it, unbroken and for the plan's own file", async () => {
+  const preset = ["plan", "--preset", "results/mnist-cnn"];
+  const last = async (...args: string[]): Promise<string> =>
+    (await dpsgdHere(...preset, ...args)).stdout.split("\n").find((line) => line.includes("train it: "))!;
+  const rest = "--data mnist --model cnn --learning-rate";
+  expect(await last()).toContain(`with --out plan.json, train it: dpsgd train plan.json ${rest}`);
+  const file = join(folder, "a plan.json");
+  expect(await last("--out", file)).toContain(`train it: dpsgd train '${file}' ${rest}`);
 });
 
 test("an audit of what is no run folder", async () => {

@@ -10,22 +10,26 @@ const MOST_CLASSES = 2 ** 16;
 /**
  * x is [N, height, width], [N, height, width, channels] or [N, features]; y is [N] or [N, 1], whole numbers from 0.
  * Bytes are scaled to −1 … 1, other numbers are taken as they are. The number of classes is that of the test labels,
- * which are public: it must not depend on the private ones.
+ * which are public: it must not depend on the private ones. where: the file or folder, for refusals.
  */
-export function datasetFromArrays(arrays: ReadonlyMap<string, NpyArray>, name: string): Dataset {
+export function datasetFromArrays(
+  arrays: ReadonlyMap<string, NpyArray>,
+  name: string,
+  where: string,
+): Dataset {
   for (const each of ARRAY_NAMES)
     if (!arrays.has(each))
       throw new DatasetError(
-        `${name}: array ${each} is missing: ${ARRAY_NAMES.join(", ")} needed, got ${[...arrays.keys()].join(", ") || "none"}`,
+        `${where}: array ${each} is missing: ${ARRAY_NAMES.join(", ")} needed, got ${[...arrays.keys()].join(", ") || "none"}`,
       );
-  const testLabels = labelsOf(arrays.get("y_test")!, `${name}: y_test`);
+  const testLabels = labelsOf(arrays.get("y_test")!, `${where}: y_test`);
   const classes = 1 + testLabels.reduce((a, b) => Math.max(a, b), 0);
   const part = (side: "train" | "test"): LabelledImages => {
-    const labels = side === "test" ? testLabels : labelsOf(arrays.get("y_train")!, `${name}: y_train`);
+    const labels = side === "test" ? testLabels : labelsOf(arrays.get("y_train")!, `${where}: y_train`);
     const { shape, values } = arrays.get(`x_${side}`)!;
     if (!(shape.length >= 2 && shape.length <= 4))
       throw new DatasetError(
-        `${name}: x_${side} must be [N, height, width], [N, height, width, channels] or [N, features], got [${shape.join(", ")}]`,
+        `${where}: x_${side} must be [N, height, width], [N, height, width, channels] or [N, features], got [${shape.join(", ")}]`,
       );
     const [count, a, b, c] = shape as [number, number, number?, number?];
     const images: LabelledImages = {
@@ -34,7 +38,7 @@ export function datasetFromArrays(arrays: ReadonlyMap<string, NpyArray>, name: s
       pixels: values,
       labels,
     };
-    checkLabelledImages(images, classes, `${name}: ${side}`);
+    checkLabelledImages(images, classes, `${where}: ${side}`);
     return images;
   };
   return { name, classes, train: part("train"), test: part("test") };

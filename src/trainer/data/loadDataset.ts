@@ -42,7 +42,7 @@ export function loadDataset(name: string, options: { readonly directory?: string
   if (isFolder(name)) return readFolder(resolve(name), basename(resolve(name)));
   if (name.endsWith(".npz")) {
     const arrays = readNpz(readBytes(resolve(name)), name, ARRAY_NAMES);
-    return datasetFromArrays(arrays, basename(name, ".npz"));
+    return datasetFromArrays(arrays, basename(name, ".npz"), name);
   }
   throw new DatasetError(`data must be ${DATA_FORMATS}, got ${name}`);
 }
@@ -56,6 +56,7 @@ export async function openDataset(name: string): Promise<Dataset> {
   if (path !== undefined && !isFolder(name)) {
     if (!isImageFolder(path))
       throw new DatasetError(`data folder ${path} must hold images by class to be scaled to ${side} pixels`);
+    if (Number(side) === 0) throw new DatasetError(`data must be scaled to at least one pixel, got ${name}`);
     return loadImageFolder(resolve(path), basename(resolve(path)), { side: Number(side) });
   }
   if (isImageFolder(name)) return loadImageFolder(resolve(name), basename(resolve(name)));
@@ -111,7 +112,7 @@ function readArrayFolder(folder: string, name: string): Dataset {
       return [each as string, readNpy(readBytes(path), path)];
     }),
   );
-  return datasetFromArrays(arrays, name);
+  return datasetFromArrays(arrays, name, folder);
 }
 
 function readIdxFolder(folder: string, name: string): Dataset {

@@ -131,7 +131,7 @@ test("an .npz archive of Keras's names is a data set; damaged or incomplete it i
   const folder = join(scratch, "arrays");
   mkdirSync(folder);
   writeFileSync(join(folder, "x_train.npy"), numpy("int64"));
-  expect(await refusal(() => loadDataset(folder))).toContain("array y_train is missing");
+  expect(await refusal(() => loadDataset(folder))).toContain(`${folder}: array y_train is missing`);
   expect(await refusal(() => loadDataset(join(scratch, "none.npz")))).toContain("does not exist");
 });
 
@@ -183,6 +183,9 @@ test("a folder of images by class: classes of the public part, one size or scale
   mkdirSync(join(folder, "train/horse"));
   expect(await refusal(() => openDataset(folder))).toContain("horse: no class of the test part: cat, dog");
   expect(await refusal(() => openDataset(`${scratch}@3`))).toContain("must hold images by class");
+  expect(await refusal(() => openDataset(`${folder}@0`))).toContain(
+    `data must be scaled to at least one pixel, got ${folder}@0`,
+  );
 });
 
 test("a source of one's own is read once, in order, and every example must be as declared", async () => {
