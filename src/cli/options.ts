@@ -188,7 +188,7 @@ function unknownOption(found: string, names: readonly string[]): string {
   return `unknown option ${found}${near === undefined ? "; --help lists those there are" : `; did you mean --${near}?`}`;
 }
 
-/** The name with the fewest edits (Levenshtein) to the one found, if they are fewer than half its length. */
+/** The name with the fewest edits (Levenshtein) to the one found, if they are at most a third of its length. */
 export function nearest(found: string, names: readonly string[]): string | undefined {
   const distance = (a: string, b: string): number => {
     let row = Array.from({ length: b.length + 1 }, (_, j) => j);
@@ -201,7 +201,7 @@ export function nearest(found: string, names: readonly string[]): string | undef
     return row[b.length]!;
   };
   const best = names.reduce((one, each) => (distance(found, each) < distance(found, one) ? each : one));
-  return distance(found, best) < found.length / 2 ? best : undefined;
+  return distance(found, best) <= Math.max(1, found.length / 3) ? best : undefined;
 }
 
 /** Why a file cannot be used, in a few words. */

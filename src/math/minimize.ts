@@ -5,7 +5,8 @@ const GOLDEN = (3 - Math.sqrt(5)) / 2;
 
 /**
  * The least value seen of f on [low, high], f falling then rising (Infinity allowed, NaN not), starting at `start` with
- * steps of `step` that double. Stops when the bracket is narrower than 2·tolerance; at most ~150 evaluations.
+ * steps of `step` that double. Stops when the bracket is narrower than 2·tolerance, or when the parabola through the last
+ * points promises no more than `gain` of the value; at most ~150 evaluations.
  * Every value returned was evaluated, so an f that is a bound at every x stays one.
  */
 export function minimize(
@@ -15,6 +16,7 @@ export function minimize(
   high: number,
   step: number,
   tolerance: number,
+  gain = 0,
 ): { x: number; value: number } {
   let x = Math.min(high, Math.max(low, start));
   let fx = f(x);
@@ -57,7 +59,12 @@ export function minimize(
       const p = (x - v) * s - (x - w) * r;
       const q = 2 * (s - r);
       const trial = q === 0 ? Number.NaN : -p / q;
-      if (Math.abs(trial) < 0.5 * Math.abs(previous) && x + trial > a && x + trial < b) move = trial;
+      if (Math.abs(trial) < 0.5 * Math.abs(previous) && x + trial > a && x + trial < b) {
+        move = trial;
+        // Its curvature is the second divided difference.
+        const bend = ((fw - fx) / (w - x) - (fv - fx) / (v - x)) / (w - v);
+        if (bend * trial * trial <= gain * Math.abs(fx)) break;
+      }
     }
     previous = last;
     if (Number.isNaN(move)) {

@@ -55,19 +55,28 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   const { neighboring } = request;
   if (!(options.slack === undefined || (options.slack >= 0 && options.slack < 1e-3)))
     throw new RangeError(`slack must be in [0, 1e-3), got ${options.slack}`);
-  const first = options.accountant ?? accountantFor(request.accountant, { neighboring, effort: "contour" });
+  const budget = budgetOf(request);
+  const ofEpsilon = !budget || request.epsilon !== undefined;
+  // What an attacker gains is asked of a curve at dozens of ε: straight lines first, which mostly are as narrow there.
+  const effort = ofEpsilon ? "contour" : "quick";
+  const first = options.accountant ?? accountantFor(request.accountant, { neighboring, effort });
   if (first.neighboring !== neighboring)
     throw new RangeError(
       `accountant must be for neighboring ${neighboring}, got one for ${first.neighboring}`,
     );
-  const budget = budgetOf(request);
   const { start, slack, stop } = options;
   let solver = new Solver(request, first, budget, { start, slack, stop });
   let found: Solution | NoSolutionError = solver.solve(unknown);
-  if (!options.accountant && !solver.narrow && request.accountant !== "rdp") {
-    // The contour integral is wide there: search again with all that can be proven, near the first answer.
-    const thorough = accountantFor(request.accountant, { neighboring });
-    solver = new Solver(request, thorough, budget, {
+  const settled = ofEpsilon
+    ? solver.narrow
+    : !(found instanceof Error) && settles(budget, solver.curveOf(found.run).curve, found.delta);
+  if (!options.accountant && !settled && request.accountant !== "rdp") {
+    // It is wide there: search again with all that can be proven (or asked so often), near the first answer.
+    const better = accountantFor(request.accountant, {
+      neighboring,
+      effort: ofEpsilon ? "thorough" : "contour",
+    });
+    solver = new Solver(request, better, budget, {
       from: found instanceof Error ? undefined : found.run,
       thorough: request.epsilon !== undefined,
     });
@@ -79,7 +88,6 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   const { event, curve: searched } = solver.curveOf(run);
   // Stated is what everyone finds who asks again with all that can be proven, as an audit does. Where the search's own
   // answer is narrow that is the same, and asking again would cost as much as the search's last question.
-  const ofEpsilon = !budget || request.epsilon !== undefined;
   const isNarrow = ({ lower, upper }: { lower: number; upper: number }) => upper - lower <= SETTLED * upper;
   const curve =
     options.accountant ||
@@ -96,7 +104,7 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
     neighboring: request.neighboring,
     accountant: request.accountant,
   };
-  const spent = budget ? budget.spent(curve, delta) : achieved.epsilon;
+  const spent = budget ? budget.spent(ofEpsilon ? curve : searched, delta) : achieved.epsilon;
   if (!(spent <= (budget?.limit ?? Number.MAX_VALUE)))
     throw new Error(`plan re-check failed: ${spent} for request ${budget?.limit ?? "of any epsilon"}`);
   if (budget && spent < budget.limit * TIGHT && warnings.length === 0)
@@ -120,6 +128,21 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
     achieved,
     warnings,
   };
+}
+
+/** Whether a tighter accountant could hardly say less: the curve's lower ends alone come to as much. */
+function settles(budget: Budget, curve: PrivacyCurve, delta: number): boolean {
+  const least = (epsilon: number): number => curve.deltaIntervalAt(epsilon).lower;
+  const lower: PrivacyCurve = {
+    accountant: curve.accountant,
+    neighboring: curve.neighboring,
+    deltaAt: least,
+    deltaIntervalAt: (epsilon) => ({ lower: least(epsilon), upper: least(epsilon) }),
+    epsilonAt: (at) => curve.epsilonIntervalAt(at).lower,
+    epsilonIntervalAt: (at) => curve.epsilonIntervalAt(at),
+  };
+  const spent = budget.spent(curve, delta);
+  return spent - budget.spent(lower, delta) <= SETTLED * spent;
 }
 
 interface Solution {

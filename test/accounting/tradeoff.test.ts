@@ -49,6 +49,22 @@ describe("the true-positive rate", () => {
       }
   });
 
+  test("asks one family of bounds where δ(0) is known: under twenty questions on average", () => {
+    const cases = [0.05, 0.3, 1, 3, 8].flatMap((mu) =>
+      [1e-12, 1e-5, 1e-3, 0.01, 0.1, 0.5, 0.9, 0.999].map((alpha) => ({ mu, alpha })),
+    );
+    let asked = 0;
+    for (const { mu, alpha } of cases) {
+      const { deltaAt, ...rest } = gaussian(mu);
+      const counted = (epsilon: number) => {
+        asked++;
+        return deltaAt(epsilon);
+      };
+      truePositiveRateAt({ ...rest, deltaAt: counted }, alpha);
+    }
+    expect(asked / cases.length).toBeLessThan(20);
+  });
+
   test("under pure ε-DP is the least of e^ε α and 1 − e^−ε(1 − α)", () => {
     for (const epsilon of [0.01, 0.5, 1, 4])
       for (const alpha of [1e-6, 0.01, 0.2, 0.5, 0.8, 0.999]) {
