@@ -26,6 +26,12 @@ function growth(noiseMultiplier: number, full: boolean): number {
   return full ? inverse : Math.expm1(inverse);
 }
 
+/** −d log ε / d log σ: that of η, (1/σ²)/(1 − e^{−1/σ²}); ε = η² + 2η√log(1/δ) falls up to twice as fast. In [1, 100]. */
+export function guessSlope(noiseMultiplier: number): number {
+  const inverse = 1 / noiseMultiplier ** 2;
+  return inverse > 1e-8 ? Math.min(100, -inverse / Math.expm1(-inverse)) : 1;
+}
+
 /** T from the same equation. */
 export function guessSteps(run: {
   samplingRate: number;

@@ -7,6 +7,8 @@ export interface Search {
   readonly target: number;
   /** A guess, and the range of x, all > 0. */
   readonly start: number;
+  /** About |d log cost / d log x| there, > 0: how far to step first. Default 1. */
+  readonly slope?: number;
   readonly least: number;
   readonly most: number;
   /** True if cost rises with x (steps, batch size), false if it falls (noise multiplier). */
@@ -70,7 +72,8 @@ export function searchBoundary(search: Search): Found | undefined {
 
   // Grow a bracket from the guess; stride 1 in u is a factor e in x.
   let point = evaluate(whole ? clamp(Math.round(search.start)) : clamp(search.start));
-  let stride = Math.min(2, Math.max(whole ? 0 : 1e-8, 1.2 * Math.abs(point.f)));
+  const { slope: firstSlope = 1 } = search;
+  let stride = Math.min(2, Math.max(whole ? 0 : 1e-8, (1.2 * Math.abs(point.f)) / firstSlope));
   if (!Number.isFinite(stride)) stride = 1;
   while (!done() && !(inside && outside)) {
     const end = inside ? dearest : cheapest;

@@ -6,7 +6,7 @@ import {
   type PrivacyCurve,
 } from "../accounting/index.js";
 import { type Budget, budgetOf } from "./budget.js";
-import { guessNoiseMultiplier, guessSamplingRate, guessSteps } from "./estimate.js";
+import { guessNoiseMultiplier, guessSamplingRate, guessSlope, guessSteps } from "./estimate.js";
 import { roundedUp } from "./format.js";
 import { NoSolutionError, type Plan, type PlanRequest, type Unknown } from "./plan.js";
 import { type CheckedRequest, checkRequest, MOST_STEPS, stepsOf } from "./request.js";
@@ -214,7 +214,7 @@ class Solver {
   /** The last x of a range whose run stays within the budget, and what that spends. */
   private search(
     runOf: (x: number) => Run,
-    range: { start: number; least: number; most: number; rising: boolean; whole?: boolean },
+    range: { start: number; slope?: number; least: number; most: number; rising: boolean; whole?: boolean },
   ): Found | undefined {
     const { limit } = this.budget!;
     const spent = (x: number): number => this.spentBy(runOf(x));
@@ -285,8 +285,10 @@ class Solver {
       epsilon,
       delta,
     });
+    const first = from?.noiseMultiplier ?? start ?? guess;
     return this.search((noiseMultiplier) => ({ ...run, noiseMultiplier }), {
-      start: from?.noiseMultiplier ?? start ?? guess,
+      start: first,
+      slope: guessSlope(first),
       ...NOISE_RANGE,
       rising: false,
     });

@@ -131,6 +131,19 @@ describe("the boundary of what a budget allows", () => {
     );
   });
 
+  test("a slope that is known saves the questions that a step too far would cost, and changes no answer", () => {
+    const run = (slope?: number) => {
+      const { asked, cost } = counted((x) => 3 * Math.exp(1 / x ** 2 - 1 / 0.4 ** 2));
+      const range = { target: 3, start: 0.36, least: 1e-3, most: 1e12, rising: false };
+      return { asked, found: searchBoundary({ ...range, cost, ...(slope && { slope }) })! };
+    };
+    const [blind, told] = [run(), run(2 / 0.36 ** 2)];
+    expect(told.found.x).toBeCloseTo(blind.found.x, 9);
+    expect(told.asked.length).toBeLessThan(blind.asked.length);
+    // Without, the first step is fifteen times as far.
+    expect(told.asked[1]! - 0.36).toBeLessThan(0.25 * (blind.asked[1]! - 0.36));
+  });
+
   test("whole numbers nearly: as soon as the cost is as close as asked, where the last that fits would take far longer", () => {
     const run = (nearly: boolean) => {
       const { asked, cost } = counted((x) => x / 123_456_789.5);
