@@ -7,6 +7,7 @@ import {
   truePositiveRateAt,
 } from "../accounting/index.js";
 import { type Plan, type ProxyRun, proxyOf } from "../planner/index.js";
+import { lightAccountant, PICTURE } from "./light.js";
 
 /** [steps, ε] by accountant; ε is an upper bound at the plan's δ, null for none. */
 export type TrainingCurves = Readonly<Record<string, readonly (readonly [number, number | null])[]>>;
@@ -23,7 +24,7 @@ export function* trainingCurves(plan: Plan, points: number): Generator<void, Tra
   );
   const { delta, neighboring } = plan.achieved;
   for (const name of ACCOUNTANT_NAMES) {
-    const asked = accountant(name, { neighboring, effort: "quick" });
+    const asked = lightAccountant(name, neighboring, PICTURE);
     const curve: [number, number | null][] = [[0, 0]];
     for (const steps of counts) {
       const last = name === plan.achieved.accountant && steps === plan.steps;

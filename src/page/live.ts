@@ -5,10 +5,9 @@ import {
   type PrivacyCurve,
   UnsupportedEventError,
 } from "../accounting/accountant.js";
-import { contourAccountant } from "../accounting/contour/index.js";
 import type { PrivacyEvent } from "../accounting/event.js";
-import { layeredAccountant } from "../accounting/registry.js";
 import { NoSolutionError, type Plan, type PlanRequest, plan } from "../planner/index.js";
+import { type Effort, lightAccountant } from "./light.js";
 
 export interface LivePlan {
   readonly plan: Plan;
@@ -17,7 +16,7 @@ export interface LivePlan {
 }
 
 /** What is asked of the contour integral: δ to 1e-7, and no line of integration that takes over a millisecond. */
-const EFFORT = { relativeWidth: 1e-7, maximumWork: 1e5 };
+const EFFORT: Effort = { relativeWidth: 1e-7, maximumWork: 1e5 };
 /** How near to the budget the search goes, and how near to the truth ε is where that is called tight; relative. */
 const SLACK = 1e-6;
 const RENYI_SLACK = 5e-4;
@@ -99,9 +98,8 @@ function valueSolvedFor(
 
 /** The contour integral with little effort, beside the Rényi bound. */
 function momentAccountant(neighboring: Accountant["neighboring"]): Accountant {
-  const contour = () => contourAccountant({ neighboring, ...EFFORT });
-  const layered = layeredAccountant("pld", { neighboring, effort: "contour" }, [], contour);
-  return { ...layered, account: (event: PrivacyEvent) => new Remembering(layered.account(event)) };
+  const light = lightAccountant("pld", neighboring, EFFORT);
+  return { ...light, account: (event: PrivacyEvent) => new Remembering(light.account(event)) };
 }
 
 /** δ proven at an ε proves that ε at every larger δ: where δ is solved for, that saves the other way round. */

@@ -2,6 +2,7 @@
 import { contourAccountant } from "../accounting/contour/index.js";
 import { accountant as accountantFor, dpSgdEvent, type PrivacyEvent } from "../accounting/index.js";
 import { type Plan, plan } from "../planner/index.js";
+import { PICTURE } from "./light.js";
 
 /** What a map is of. */
 export interface SurfaceRequest {
@@ -26,8 +27,6 @@ export interface Surface {
 export const LEAST_EPOCHS = 2;
 /** Where ε at the guess is off by more, the accountant is asked again after the correction. */
 const NEAR = 0.005;
-/** As much of the contour integral as a picture needs: about half of the work, and as close where it can be seen. */
-const PICTURE = { relativeWidth: 1e-7, maximumWork: 2e6 };
 /** Where that leaves ε open by more (relative), the plan's own accountant is asked; the upper end is far closer than this. */
 const OPEN = 0.05;
 /** What the neighbours on either side say must agree to this (relative) for a point to be left unasked. */
