@@ -5,6 +5,7 @@ import {
   type PrivacyCurve,
   UnsupportedEventError,
 } from "../accounting/accountant.js";
+import { contourAccountant } from "../accounting/contour/index.js";
 import type { PrivacyEvent } from "../accounting/event.js";
 import { NoSolutionError, type Plan, type PlanRequest, plan } from "../planner/index.js";
 import { type Effort, lightAccountant } from "./light.js";
@@ -39,7 +40,7 @@ export function livePlan(
 ): LivePlan {
   const start = now();
   if (request.accountant === "rdp") return { plan: plan(request, { slack: SLACK }), tight: true };
-  const first = renyi(request);
+  const first = request.epsilon === undefined ? undefined : renyi(request);
   // Below what doubles hold there is no smaller delta to be found.
   if (first && request.delta === undefined && first.achieved.delta <= SMALLEST_NORMAL) return loose(first);
   let [before, longest, stopped] = [now(), 0, false];
@@ -50,12 +51,13 @@ export function livePlan(
     stopped ||= time + longest - start > moment;
     return stopped;
   };
-  const accountant = momentAccountant(request.neighboring ?? "add-or-remove-one");
+  const neighboring = request.neighboring ?? "add-or-remove-one";
+  const known = request.delta === undefined ? first?.achieved : undefined;
   // Where Rényi accounting allows nothing at all, the cheapest run decides in one question.
   const guess = first ? valueSolvedFor(request, first) : 1;
   try {
     const made = plan(request, {
-      accountant,
+      accountant: momentAccountant(neighboring, known),
       slack: SLACK,
       stop,
       ...(guess !== undefined && { start: guess }),
@@ -65,7 +67,8 @@ export function livePlan(
     return tight ? { plan: made, tight } : loose(made);
   } catch (error) {
     // Events that the contour integral does not take.
-    if (first && error instanceof UnsupportedEventError) return loose(first);
+    const other = error instanceof UnsupportedEventError ? (first ?? renyi(request)) : undefined;
+    if (other) return loose(other);
     throw error;
   }
 }
@@ -96,10 +99,17 @@ function valueSolvedFor(
   return request.steps === undefined && request.epochs === undefined ? steps : undefined;
 }
 
-/** The contour integral with little effort, beside the Rényi bound. */
-function momentAccountant(neighboring: Accountant["neighboring"]): Accountant {
-  const light = lightAccountant("pld", neighboring, EFFORT);
-  return { ...light, account: (event: PrivacyEvent) => new Remembering(light.account(event)) };
+interface Pair {
+  readonly epsilon: number;
+  readonly delta: number;
+}
+
+/** The contour integral with little effort, beside the Rényi bound; of that, of the only run asked about, `known`. */
+function momentAccountant(neighboring: Accountant["neighboring"], known: Pair | undefined): Accountant {
+  const light = known
+    ? contourAccountant({ neighboring, ...EFFORT })
+    : lightAccountant("pld", neighboring, EFFORT);
+  return { ...light, account: (event: PrivacyEvent) => new Remembering(light.account(event), known) };
 }
 
 /** δ proven at an ε proves that ε at every larger δ: where δ is solved for, that saves the other way round. */
@@ -109,7 +119,11 @@ class Remembering implements PrivacyCurve {
   private proven: { epsilon: number; delta: Interval } | undefined;
   private readonly epsilons = new Map<number, Interval>();
 
-  constructor(private readonly curve: PrivacyCurve) {
+  constructor(
+    private readonly curve: PrivacyCurve,
+    /** Proven otherwise. */
+    private readonly known: Pair | undefined,
+  ) {
     this.accountant = curve.accountant;
     this.neighboring = curve.neighboring;
   }
@@ -123,7 +137,9 @@ class Remembering implements PrivacyCurve {
   }
 
   deltaIntervalAt(epsilon: number): Interval {
-    const delta = this.curve.deltaIntervalAt(epsilon);
+    const { lower, upper } = this.curve.deltaIntervalAt(epsilon);
+    const least = this.known && this.known.epsilon <= epsilon ? Math.min(upper, this.known.delta) : upper;
+    const delta = { lower: Math.min(lower, least), upper: least };
     this.proven = { epsilon, delta };
     return delta;
   }
