@@ -12,10 +12,10 @@ import { type Part, SERVES, type Terms } from "./terms.js";
 import { Added, logUprightBound, UprightContour, type UprightStep } from "./upright.js";
 
 /** Losses above this share of ε are large; and where one cut leaves terms much larger than δ, of classes by size. */
-const ONE_CUT = [0.4];
+const ONE_CUT = [0.3];
 const MANY_CUTS = [0.12, 0.25, 0.5, 1, 2];
 /** How much larger than δ the terms may be with one cut. */
-const MOST_SIZE = 3000;
+const MOST_SIZE = 100;
 /** A contour of the tail that begins at less than this over ε takes too many nodes. */
 const LEAST_START = 0.03;
 /** A part below e^−NEGLIGIBLE of δ is bounded and not integrated. */
@@ -179,7 +179,7 @@ function placeBend(logG: (c: number) => number, epsilon: number): Placed {
   };
   const origin = -Math.log(epsilon);
   const { x, value } = minimize(f, origin, origin - 25, origin + 25, 0.4, 0.03);
-  // To the right until the integrand has grown e^4-fold, to the left e^6-fold.
+  // To the right until the integrand has grown e^4-fold, to the left e^3-fold: farther out terms are larger than their sum.
   const walk = (direction: 1 | -1, allowed: number, most: number): number => {
     let y = x;
     while (Math.abs(y - x) < most && f(y + 0.1 * direction) < value + allowed) y += 0.1 * direction;
@@ -187,9 +187,9 @@ function placeBend(logG: (c: number) => number, epsilon: number): Placed {
   };
   let top = Math.log(walk(1, 4, 0.8));
   // Past a knee, beyond which G explodes, the border needs room.
-  for (let k = 0; k < 20 && !(f(top + 0.2) < value + 14); k++) top -= 0.1;
+  for (let k = 0; k < 20 && !(f(top + 0.05) < value + 14); k++) top -= 0.1;
   const high = Math.exp(top);
-  const low = Math.min(walk(-1, 5, 3), high * 0.7);
+  const low = Math.min(walk(-1, 3, 3), high * 0.85);
   return { bend: { low, high }, c: Math.exp(x) };
 }
 
@@ -308,6 +308,7 @@ class Bent implements Narrowing {
     let high = known.upper;
     const delta = Math.exp(logDelta);
     const slack = 4 * UNIT * (1 + Math.abs(logDelta));
+    let moved = 0;
     for (let round = 0; round < MOST_ROUNDS && budget.left > 0; round++) {
       const made = this.make(epsilon, logDelta, false, budget, shares);
       const before = shares;
@@ -332,12 +333,16 @@ class Bent implements Narrowing {
         else high = Math.min(high, x * 1.001);
         // Newton in log ε.
         const next = x * Math.exp(Math.max(-1, Math.min(1, (-g * value) / (slope * x))));
-        const moved = Math.abs(next - x);
+        const change = Math.abs(next - x);
         x = Math.max(epsilon / 3, Math.min(epsilon * 3, next));
-        if (moved < 1e-13 * x || x > epsilon * SERVES || x < epsilon / SERVES) break;
+        if (change < 1e-13 * x || x > epsilon * SERVES || x < epsilon / SERVES) break;
       }
       if (!(x > low && x < high))
         x = high < Infinity ? Math.sqrt(Math.max(low, high * 1e-3) * high) : 2 * low;
+      // Where few large losses take over from many small ones Newton steps may go back and forth.
+      const move = Math.log(x / epsilon);
+      if (move * moved < 0 && Math.abs(move) > 0.5 * Math.abs(moved)) x = epsilon * Math.exp(move / 2);
+      moved = move;
       // Within what this contour serves, and a root of it.
       const near =
         Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVES) &&

@@ -122,10 +122,11 @@ export class Contour {
       this.re[j] = weight * (cos * dr + sin * di);
       this.im[j] = weight * (sin * dr - cos * di);
       const bulk = ((j === 0 ? 1 : 2) * magnitude) / Math.sqrt(norm);
+      // |φ̂|^T((1 + e/|φ̂|)^T − 1); where φ̂ is nothing but error, (|φ̂| + e)^T.
+      const off = logError[j]!;
       nodeError +=
-        bulk *
-        (Math.expm1(Math.min(700, logError[j]!)) +
-          UNIT * (40 + 4 * Math.abs(log) + 4 * Math.abs(turn) + 3 * gaussian * u * u));
+        (off < 1 ? bulk * Math.expm1(off) : ((j === 0 ? 1 : 2) * Math.exp(log + off)) / Math.sqrt(norm)) +
+        bulk * UNIT * (40 + 4 * Math.abs(log) + 4 * Math.abs(turn) + 3 * gaussian * u * u);
       size += bulk;
       reach += bulk * u;
     }
@@ -159,7 +160,7 @@ export class Contour {
       const steps: Step[] = [];
       const tilts: Tilt[] = [];
       for (const [k, mixture] of mixtures.entries()) {
-        const chosen = chooseStep(mixture, s, end, firsts[k]![0], logTolerance - 1 - Math.log(mixture.count));
+        const chosen = chooseStep(mixture, s, end, firsts[k]![0], logTolerance - 4 - Math.log(mixture.count));
         const tilt = mixture.tilt(s, chosen.h, Math.min(0, chosen.logError(0)), composition.direction);
         if (!tilt) return null;
         steps.push(chosen);
@@ -304,7 +305,7 @@ function addMixture(
   const { p, loss } = tilt;
   const n = p.length;
   const nodes = logRe.length;
-  // e^{iθ} − 1 advances by (1 + d)(1 + ρ) − 1 = d + ρ + dρ: its error stays relative to θ, so that T steps may be many.
+  // e^{iθ} − 1 advances by (1 + d)(1 + ρ) − 1 = d + (ρ + dρ): its error stays relative to θ, so that T steps may be many.
   const rr = new Float64Array(n);
   const ri = new Float64Array(n);
   const dr = new Float64Array(n);
@@ -314,8 +315,9 @@ function addMixture(
     rr[i] = -2 * half * half;
     ri[i] = Math.sin(step * loss[i]!);
   }
-  // Per unit of u: recurrence and sum, weights, losses (theorem 5).
-  const perU = UNIT * (10 * BLOCK + n / 2 + 20) * tilt.spread + tilt.weightError + tilt.lossError;
+  // Per unit of u: recurrence, sum and logarithm, weights, losses (theorem 5).
+  const perU =
+    UNIT * (BLOCK + 18 + BLOCK / 2 + 2 + n / BLOCK + 24) * tilt.spread + tilt.weightError + tilt.lossError;
   for (let j = 0; j < nodes; j++) {
     if (j % BLOCK === 0) {
       const u = j * step;
@@ -327,40 +329,49 @@ function addMixture(
     }
     let sr = 0;
     let si = 0;
-    let tr = 0;
-    let ti = 0;
-    let i = 0;
-    for (; i + 1 < n; i += 2) {
-      const x = dr[i]!;
-      const y = di[i]!;
-      const a = rr[i]!;
-      const b = ri[i]!;
-      sr += p[i]! * x;
-      si += p[i]! * y;
-      dr[i] = x + a + (x * a - y * b);
-      di[i] = y + b + (x * b + y * a);
-      const x2 = dr[i + 1]!;
-      const y2 = di[i + 1]!;
-      const a2 = rr[i + 1]!;
-      const b2 = ri[i + 1]!;
-      tr += p[i + 1]! * x2;
-      ti += p[i + 1]! * y2;
-      dr[i + 1] = x2 + a2 + (x2 * a2 - y2 * b2);
-      di[i + 1] = y2 + b2 + (x2 * b2 + y2 * a2);
+    for (let start = 0; start < n; start += BLOCK) {
+      const end = Math.min(n, start + BLOCK);
+      let ar = 0;
+      let ai = 0;
+      let br = 0;
+      let bi = 0;
+      let i = start;
+      for (; i + 1 < end; i += 2) {
+        const x = dr[i]!;
+        const y = di[i]!;
+        const a = rr[i]!;
+        const b = ri[i]!;
+        ar += p[i]! * x;
+        ai += p[i]! * y;
+        dr[i] = x + (a + (x * a - y * b));
+        di[i] = y + (b + (x * b + y * a));
+        const x2 = dr[i + 1]!;
+        const y2 = di[i + 1]!;
+        const a2 = rr[i + 1]!;
+        const b2 = ri[i + 1]!;
+        br += p[i + 1]! * x2;
+        bi += p[i + 1]! * y2;
+        dr[i + 1] = x2 + (a2 + (x2 * a2 - y2 * b2));
+        di[i + 1] = y2 + (b2 + (x2 * b2 + y2 * a2));
+      }
+      if (i < end) {
+        const x = dr[i]!;
+        const y = di[i]!;
+        ar += p[i]! * x;
+        ai += p[i]! * y;
+        dr[i] = x + (rr[i]! + (x * rr[i]! - y * ri[i]!));
+        di[i] = y + (ri[i]! + (x * ri[i]! + y * rr[i]!));
+      }
+      sr += ar + br;
+      si += ai + bi;
     }
-    if (i < n) {
-      const x = dr[i]!;
-      const y = di[i]!;
-      sr += p[i]! * x;
-      si += p[i]! * y;
-      dr[i] = x + rr[i]! + (x * rr[i]! - y * ri[i]!);
-      di[i] = y + ri[i]! + (x * ri[i]! + y * rr[i]!);
-    }
-    sr += tr;
-    si += ti;
-    const log = 0.5 * Math.log1p(Math.max(-1 + 1e-300, 2 * sr + sr * sr + si * si));
-    logRe[j] += T * log;
-    logIm[j] += T * Math.atan2(si, 1 + sr);
+    // log1p where φ is near 1; where it is not, what cancels in it would be lost.
+    const log =
+      sr > -0.5
+        ? 0.5 * Math.log1p(2 * sr + sr * sr + si * si)
+        : 0.5 * Math.log(Math.max(1e-300, (1 + sr) * (1 + sr) + si * si));
+    logRe[j]! += T * log;
+    logIm[j]! += T * Math.atan2(si, 1 + sr);
     const u = j * step;
     const error = u * perU + (u > 0 ? Math.exp(Math.min(0, rule.logError(u))) * 2.002 + 2 * tilt.dropped : 0);
     logError[j] += T * Math.log1p(error / Math.exp(log));

@@ -1,6 +1,6 @@
 // An upper bound on |φ(u)|, the characteristic function of the tilted loss of one step, for every u ≥ some U:
 // what makes it sound to stop the contour sum (docs/math-contour.md, theorem 4).
-import type { Mixture, Tilt } from "./mixture.js";
+import { type Mixture, type Tilt, UNIT } from "./mixture.js";
 import type { Step } from "./step.js";
 
 /** x shifted by i·d: weights |r(x + id)/r(x)|^s p, angles arg r(x + id), and the rule's error for their sum. */
@@ -137,18 +137,27 @@ export class DecayBound {
     const weights = new Float64Array(n);
     const angles = new Float64Array(n);
     const share = new Float64Array(shifts.length);
+    let total = 0;
+    let largest = 0;
     for (let i = 0; i < n; i++) {
       mixture.shares(tilt.x[i]!, share);
+      // r(x + id)/r(x) − 1, which keeps the digits that the power needs.
       let re = 0;
       let im = 0;
       for (let k = 0; k < share.length; k++) {
         const angle = (shifts[k]! * d) / s2;
-        re += share[k]! * Math.cos(angle);
+        re -= 2 * share[k]! * Math.sin(angle / 2) ** 2;
         im += share[k]! * Math.sin(angle);
       }
-      weights[i] = tilt.p[i]! * (re * re + im * im) ** (tilt.s / 2);
+      const square = re * re + im * im;
+      // The shares' own errors are below 1e-12 of each.
+      const off = 1e-12 * Math.abs(tilt.s) * (square - 2 * re);
+      const grown = Math.exp((tilt.s / 2) * Math.log1p(2 * re + square) + off);
+      weights[i] = tilt.p[i]! * grown;
+      largest = Math.max(largest, grown);
+      total += weights[i]!;
       // Round-off may not make the angle larger than it is.
-      angles[i] = Math.max(0, Math.atan2(im, re) * (1 - 1e-12));
+      angles[i] = Math.max(0, Math.atan2(im, 1 + re) * (1 - 1e-12));
     }
     // The rule's error: the integrand continued to |Im| ≤ y stays below its real size (theorem 4).
     const turn = reach / s2;
@@ -156,15 +165,17 @@ export class DecayBound {
     const back = tilt.s < 0 ? -tilt.s : 0;
     let log = Infinity;
     const best = Math.min(y, (2 * Math.PI) / tilt.h / (1 / s2 + (back * turn * turn) / 4));
-    for (const at of [best, best / 2]) {
+    const flat = Math.min(y, (2 * Math.PI * s2) / tilt.h, (0.499 * Math.PI) / turn - d);
+    for (const at of [best, best / 2, flat]) {
       const a = (2 * Math.PI * at) / tilt.h;
       const angle = turn * (d + at);
-      if (back > 0 && !(angle < 0.99 * Math.PI)) continue;
-      const wall = back > 0 ? -back * Math.log(Math.cos(angle / 2)) : 0;
+      if (!(at > 0 && (back === 0 || angle < 0.99 * Math.PI))) continue;
+      const wall = mixture.wall(tilt.s, angle);
       log = Math.min(log, (at * at) / (2 * s2) + wall - a - Math.log(-Math.expm1(-a)) + Math.LN2);
     }
     const lost = tilt.dropped * (back > 0 ? Math.cos((turn * d) / 2) ** -back : 1);
-    const made = { logFront: (d * d) / (2 * s2), weights, angles, error: Math.exp(log) + lost + 1e-13 };
+    const rounding = UNIT * (n + 20) * total + largest * tilt.massError;
+    const made = { logFront: (d * d) / (2 * s2), weights, angles, error: Math.exp(log) + lost + rounding };
     this.shifted.set(d, made);
     return made;
   }

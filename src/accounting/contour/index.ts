@@ -28,9 +28,11 @@ export interface ContourOptions {
 
 /** Relative width of ε, and of log δ, from which on the contour is bent. */
 const WIDE = 2e-10;
-const WIDE_LOG = 1e-9;
+const WIDE_LOG = 5e-10;
+/** Below this noise a bent contour to add costs more than any straight one, and straight ones rarely fail. */
+const STRAIGHT_TO_ADD = 3;
 /** What a straight line may cost before it is bent. */
-const CHEAP_WORK = 5e5;
+const CHEAP_WORK = 1e6;
 
 /** A curve that can also say how tight it is. */
 export interface ContourCurve extends PrivacyCurve {
@@ -77,9 +79,11 @@ function oneDirection(
 ): OneDirection {
   const dear = new Profile(composition, tolerance, work);
   const bent = bend?.(composition);
-  return bent
-    ? new Either(new Profile(composition, tolerance, Math.min(work, CHEAP_WORK)), bent, dear)
-    : dear;
+  if (!bent) return dear;
+  const straight =
+    composition.direction < 0 && composition.mixtures.some((each) => each.sigma < STRAIGHT_TO_ADD);
+  const cheap = straight ? dear : new Profile(composition, tolerance, Math.min(work, CHEAP_WORK));
+  return new Either(cheap, bent, dear);
 }
 
 /** A straight line where one is cheap enough; a bent one; and a dear straight one where that fails. */
@@ -94,7 +98,7 @@ class Either implements OneDirection {
     const first = this.cheap.logDeltaAt(epsilon);
     if (first.upper - first.lower <= WIDE_LOG) return first;
     const bent = meet(first, this.bent.logDeltaAt(epsilon, first));
-    if (bent.upper - bent.lower <= 10 * WIDE_LOG) return bent;
+    if (bent.upper - bent.lower <= 2 * WIDE_LOG || this.cheap === this.dear) return bent;
     return meet(bent, this.dear.logDeltaAt(epsilon));
   }
 
@@ -102,7 +106,8 @@ class Either implements OneDirection {
     const first = this.cheap.epsilonAt(logDelta, logRest);
     if (first.upper - first.lower <= WIDE * first.upper || first.upper <= enough) return first;
     const bent = meet(first, this.bent.epsilonAt(logDelta, first));
-    if (bent.upper - bent.lower <= 5 * WIDE * bent.upper || bent.upper <= enough) return bent;
+    if (bent.upper - bent.lower <= 5 * WIDE * bent.upper || bent.upper <= enough || this.cheap === this.dear)
+      return bent;
     return meet(bent, this.dear.epsilonAt(logDelta, logRest));
   }
 

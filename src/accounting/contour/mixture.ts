@@ -23,8 +23,9 @@ export interface Tilt {
   readonly loss: Float64Array;
   readonly mean: number;
   readonly variance: number;
-  /** Σ p|ℓ − mean|, and Σ p·(relative error of p)·|ℓ − mean|, and Σ p·(error of ℓ). */
+  /** Σ p|ℓ − mean|, and Σ p·(relative error of p), without and with |ℓ − mean|, and Σ p·(error of ℓ). */
   readonly spread: number;
+  readonly massError: number;
   readonly weightError: number;
   readonly lossError: number;
   /** Σ of the p left out. */
@@ -62,6 +63,16 @@ export class Mixture {
   /** sup of −log r: −log of the weight of shift 0; Infinity if it has none. */
   get largestNegativeLoss(): number {
     return this.shifts[0] === 0 ? -this.logWeights[0]! : Infinity;
+  }
+
+  /**
+   * log of how much larger ∫N(x; 0, σ²)|r(x + id)|^s dx may be than E[r^s], where the largest angle reach·d/σ² is `turn` < π
+   * (docs/math-contour.md, theorem 3).
+   */
+  wall(s: number, turn: number): number {
+    if (s >= 0) return 0;
+    const bisected = s * Math.log(Math.cos(turn / 2));
+    return turn < Math.PI / 2 ? Math.min(bisected, -s * this.largestNegativeLoss * (1 + 1e-12)) : bisected;
   }
 
   /** The weight of the shifts other than 0. */
@@ -136,13 +147,18 @@ export class Mixture {
     return value;
   }
 
-  /** d log r / dx: the mean shift ÷ σ² given x. */
-  private slope(x: number): number {
+  /** The mean shift given x: σ²·d log r/dx. */
+  private meanShift(x: number): number {
     const value = this.logRatio(x);
     let mean = 0;
     for (let k = 0; k < this.shifts.length; k++)
       mean += this.shifts[k]! * Math.exp(this.zs[k]! + this.logWeights[k]! - value);
-    return mean / (this.sigma * this.sigma);
+    return mean;
+  }
+
+  /** N(x; 0, σ²)r^s rises to the left of the first by e^{k|x|/σ} at k deviations from it, and falls so to the right of the second. */
+  ends(s: number): readonly [number, number] {
+    return [Math.min(0, s * this.meanShift(0) * (1 + 1e-9)), Math.max(0, s * this.reach)];
   }
 
   /** log max over [a, b] of N(x; 0, σ²)-density·σ√2π times max(1, r^s), from above: log r is convex. */
@@ -157,7 +173,7 @@ export class Mixture {
       A = fa - m * a;
     } else {
       const x = (a + b) / 2;
-      m = this.slope(x);
+      m = this.meanShift(x) / s2;
       A = this.logRatio(x) - m * x;
     }
     const peak = Math.min(b, Math.max(a, s * m * s2));
@@ -170,11 +186,12 @@ export class Mixture {
    * is bounded by e^logOut (same units: without the factor h/σ√2π). Empty if more than MAXIMUM_POINTS are needed.
    */
   private ranges(s: number, h: number): { ranges: number[]; logOut: number } {
-    const { sigma, reach } = this;
+    const { sigma } = this;
     const s2 = sigma * sigma;
     const k = Math.sqrt(2 * (SMALL + Math.log(this.count))) + 1;
-    const from = Math.floor((Math.min(0, s * reach) - k * sigma) / h);
-    const to = Math.ceil((Math.max(0, s * reach) + k * sigma) / h);
+    const [left, right] = this.ends(s);
+    const from = Math.floor((left - k * sigma) / h);
+    const to = Math.ceil((right + k * sigma) / h);
     const f = (i: number): number => {
       const x = i * h;
       return (-x * x) / (2 * s2) + Math.max(0, s * this.logRatio(x));
@@ -250,19 +267,31 @@ export class Mixture {
 
   /**
    * log of the error of the trapezoid rule of step h for E[r^{s + iu}], in units of E[r^s]
-   * (docs/math-contour.md, theorem 3): min over d of d²/2σ² + uθ − 2πd/h (− |s| log cos θ/2 if s < 0), θ = reach·d/σ².
+   * (docs/math-contour.md, theorem 3): min over d of d²/2σ² + uθ − 2πd/h + wall(θ), θ = reach·d/σ².
    */
   logQuadratureError(s: number, u: number, h: number): number {
     const s2 = this.sigma * this.sigma;
     const turn = this.reach / s2;
-    const back = s < 0 ? -s : 0;
     const least = (2 * Math.PI) / h - u * turn;
     if (!(least > 0)) return Infinity;
-    const d = Math.min(least / (1 / s2 + (back * turn * turn) / 4), (s < 0 ? 0.8 : 0.99) * (Math.PI / turn));
-    const wall = back > 0 ? -back * Math.log(Math.cos((d * turn) / 2)) : 0;
-    // (1 + e^{uθ}) ≤ 2e^{uθ}; 1/(e^a − 1) ≤ e^{−a}/(1 − e^{−a}).
-    const a = (2 * Math.PI * d) / h;
-    return (d * d) / (2 * s2) + u * turn * d + wall - a - Math.log(-Math.expm1(-a)) + Math.LN2 + 1e-9;
+    const at = (d: number): number => {
+      // (1 + e^{uθ}) ≤ 2e^{uθ}; 1/(e^a − 1) ≤ e^{−a}/(1 − e^{−a}).
+      const a = (2 * Math.PI * d) / h;
+      return (
+        (d * d) / (2 * s2) +
+        u * turn * d +
+        this.wall(s, d * turn) -
+        a -
+        Math.log(-Math.expm1(-a)) +
+        Math.LN2 +
+        1e-9
+      );
+    };
+    if (s >= 0) return at(Math.min(least * s2, (0.99 * Math.PI) / turn));
+    return Math.min(
+      at(Math.min(least / (1 / s2 - (s * turn * turn) / 4), (0.8 * Math.PI) / turn)),
+      at(Math.min(least * s2, (0.499 * Math.PI) / turn)),
+    );
   }
 
   /** The widest step whose quadrature error at u stays below e^logTolerance(u) for u in us. */
@@ -364,6 +393,7 @@ export class Mixture {
     }
     let variance = 0;
     let spread = 0;
+    let massError = 0;
     let weightError = 0;
     let lossError = 0;
     for (let i = 0; i < kept; i++) {
@@ -373,6 +403,7 @@ export class Mixture {
       const size = p * Math.abs(l);
       variance += size * Math.abs(l);
       spread += size;
+      massError += p * R[i]!;
       weightError += size * R[i]!;
       lossError += p * (E[i]! + 2 * UNIT * Math.abs(l));
     }
@@ -387,6 +418,7 @@ export class Mixture {
       mean,
       variance,
       spread,
+      massError: massError + relative,
       weightError: weightError + relative * spread,
       lossError,
       dropped: 1.01 * dropped,

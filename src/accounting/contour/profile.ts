@@ -3,7 +3,7 @@
 import { minimize } from "../../math/minimize.js";
 import type { Interval } from "../accountant.js";
 import { type Composition, Contour, exponentAt, logSupremum, type Place, type Reading } from "./contour.js";
-import { UNIT } from "./mixture.js";
+import { type Mixture, UNIT } from "./mixture.js";
 
 const MAXIMUM_LINES = 8;
 /** A line's integrand changes by e to this power between the ε that it was placed for and one that is near. */
@@ -33,7 +33,7 @@ export class Profile {
       direction > 0 || gaussian > 0
         ? Infinity
         : mixtures.reduce((sum, m) => sum + m.count * m.largestNegativeLoss, 0) * (1 + 1e-12);
-    this.steps = composition.mixtures.map((m) => m.stepFor(exponentAt(composition, 1), [0], [-20]));
+    this.steps = composition.mixtures.map((m) => m.stepFor(exponentAt(composition, 1), [0], [-20 - many(m)]));
   }
 
   /** K, K′, K″ of log M at real c, and a bound on the error of K. */
@@ -47,8 +47,8 @@ export class Profile {
     mixtures.forEach((mixture, i) => {
       let h = this.steps[i]!;
       let log = mixture.logQuadratureError(s, 0, h);
-      if (!(log < -14)) {
-        h = mixture.stepFor(s, [0], [-16]);
+      if (!(log < -14 - many(mixture))) {
+        h = mixture.stepFor(s, [0], [-16 - many(mixture)]);
         log = mixture.logQuadratureError(s, 0, h);
       }
       const [a, b, d] = mixture.cumulants(s, h);
@@ -361,6 +361,9 @@ export class Profile {
     return x;
   }
 }
+
+/** What the error of one step's K must be smaller by, as a logarithm, for that of all of them to be small. */
+const many = (mixture: Mixture): number => Math.max(0, Math.log(mixture.count) - 10);
 
 /** The least of a monotone predicate between bad (false) and good (true), to 1e-9 of good. */
 function refine(ok: (x: number) => boolean, bad: number, good: number): number {

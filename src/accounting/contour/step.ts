@@ -54,12 +54,14 @@ export function firstCell(mixture: Mixture, s: number): number {
  * mass, and the rest has the error 2e^{d²/2σ² + d²/2w² − 2πd/h}·∫ p χ e^{u·arg r(x + id)} dx. arg grows with x.
  */
 class Cutoff {
-  private readonly step: number;
-  private readonly logMass: Float64Array;
-  private readonly from: number;
+  /** Ends of the cells; upper bounds on the log of the mass of each. */
+  private readonly x: number[] = [];
+  private readonly logMass: number[] = [];
+  /** Cells whose mass is that of p; that of the others is of N·p_0^s. */
+  private readonly plain: number;
   private readonly quantile: number;
   private readonly share: Float64Array;
-  private readonly angleMemory = new Map<number, Float64Array>();
+  private readonly lineMemory = new Map<number, Line>();
 
   constructor(
     private readonly mixture: Mixture,
@@ -68,32 +70,51 @@ class Cutoff {
     private readonly logTolerance: number,
   ) {
     const { sigma, reach } = mixture;
+    const { x: ends, logMass } = this;
     const g = sigma / 3;
-    this.step = g;
-    this.from = firstCell(mixture, s);
+    const from = firstCell(mixture, s);
     const to = Math.max(0, s * reach) + 12 * sigma;
-    const n = Math.min(4000, Math.ceil((to - this.from) / g));
-    // Upper bounds on the mass of each cell: (log p)″ ≥ −1/σ² − |s|·reach²/4σ⁴ where s < 0.
-    const back = s < 0 ? (-s * reach * reach) / (4 * sigma * sigma) : 0;
-    const bulge =
-      ((g * g) / (8 * sigma * sigma)) * (1 + back) + Math.log(g / (sigma * Math.sqrt(2 * Math.PI))) + 0.01;
-    const logMass = new Float64Array(n);
+    const n = Math.min(4000, Math.ceil((to - from) / g));
+    this.share = new Float64Array(mixture.shifts.length);
+    const logCell = Math.log(g / (sigma * Math.sqrt(2 * Math.PI))) + 0.01;
     let before = -Infinity;
     for (let j = 0; j <= n; j++) {
-      const x = this.from + j * g;
+      const x = from + j * g;
       const log = (-x * x) / (2 * sigma * sigma) + s * mixture.logRatio(x) - logMoment;
-      if (j > 0) logMass[j - 1] = Math.max(before, log) + bulge;
+      // (log p)″ ≥ −1/σ² + s·Var/σ⁴, Var ≤ reach²/4 and ≤ reach²·(the share of what is shifted), which grows with x.
+      const variance = s < 0 ? reach * reach * Math.min(0.25, this.shiftedAt(x)) : 0;
+      const bulge = ((g * g) / (8 * sigma * sigma)) * (1 - (s * variance) / (sigma * sigma));
+      ends.push(x);
+      if (j > 0) logMass.push(Math.max(before, log) + bulge + logCell);
       before = log;
     }
-    this.logMass = logMass;
     // What lies past the last cell counts with it; a range cut at 4000 cells makes the cutoff useless, not wrong.
-    if (this.from + n * g < to - g) logMass[n - 1] = 0;
+    if (from + n * g < to - g) logMass[n - 1] = 0;
+    else if (s < 0 && mixture.largestNegativeLoss < Infinity)
+      // r^s is at most p_0^s, on the line of integration too where θ ≤ π/2; so is all that is to the right.
+      for (
+        let x = from + n * g, width = g;
+        width < 1000 * sigma;
+        x += width, width *= x < 30 * sigma ? 1 : 1.5
+      ) {
+        logMass.push((-x * x) / (2 * sigma * sigma) - s * mixture.largestNegativeLoss + 1e-9);
+        ends.push(x + width);
+      }
+    this.plain = n;
     let tail = 0;
-    let q = n;
+    let q = logMass.length;
     const least = Math.exp(logTolerance - 2);
     while (q > 0 && tail + Math.exp(logMass[q - 1]!) < least) tail += Math.exp(logMass[--q]!);
-    this.quantile = this.from + q * g;
-    this.share = new Float64Array(mixture.shifts.length);
+    this.quantile = ends[q]!;
+  }
+
+  /** The share of shifts other than 0 in r(x), from above. */
+  private shiftedAt(x: number): number {
+    const { mixture, share } = this;
+    mixture.shares(x, share);
+    let shifted = 0;
+    for (let k = 0; k < share.length; k++) if (mixture.shifts[k]! > 0) shifted += share[k]!;
+    return shifted * (1 + 1e-9);
   }
 
   best(marks: readonly number[], goals: readonly number[], still: number): Step | null {
@@ -145,61 +166,73 @@ class Cutoff {
     return Math.sqrt(2 * (2 - this.logTolerance));
   }
 
-  /** log of 2e^{d²/2σ² + d²/2w²}·(wall)·∫ p χ e^{u·arg r(x + id)} dx, from above. */
+  /** log of 2e^{d²/2σ² + d²/2w²}·∫ p |r(x + id)/r(x)|^s χ e^{u·arg r(x + id)} dx, from above. */
   private logSize(u: number, d: number, w: number): number {
-    const { sigma, reach } = this.mixture;
-    const { logMass, from, step } = this;
-    const angles = this.anglesAt(d);
+    const { mixture, logMass, s } = this;
+    const { sigma, reach } = mixture;
+    const line = this.lineAt(d);
     const turn = (reach * d) / (sigma * sigma);
     const start = this.quantile + this.span() * w;
     const n = logMass.length;
     let top = -Infinity;
     for (let j = 0; j < n; j++) {
-      const e = this.term(j, u, w, start, angles);
+      const e = this.term(j, u, w, start, line);
       if (e > top) top = e;
     }
     let sum = 0;
     for (let j = 0; j < n; j++) {
-      const e = this.term(j, u, w, start, angles) - top;
+      const e = this.term(j, u, w, start, line) - top;
       if (e > -40) sum += Math.exp(e);
     }
     sum += n * Math.exp(-40);
     // Left of the first cell p falls like e^{12x/σ}; right of the last the angle is at most θ, and so does p.
-    const z = Math.max(0, (from + n * step - start) / w);
+    const z = Math.max(0, (this.x[n]! - start) / w);
     const ends =
-      Math.exp(Math.min(600, logMass[0]! + u * angles[0]! - top)) +
-      Math.exp(Math.min(600, logMass[n - 1]! - (z * z) / 2 + u * turn - top));
-    const wall = this.s < 0 ? this.s * Math.log(Math.cos(turn / 2)) : 0;
-    return (
-      Math.LN2 + (d * d) / (2 * sigma * sigma) + (d * d) / (2 * w * w) + wall + top + Math.log(sum + ends)
-    );
+      Math.exp(Math.min(600, logMass[0]! + u * line.angles[0]! + line.walls[0]! - top)) +
+      Math.exp(Math.min(600, logMass[n - 1]! - (z * z) / 2 + u * turn + bisected(s, turn) - top));
+    return Math.LN2 + (d * d) / (2 * sigma * sigma) + (d * d) / (2 * w * w) + top + Math.log(sum + ends);
   }
 
-  private term(j: number, u: number, w: number, start: number, angles: Float64Array): number {
-    const z = (this.from + j * this.step - start) / w;
-    return this.logMass[j]! + u * angles[j + 1]! - (z > 0 ? (z * z) / 2 : 0);
+  private term(j: number, u: number, w: number, start: number, { angles, walls }: Line): number {
+    const z = (this.x[j]! - start) / w;
+    return this.logMass[j]! + u * angles[j + 1]! + walls[j + 1]! - (z > 0 ? (z * z) / 2 : 0);
   }
 
-  /** arg r(x_j + id), from above. */
-  private anglesAt(d: number): Float64Array {
-    const known = this.angleMemory.get(d);
+  private lineAt(d: number): Line {
+    const known = this.lineMemory.get(d);
     if (known) return known;
-    const { mixture, share } = this;
-    const n = this.logMass.length;
-    const angles = new Float64Array(n + 1);
-    const cos = mixture.shifts.map((shift) => Math.cos((shift * d) / mixture.sigma ** 2));
-    const sin = mixture.shifts.map((shift) => Math.sin((shift * d) / mixture.sigma ** 2));
-    for (let j = 0; j <= n; j++) {
-      mixture.shares(this.from + j * this.step, share);
+    const { mixture, share, s, x } = this;
+    const { shifts, sigma, reach } = mixture;
+    const angles = new Float64Array(x.length);
+    const walls = new Float64Array(x.length);
+    const turns = shifts.map((shift) => (shift * d) / sigma ** 2);
+    const turn = (reach * d) / (sigma * sigma);
+    // Where the share of what is shifted is a, Re r(x + id) ≥ r(x)(1 − a(1 − cos θ)); a grows with x.
+    const lift = 1 - Math.cos(turn);
+    const all = bisected(s, turn);
+    x.forEach((at, j) => {
+      const fallen = this.shiftedAt(at) * lift;
       let re = 0;
       let im = 0;
       for (let k = 0; k < share.length; k++) {
-        re += share[k]! * cos[k]!;
-        im += share[k]! * sin[k]!;
+        re += share[k]! * Math.cos(turns[k]!);
+        im += share[k]! * Math.sin(turns[k]!);
       }
       angles[j] = Math.atan2(im, re) * (1 + 1e-12);
-    }
-    this.angleMemory.set(d, angles);
-    return angles;
+      if (j > this.plain) walls[j] = turn < Math.PI / 2 ? 0 : all;
+      else if (s < 0) walls[j] = Math.min(all, fallen < 1 ? s * Math.log1p(-fallen) : Infinity);
+    });
+    const made = { angles, walls };
+    this.lineMemory.set(d, made);
+    return made;
   }
 }
+
+/** At the ends of the cells: arg r(x + id), and s log|r(x + id)/r(x)| for all x up to there, from above. */
+interface Line {
+  readonly angles: Float64Array;
+  readonly walls: Float64Array;
+}
+
+/** r(x + id) is in a sector of angle `turn`: on its bisector it is at least r(x) cos(turn/2). */
+const bisected = (s: number, turn: number): number => (s < 0 ? s * Math.log(Math.cos(turn / 2)) : 0);

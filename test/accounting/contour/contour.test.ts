@@ -45,7 +45,7 @@ describe.skipIf(!golden)(
         expect(truth).toBeGreaterThan(0);
         expect(lower).toBeLessThanOrEqual(truth * (1 + near));
         expect(upper).toBeGreaterThanOrEqual(truth * (1 - near));
-        expect(upper - lower).toBeLessThanOrEqual(1e-8 * upper);
+        expect(upper - lower).toBeLessThanOrEqual(1e-9 * upper);
       });
 
     for (const { id, inputs, expected } of of("heterogeneous_epsilon"))
