@@ -1,25 +1,13 @@
 // Bounds on δ(ε) and ε(δ) of the remove direction where the straight contour is too dear: δ is the sum of what happens
 // with and without a large loss, each integrated on a bent contour of its own (docs/math-bent.md, theorems 3 to 7).
-import { minimize } from "../../math/minimize.js";
 import type { Interval } from "../accountant.js";
-import { type Bend, BentContour, logMoment } from "./bent.js";
-import { type Composition, logSupremum } from "./contour.js";
-import { Cut } from "./cut.js";
-import { UNIT } from "./mixture.js";
+import type { Composition } from "./contour.js";
+import { MANY_CUTS, Made, ONE_CUT, type Way } from "./made.js";
 import type { LogBounds } from "./profile.js";
-import { type Budget, newSum, Rotated } from "./rotated.js";
-import { type Part, SERVES, type Terms } from "./terms.js";
-import { Added, logUprightBound, UprightContour, type UprightStep } from "./upright.js";
+import type { Budget } from "./rotated.js";
+import { UNIT } from "./rounding.js";
+import { SERVES } from "./terms.js";
 
-/** Losses above this share of ε are large; and where one cut leaves terms much larger than δ, of classes by size. */
-const ONE_CUT = [0.3];
-const MANY_CUTS = [0.12, 0.25, 0.5, 1, 2];
-/** How much larger than δ the terms may be with one cut. */
-const MOST_SIZE = 100;
-/** A contour of the tail that begins at less than this over ε takes too many nodes. */
-const LEAST_START = 0.03;
-/** A part below e^−NEGLIGIBLE of δ is bounded and not integrated. */
-const NEGLIGIBLE = 32;
 const MOST_ROUNDS = 14;
 /** Nodes visited for one question, some 20 to 80 ns each. */
 const MOST_WORK = 8e7;
@@ -28,181 +16,12 @@ const LEAST_LOG = -110;
 /** Noise from which on losses are near enough to normal to be cut off. */
 const CALM = 3;
 
-/** Of δ at one ε: log of its value, and of bounds on it. */
-interface Answer {
-  readonly value: number;
-  readonly slope: number;
-  readonly error: number;
-}
-
-/** All parts near one ε. */
-class Made {
-  private readonly contours: (Terms & { readonly part: Part })[] = [];
-  /** What is only bounded: Σ e^{log − cε}. */
-  private readonly bounded: { log: number; c: number }[] = [];
-  /** One cut is not enough. */
-  crowded = false;
-
-  constructor(
-    composition: Composition,
-    way: Way,
-    readonly epsilon: number,
-    logDelta: number,
-    certified: boolean,
-    budget: Budget,
-    shares: readonly number[],
-  ) {
-    const { mixtures, gaussian, direction } = composition;
-    const total = mixtures.reduce((sum, each) => sum + each.count, 0);
-    const upright = (steps: readonly UprightStep[], { bend, c }: Placed): void => {
-      const bound = logUprightBound(steps, gaussian, c);
-      if (bound - c * epsilon < logDelta - NEGLIGIBLE) this.bounded.push({ log: bound, c });
-      else this.contours.push(new UprightContour(steps, gaussian, bend, epsilon, logDelta, certified));
-    };
-    if (way === "cut") {
-      // Tilted, the noise may reach farther out: the ends must be where nothing is left of that either.
-      for (let stretch = 1; ; stretch *= 1.3) {
-        const steps = mixtures.map((each) => new Cut(each, direction, total, logDelta, budget, stretch));
-        if (!steps.every((each) => each.usable)) {
-          this.bounded.push({ log: Infinity, c: 0 });
-          return;
-        }
-        const placed = placeBend((at) => roughUpright(steps, gaussian, at), epsilon);
-        const middle = (placed.bend.low + placed.bend.high) / 2;
-        if (stretch < 4 && steps.some((each) => !(each.count * each.edge(middle) < EDGE))) continue;
-        upright(steps, placed);
-        // One step beyond the cut is all that may be missing.
-        const lost = steps.reduce((sum, each) => sum + each.count * each.lost, 0);
-        this.bounded.push({ log: Math.log(lost + 1e-320), c: 0 });
-        return;
-      }
-    }
-    const turned = (cut: number, upper = Infinity): Rotated[] =>
-      mixtures.map(
-        (each) => new Rotated(each, epsilon * cut, logDelta, total, 200 / epsilon, budget, epsilon * upper),
-      );
-    if (direction < 0) {
-      const added = turned(shares[0]!).map((each) => new Added(each));
-      upright(
-        added,
-        placeBend((at) => roughUpright(added, gaussian, at), epsilon),
-      );
-      return;
-    }
-    shares.forEach((share, k) => {
-      const steps = turned(share, shares[k + 1]);
-      for (const part of k === 0 ? (["bulk", "tail"] as const) : (["tail"] as const)) {
-        // A large loss may be too unlikely to matter.
-        const mass = steps.reduce((sum, each) => sum + each.count * each.tailMass, 0);
-        if (part === "tail" && mass < Math.exp(logDelta - NEGLIGIBLE)) {
-          this.bounded.push({ log: Math.log(mass + 1e-320), c: 0 });
-          continue;
-        }
-        const { bend, c } = placeBend((at) => roughMoment(steps, gaussian, part, at), epsilon);
-        if (shares === ONE_CUT && bend.low * epsilon < LEAST_START) {
-          this.crowded = true;
-          return;
-        }
-        const chernoff = logMoment(steps, gaussian, part, c) - c * epsilon + logSupremum(c) + 1e-9;
-        if (chernoff < logDelta - NEGLIGIBLE) {
-          this.bounded.push({ log: chernoff + c * epsilon, c });
-          continue;
-        }
-        this.contours.push(new BentContour(steps, gaussian, part, bend, epsilon, logDelta, certified));
-      }
-    });
-  }
-
-  /** Of one cut: whether terms are so much larger than their sum that more cuts would keep more digits. */
-  cancels(epsilon: number): boolean {
-    if (this.crowded) return true;
-    const largest = Math.max(0, ...this.contours.map((contour) => contour.at(epsilon).size));
-    return !(largest <= MOST_SIZE * Math.abs(this.at(epsilon).value));
-  }
-
-  at(epsilon: number): Answer {
-    let value = 0;
-    let slope = 0;
-    let error = 0;
-    for (const contour of this.contours) {
-      const part = contour.at(epsilon);
-      value += part.value;
-      slope += part.slope;
-      error += part.error;
-    }
-    for (const { log, c } of this.bounded) error += Math.exp(log - c * epsilon + 1e-9 * (1 + c * epsilon));
-    return { value, slope, error };
-  }
-}
-
-/** log E e^{cL} by the rule alone. */
-function roughUpright(steps: readonly UprightStep[], gaussian: number, c: number): number {
-  const made = { re: 0, im: 0, error: 0 };
-  let log = (gaussian * c * (c + 1)) / 2;
-  for (const each of steps) {
-    each.moment(c, 0, made);
-    log += each.count * Math.log1p(made.re);
-  }
-  return log;
-}
-
-/** log G(c) of a part by the rule alone. */
-function roughMoment(steps: readonly Rotated[], gaussian: number, part: Part, c: number): number {
-  const sum = newSum();
-  let log = (gaussian * c * (c + 1)) / 2;
-  let jump = 0;
-  for (const each of steps) {
-    each.real(c, sum);
-    log += each.count * Math.log1p(sum.bulkRe);
-    jump += each.count * Math.log1p(sum.tailRe / (1 + sum.bulkRe));
-  }
-  if (part === "tail") log += jump > 30 ? jump : Math.log(Math.expm1(jump) + 1e-320);
-  return log;
-}
-
-interface Placed {
-  readonly bend: Bend;
-  readonly c: number;
-}
-
-/** Where the real integrand G(c)e^{−cε}/(c(c + 1)) is least, and how far around it the strip may reach. */
-function placeBend(logG: (c: number) => number, epsilon: number): Placed {
-  const known = new Map<number, number>();
-  const f = (y: number): number => {
-    const old = known.get(y);
-    if (old !== undefined) return old;
-    const c = Math.exp(y);
-    const value = logG(c) - c * epsilon - Math.log(c) - Math.log1p(c);
-    const made = Number.isNaN(value) ? Infinity : value;
-    known.set(y, made);
-    return made;
-  };
-  const origin = -Math.log(epsilon);
-  const { x, value } = minimize(f, origin, origin - 25, origin + 25, 0.4, 0.03);
-  // To the right until the integrand has grown e^4-fold, to the left e^3-fold: farther out terms are larger than their sum.
-  const walk = (direction: 1 | -1, allowed: number, most: number): number => {
-    let y = x;
-    while (Math.abs(y - x) < most && f(y + 0.1 * direction) < value + allowed) y += 0.1 * direction;
-    return Math.exp(y);
-  };
-  let top = Math.log(walk(1, 4, 0.8));
-  // Past a knee, beyond which G explodes, the border needs room.
-  for (let k = 0; k < 20 && !(f(top + 0.05) < value + 14); k++) top -= 0.1;
-  const high = Math.exp(top);
-  const low = Math.min(walk(-1, 3, 3), high * 0.85);
-  return { bend: { low, high }, c: Math.exp(x) };
-}
-
 /** Narrows what is known of one direction of a composition. */
 export interface Narrowing {
   logDeltaAt(epsilon: number, known: LogBounds): LogBounds | null;
   epsilonAt(logDelta: number, known: Interval): Interval | null;
 }
 
-/** What is left at the ends of a cut interval of the tilted measure. */
-const EDGE = 1e-15;
-/** How a step's losses are integrated: turned, or not and cut off. */
-type Way = "cut" | "turned";
 const WAYS: {
   readonly way: Way;
   readonly least: number;

@@ -1,7 +1,8 @@
 // The contour integral on a hyperbola that bends to the right, where e^{−tε} falls exponentially: one part of δ, with
 // every error bounded (docs/math-bent.md, theorems 4 to 6).
-import { UNIT } from "./mixture.js";
+
 import { newSum, type Rotated } from "./rotated.js";
+import { realLessOne, UNIT } from "./rounding.js";
 import { type Part, SERVES, Terms } from "./terms.js";
 
 /** The strip of the outer rule: from Re t = low, straight, to the hyperbola through `high`. */
@@ -156,9 +157,8 @@ export class BentContour extends Terms {
       }
       let relative = Math.expm1(Math.min(700, off)) + UNIT * (30 + 4 * Math.abs(log) + 6 * Math.abs(turn));
       if (part === "tail") {
-        const half = Math.sin(jumpTurn / 2);
         const e = Math.exp(jump);
-        const re = Math.expm1(jump) * Math.cos(jumpTurn) - 2 * half * half;
+        const re = realLessOne(jump, jumpTurn, Math.cos(jumpTurn));
         const im = e * Math.sin(jumpTurn);
         const size = Math.hypot(re, im);
         jumpOff += UNIT * 6 * (Math.abs(jump) + Math.abs(jumpTurn));
@@ -186,11 +186,7 @@ export class BentContour extends Terms {
         log = -Infinity;
         turn = 0;
       }
-      this.a.push(a);
-      this.b.push(b);
-      this.log.push(log);
-      this.turn.push(turn);
-      this.logOff.push(Number.isNaN(logOff) ? Infinity : logOff);
+      this.add(a, b, log, turn, logOff);
       quiet = Math.max(log, logOff) - a * epsilon < goal ? quiet + 1 : 0;
       if (this.spent()) {
         this.failed = true;

@@ -1,7 +1,8 @@
 // The contour integral on one line Re t = c, with every error bounded: an interval that contains δ(ε)
 // [Alghamdi2023, Theorem 3.1]; the bounds are theorems 1 to 6 of docs/math-contour.md.
 import { DecayBound } from "./decay.js";
-import { MAXIMUM_POINTS, type Mixture, type Tilt, UNIT } from "./mixture.js";
+import { MAXIMUM_POINTS, type Mixture, type Tilt } from "./mixture.js";
+import { UNIT } from "./rounding.js";
 import { chooseStep, type Step } from "./step.js";
 
 /** What is composed: Gaussians of total squared shift ÷ σ² `gaussian`, and mixtures, each with its count. */

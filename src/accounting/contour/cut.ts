@@ -1,7 +1,8 @@
 // One Poisson-sampled Gaussian of much noise, cut off where nothing is left of it: M(t) − 1 to second order, so that no
 // digits cancel, and a bound on it that falls for good (docs/math-cut.md).
-import { type Mixture, UNIT } from "./mixture.js";
+import type { Mixture } from "./mixture.js";
 import type { Budget } from "./rotated.js";
+import { BlockSum, realLessOne, UNIT } from "./rounding.js";
 import type { Moment, UprightStep } from "./upright.js";
 
 /** What is cut off is below e^−LEAST of δ. */
@@ -47,6 +48,7 @@ export class Cut implements UprightStep {
   /** The largest share q e^y/r. */
   private readonly mostShare: number;
   private known = { a: NaN, size: NaN };
+  private readonly blocks = new BlockSum();
 
   /**
    * direction +1: E_P[e^{tℓ}] of ℓ = log r; −1: E_Q[e^{tℓ}] of ℓ = −log r. logDelta: what the answer is near.
@@ -210,18 +212,12 @@ export class Cut implements UprightStep {
     const firstSize = (modulus * Math.hypot(a + 1, b)) / 2;
     const sRe = removed ? 1 + a : -a;
     const sIm = removed ? b : -b;
-    let re = 0;
-    let im = 0;
-    let blockRe = 0;
-    let blockIm = 0;
+    const sum = this.blocks;
+    sum.clear();
     let total = 0;
     let error = 0;
     for (let i = 0; i < n; i++) {
-      if (i % BLOCK === 0) {
-        re += blockRe;
-        im += blockIm;
-        blockRe = blockIm = 0;
-      }
+      if (i % BLOCK === 0) sum.close();
       const w = weight[i]!;
       const ratio = v[i]!;
       let fRe: number;
@@ -256,8 +252,7 @@ export class Cut implements UprightStep {
         const x = removed ? a * log[i]! : -a * log[i]!;
         const y = removed ? b * log[i]! : -b * log[i]!;
         const e = Math.exp(x);
-        const half = Math.sin(y / 2);
-        const lessRe = Math.expm1(x) * Math.cos(y) - 2 * half * half;
+        const lessRe = realLessOne(x, y, Math.cos(y));
         const lessIm = e * Math.sin(y);
         const lift = removed ? 1 + ratio : 1;
         const turnRe = (removed ? -a : a) * ratio;
@@ -272,14 +267,14 @@ export class Cut implements UprightStep {
             (removed ? turned + Math.abs(ratio) : turned) *
             (1 + e * (removed ? 1 : 1 / (1 + ratio)));
       }
-      blockRe += w * fRe;
-      blockIm += w * fIm;
+      sum.add(w * fRe, w * fIm);
       const size = Math.abs(fRe) + Math.abs(fIm);
       total += w * size;
       error += w * (size * weightOff[i]! + off);
     }
-    into.re = re + blockRe;
-    into.im = im + blockIm;
+    sum.close();
+    into.re = sum.re;
+    into.im = sum.im;
     into.error =
       (error + UNIT * (BLOCK + n / BLOCK + 4) * total) * (1 + 1e-9) +
       this.lost * (1 + 2 * (modulus + 1) * this.rate);

@@ -1,6 +1,7 @@
 // An upper bound on |φ(u)|, the characteristic function of the tilted loss of one step, for every u ≥ some U:
 // what makes it sound to stop the contour sum (docs/math-contour.md, theorem 4).
-import { type Mixture, type Tilt, UNIT } from "./mixture.js";
+import type { Mixture, Tilt } from "./mixture.js";
+import { UNIT } from "./rounding.js";
 import type { Step } from "./step.js";
 
 /** x shifted by i·d: weights |r(x + id)/r(x)|^s p, angles arg r(x + id), and the rule's error for their sum. */

@@ -1,6 +1,6 @@
 // What a ray of turned losses is made of, node by node: the density of τ = log λ, and the cutoff that divides losses at
 // a size (docs/math-bent.md, theorems 1 to 3).
-import { UNIT } from "./mixture.js";
+import { UNIT } from "./rounding.js";
 
 /** χ = exp(−(λ/cut)²e^{−SHARPNESS(cut/λ)²}) falls from 1 to 0 around the cut. */
 const SHARPNESS = 4;

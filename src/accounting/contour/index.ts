@@ -9,7 +9,6 @@ import {
 } from "../accountant.js";
 import type { PrivacyEvent } from "../event.js";
 import type { Neighboring } from "../guarantee.js";
-import type { Narrowing } from "./bend.js";
 import { type Parts, partsOf } from "./composition.js";
 import type { Composition } from "./contour.js";
 import { OneStep } from "./onestep.js";
@@ -22,17 +21,9 @@ export interface ContourOptions {
   readonly relativeWidth?: number;
   /** Most products of grid point and node a line of integration may cost (about 4 ns each). Default 2e7. */
   readonly maximumWork?: number;
-  /** Asked where the straight contour is wide (contour/full.ts): not in a small download. */
-  readonly bend?: (composition: Composition) => Narrowing | null;
+  /** In place of straight lines alone: bends them where they are wide (contour/full.ts), not in a small download. */
+  readonly bend?: (composition: Composition, tolerance: number, work: number) => OneDirection;
 }
-
-/** Relative width of ε, and of log δ, from which on the contour is bent. */
-const WIDE = 2e-10;
-const WIDE_LOG = 5e-10;
-/** Below this noise a bent contour to add costs more than any straight one, and straight ones rarely fail. */
-const STRAIGHT_TO_ADD = 3;
-/** What a straight line may cost before it is bent. */
-const CHEAP_WORK = 1e6;
 
 /** A curve that can also say how tight it is. */
 export interface ContourCurve extends PrivacyCurve {
@@ -51,7 +42,12 @@ const NAME = "contour";
  * Edges: no noise → ε = Infinity, δ = 1; nothing composed → 0; δ = 0 → ε = Infinity (a Gaussian has no pure ε).
  */
 export function contourAccountant(options: ContourOptions = {}): ContourAccountant {
-  const { neighboring = "add-or-remove-one", relativeWidth = 1e-12, maximumWork = 2e7 } = options;
+  const {
+    neighboring = "add-or-remove-one",
+    relativeWidth = 1e-12,
+    maximumWork = 2e7,
+    bend = straight,
+  } = options;
   if (!(relativeWidth >= 1e-13 && relativeWidth <= 0.1))
     throw new RangeError(`relativeWidth must be in [1e-13, 0.1], got ${relativeWidth}`);
   if (!(maximumWork >= 1e4)) throw new RangeError(`maximumWork must be >= 1e4, got ${maximumWork}`);
@@ -59,11 +55,11 @@ export function contourAccountant(options: ContourOptions = {}): ContourAccounta
     name: NAME,
     neighboring,
     account: (event) =>
-      new Curve(partsOf(event, neighboring, NAME), neighboring, relativeWidth, maximumWork, options.bend),
+      new Curve(partsOf(event, neighboring, NAME), neighboring, relativeWidth, maximumWork, bend),
   };
 }
 
-interface OneDirection {
+export interface OneDirection {
   logDeltaAt(epsilon: number): LogBounds;
   /** enough: an upper end up to there needs no narrowing. */
   epsilonAt(logDelta: number, logRest: number, enough?: number): Interval;
@@ -71,57 +67,8 @@ interface OneDirection {
   chernoff(epsilon: number): number;
 }
 
-function oneDirection(
-  composition: Composition,
-  tolerance: number,
-  work: number,
-  bend: ContourOptions["bend"],
-): OneDirection {
-  const dear = new Profile(composition, tolerance, work);
-  const bent = bend?.(composition);
-  if (!bent) return dear;
-  const straight =
-    composition.direction < 0 && composition.mixtures.some((each) => each.sigma < STRAIGHT_TO_ADD);
-  const cheap = straight ? dear : new Profile(composition, tolerance, Math.min(work, CHEAP_WORK));
-  return new Either(cheap, bent, dear);
-}
-
-/** A straight line where one is cheap enough; a bent one; and a dear straight one where that fails. */
-class Either implements OneDirection {
-  constructor(
-    private readonly cheap: Profile,
-    private readonly bent: Narrowing,
-    private readonly dear: Profile,
-  ) {}
-
-  logDeltaAt(epsilon: number): LogBounds {
-    const first = this.cheap.logDeltaAt(epsilon);
-    if (first.upper - first.lower <= WIDE_LOG) return first;
-    const bent = meet(first, this.bent.logDeltaAt(epsilon, first));
-    if (bent.upper - bent.lower <= 2 * WIDE_LOG || this.cheap === this.dear) return bent;
-    return meet(bent, this.dear.logDeltaAt(epsilon));
-  }
-
-  epsilonAt(logDelta: number, logRest: number, enough = 0): Interval {
-    const first = this.cheap.epsilonAt(logDelta, logRest);
-    if (first.upper - first.lower <= WIDE * first.upper || first.upper <= enough) return first;
-    const bent = meet(first, this.bent.epsilonAt(logDelta, first));
-    if (bent.upper - bent.lower <= 5 * WIDE * bent.upper || bent.upper <= enough || this.cheap === this.dear)
-      return bent;
-    return meet(bent, this.dear.epsilonAt(logDelta, logRest));
-  }
-
-  chernoff(epsilon: number): number {
-    return this.cheap.chernoff(epsilon);
-  }
-}
-
-/** What two proven intervals say together. */
-function meet(one: Interval, other: Interval | null): Interval {
-  if (!other) return one;
-  const upper = Math.min(one.upper, other.upper);
-  return { lower: Math.min(upper, Math.max(one.lower, other.lower)), upper };
-}
+const straight: NonNullable<ContourOptions["bend"]> = (composition, tolerance, work) =>
+  new Profile(composition, tolerance, work);
 
 class Curve implements ContourCurve {
   readonly accountant = NAME;
@@ -135,7 +82,7 @@ class Curve implements ContourCurve {
     readonly neighboring: Neighboring,
     tolerance: number,
     work: number,
-    bend: ContourOptions["bend"],
+    of: NonNullable<ContourOptions["bend"]>,
   ) {
     const { gaussian, mixtures } = parts;
     this.trivial = gaussian === Infinity ? 1 : gaussian === 0 && mixtures.length === 0 ? 0 : null;
@@ -154,7 +101,7 @@ class Curve implements ContourCurve {
     }
     // Gaussians alone look the same from both sides.
     for (const direction of mixtures.length > 0 ? ([1, -1] as const) : ([1] as const))
-      this.profiles.push(oneDirection({ gaussian, mixtures, direction }, tolerance, work, bend));
+      this.profiles.push(of({ gaussian, mixtures, direction }, tolerance, work));
   }
 
   epsilonAt(delta: number): number {

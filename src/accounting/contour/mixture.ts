@@ -1,12 +1,10 @@
-// One step seen as a mixture of shifted Gaussians: its likelihood ratio r, log r with an error bound, and the
-// trapezoid rule for E[r^s] under N(0, σ²) with every error of that rule (docs/math-contour.md, theorems 3 and 4).
-
-/** Unit round-off of doubles. Math.exp, log, expm1, log1p, sin, cos, atan2 are taken to be within 2 ulp. */
-export const UNIT = 2 ** -53;
+// One step, `count` times: the trapezoid rule for E[r^s] under N(0, σ²), r its likelihood ratio, with every error of that
+// rule (docs/math-contour.md, theorems 3 and 4).
+import { LikelihoodRatio } from "./ratio.js";
+import { UNIT } from "./rounding.js";
 
 /** Grid points whose share of the tilted mass is below e^−SMALL ÷ T are left out (and counted as error). */
 const SMALL = 44;
-const CACHE = 4096;
 /** Most grid points kept for one atom; past it the atom is accounted as if it were not sampled. */
 export const MAXIMUM_POINTS = 16384;
 
@@ -33,36 +31,17 @@ export interface Tilt {
 }
 
 /**
- * P = Σ p_k N(d_k, σ²) against Q = N(0, σ²), d_k ≥ 0, in `count` independent steps.
- * r(x) = Σ p_k e^{z_k}, z_k = d_k(2x − d_k)/2σ². direction +1 (remove): M(t) = E[r^{1+t}], loss log r;
+ * P against Q in `count` independent steps. direction +1 (remove): M(t) = E[r^{1+t}], loss log r;
  * −1 (add): M(t) = E[r^{−t}], loss −log r.
  */
-export class Mixture {
-  readonly reach: number;
-  private readonly logWeights: Float64Array;
-  private readonly zs: Float64Array;
-  private cacheStep = 0;
-  private cache = new Float64Array(0);
-  private cacheError = new Float64Array(0);
-  private error = 0;
-
+export class Mixture extends LikelihoodRatio {
   constructor(
-    readonly sigma: number,
-    readonly shifts: readonly number[],
-    readonly weights: readonly number[],
+    sigma: number,
+    shifts: readonly number[],
+    weights: readonly number[],
     readonly count: number,
   ) {
-    this.reach = Math.max(...shifts);
-    // log of a weight near 1 through the others, which are known to full relative precision.
-    this.logWeights = Float64Array.from(weights, (w, k) =>
-      w > 0.5 ? Math.log1p(-weights.reduce((sum, each, j) => (j === k ? sum : sum + each), 0)) : Math.log(w),
-    );
-    this.zs = new Float64Array(shifts.length);
-  }
-
-  /** sup of −log r: −log of the weight of shift 0; Infinity if it has none. */
-  get largestNegativeLoss(): number {
-    return this.shifts[0] === 0 ? -this.logWeights[0]! : Infinity;
+    super(sigma, shifts, weights);
   }
 
   /**
@@ -75,90 +54,9 @@ export class Mixture {
     return turn < Math.PI / 2 ? Math.min(bisected, -s * this.largestNegativeLoss * (1 + 1e-12)) : bisected;
   }
 
-  /** The weight of the shifts other than 0. */
-  get sampled(): number {
-    return this.weights.reduce((sum, weight, k) => (this.shifts[k]! > 0 ? sum + weight : sum), 0);
-  }
-
-  /** log r(x); `error` then bounds what rounding did to it (docs/math-contour.md, lemma 5). */
-  logRatio(x: number): number {
-    const { shifts, weights, logWeights, zs } = this;
-    const n = shifts.length;
-    const twice = 2 * this.sigma * this.sigma;
-    let top = -Infinity;
-    let best = 0;
-    let largest = 0;
-    for (let k = 0; k < n; k++) {
-      const z = (shifts[k]! * (2 * x - shifts[k]!)) / twice;
-      zs[k] = z;
-      if (Math.abs(z) > largest) largest = Math.abs(z);
-      const a = z + logWeights[k]!;
-      if (a > top) {
-        top = a;
-        best = k;
-      }
-    }
-    if (largest <= 1) {
-      // r − 1 = Σ p_k (e^{z_k} − 1): exact to first order, so that q = 1e-9 loses no digits.
-      let sum = 0;
-      let size = 0;
-      for (let k = 0; k < n; k++) {
-        const part = weights[k]! * Math.expm1(zs[k]!);
-        sum += part;
-        size += Math.abs(part);
-      }
-      const value = Math.log1p(sum);
-      this.error = UNIT * ((n + 12) * Math.exp(2 * largest) * size + 2 * Math.abs(value));
-      return value;
-    }
-    let rest = 0;
-    let burden = 7 * Math.abs(zs[best]!) + 5 * Math.abs(logWeights[best]!);
-    for (let k = 0; k < n; k++) {
-      if (k === best) continue;
-      const e = Math.exp(zs[k]! + logWeights[k]! - top);
-      rest += e;
-      burden += e * (7 * Math.abs(zs[k]!) + 5 * Math.abs(logWeights[k]!) + 2 * Math.abs(top) + n + 4);
-    }
-    const value = top + Math.log1p(rest);
-    this.error = UNIT * (burden + 2 * Math.abs(value));
-    return value;
-  }
-
-  /** log r at x = i·h, remembered for the last h. */
-  private ratioAt(i: number, h: number): number {
-    if (i > CACHE || i < -CACHE) return this.logRatio(i * h);
-    if (h !== this.cacheStep) {
-      this.cacheStep = h;
-      if (this.cache.length === 0) {
-        this.cache = new Float64Array(2 * CACHE + 1);
-        this.cacheError = new Float64Array(2 * CACHE + 1);
-      }
-      this.cache.fill(NaN);
-    }
-    const at = i + CACHE;
-    const known = this.cache[at]!;
-    if (!Number.isNaN(known)) {
-      this.error = this.cacheError[at]!;
-      return known;
-    }
-    const value = this.logRatio(i * h);
-    this.cache[at] = value;
-    this.cacheError[at] = this.error;
-    return value;
-  }
-
-  /** The mean shift given x: σ²·d log r/dx. */
-  private meanShift(x: number): number {
-    const value = this.logRatio(x);
-    let mean = 0;
-    for (let k = 0; k < this.shifts.length; k++)
-      mean += this.shifts[k]! * Math.exp(this.zs[k]! + this.logWeights[k]! - value);
-    return mean;
-  }
-
   /** N(x; 0, σ²)r^s rises to the left of the first by e^{k|x|/σ} at k deviations from it, and falls so to the right of the second. */
   ends(s: number): readonly [number, number] {
-    return [Math.min(0, s * this.meanShift(0) * (1 + 1e-9)), Math.max(0, s * this.reach)];
+    return s < 0 ? [s * this.meanShift(0) * (1 + 1e-9), 0] : [0, s * this.reach];
   }
 
   /** log max over [a, b] of N(x; 0, σ²)-density·σ√2π times max(1, r^s), from above: log r is convex. */
@@ -287,11 +185,11 @@ export class Mixture {
         1e-9
       );
     };
+    // No wall at all, or next to none, and the best d within it.
     if (s >= 0) return at(Math.min(least * s2, (0.99 * Math.PI) / turn));
-    return Math.min(
-      at(Math.min(least / (1 / s2 - (s * turn * turn) / 4), (0.8 * Math.PI) / turn)),
-      at(Math.min(least * s2, (0.499 * Math.PI) / turn)),
-    );
+    const flat = at(Math.min(least * s2, (0.499 * Math.PI) / turn));
+    if (least * s2 * turn < 0.499 * Math.PI && -s * this.largestNegativeLoss < 0.5) return flat;
+    return Math.min(flat, at(Math.min(least / (1 / s2 - (s * turn * turn) / 4), (0.8 * Math.PI) / turn)));
   }
 
   /** The widest step whose quadrature error at u stays below e^logTolerance(u) for u in us. */
@@ -423,13 +321,6 @@ export class Mixture {
       lossError,
       dropped: 1.01 * dropped,
     };
-  }
-
-  /** Shares w_k(x) = p_k e^{z_k}/r of the mixture's parts at x; for the tail bound. */
-  shares(x: number, into: Float64Array): void {
-    const value = this.logRatio(x);
-    for (let k = 0; k < this.shifts.length; k++)
-      into[k] = Math.exp(this.zs[k]! + this.logWeights[k]! - value);
   }
 }
 

@@ -1,8 +1,8 @@
 // One step of the Poisson-sampled Gaussian: δ(ε) = q·δ_Gaussian(log(1 + (e^ε − 1)/q)), the amplification identity;
 // proof, and why removing dominates adding, in docs/math-contour.md, theorem 7.
 import type { Interval } from "../accountant.js";
-import { UNIT } from "./mixture.js";
 import { type LogBounds, Profile } from "./profile.js";
+import { UNIT } from "./rounding.js";
 
 export class OneStep {
   private readonly gaussian: Profile;

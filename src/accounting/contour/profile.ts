@@ -3,7 +3,8 @@
 import { minimize } from "../../math/minimize.js";
 import type { Interval } from "../accountant.js";
 import { type Composition, Contour, exponentAt, logSupremum, type Place, type Reading } from "./contour.js";
-import { type Mixture, UNIT } from "./mixture.js";
+import type { Mixture } from "./mixture.js";
+import { UNIT } from "./rounding.js";
 
 const MAXIMUM_LINES = 8;
 /** A line's integrand changes by e to this power between the ε that it was placed for and one that is near. */

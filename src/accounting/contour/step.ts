@@ -32,23 +32,6 @@ export function chooseStep(
 }
 
 /**
- * Left of here the density p ∝ N(x)r^s falls like e^{12x/σ} or faster. (log p)′ = −x/σ² + s(log r)′, and (log r)′, the mean
- * shift ÷ σ² given x, grows with x: for s < 0 what holds at one x holds left of it.
- */
-export function firstCell(mixture: Mixture, s: number): number {
-  const { sigma, shifts, reach } = mixture;
-  const farthest = Math.min(0, s * reach) - 12 * sigma;
-  const share = new Float64Array(shifts.length);
-  for (let x = -13 * sigma; x > farthest; x *= 1.3) {
-    mixture.shares(x, share);
-    let mean = 0;
-    for (let k = 0; k < share.length; k++) mean += share[k]! * shifts[k]!;
-    if (-x + s * mean > 12 * sigma) return x;
-  }
-  return farthest;
-}
-
-/**
  * The bound e^{uθ} on |r^{iu}| at Im x = d is far too large where r ≈ 1 carries the mass. So the tilted density p is
  * split by a Gaussian cutoff χ(x) = Φ((x₀ − x)/w), |χ(x + id)| ≤ e^{d²/2w²}χ(x): what χ removes is bounded by its
  * mass, and the rest has the error 2e^{d²/2σ² + d²/2w² − 2πd/h}·∫ p χ e^{u·arg r(x + id)} dx. arg grows with x.
@@ -72,8 +55,9 @@ class Cutoff {
     const { sigma, reach } = mixture;
     const { x: ends, logMass } = this;
     const g = sigma / 3;
-    const from = firstCell(mixture, s);
-    const to = Math.max(0, s * reach) + 12 * sigma;
+    const [left, right] = mixture.ends(s);
+    const from = left - 12 * sigma;
+    const to = right + 12 * sigma;
     const n = Math.min(4000, Math.ceil((to - from) / g));
     this.share = new Float64Array(mixture.shifts.length);
     const logCell = Math.log(g / (sigma * Math.sqrt(2 * Math.PI))) + 0.01;

@@ -1,5 +1,5 @@
 // The terms of a contour sum, each e^{log − aε + i(turn − bε)}, and bounds of what the sum errs by.
-import { UNIT } from "./mixture.js";
+import { UNIT } from "./rounding.js";
 
 /** "bulk": no loss is cut off; "tail": at least one is. */
 export type Part = "bulk" | "tail";
@@ -18,6 +18,15 @@ export class Terms {
   failed = false;
 
   constructor(private readonly epsilon: number) {}
+
+  /** logOff: of what the term errs by. */
+  protected add(a: number, b: number, log: number, turn: number, logOff: number): void {
+    this.a.push(a);
+    this.b.push(b);
+    this.log.push(log);
+    this.turn.push(turn);
+    this.logOff.push(Number.isNaN(logOff) ? Infinity : logOff);
+  }
 
   /** The sum of imaginary parts, its derivative, a bound on its error, and the sum of the sizes of its terms. */
   at(epsilon: number): { value: number; slope: number; error: number; size: number } {

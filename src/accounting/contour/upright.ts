@@ -2,8 +2,8 @@
 // sampling rates, and of either where noise is much (docs/math-bent.md, theorem 8; docs/math-cut.md).
 import type { Bend } from "./bent.js";
 import { logSupremum } from "./contour.js";
-import { UNIT } from "./mixture.js";
 import { type Budget, newSum, type Rotated } from "./rotated.js";
+import { UNIT } from "./rounding.js";
 import { Terms } from "./terms.js";
 
 const MOST_NODES = 3000;
@@ -130,11 +130,7 @@ export class UprightContour extends Terms {
         log = -Infinity;
         turn = 0;
       }
-      this.a.push(c);
-      this.b.push(b);
-      this.log.push(log);
-      this.turn.push(turn);
-      this.logOff.push(Number.isNaN(logOff) ? Infinity : logOff);
+      this.add(c, b, log, turn, logOff);
       quiet = Math.max(log, logOff) - c * epsilon < goal ? quiet + 1 : 0;
       // Work has run out, or not even the size of a term is known.
       if (!(steps[0]!.budget.left > 0 && logOff < Infinity)) {
