@@ -29,43 +29,45 @@ const PATIENCE = 20_000;
 /** Live: one frame of a screen that shows sixty a second. */
 const FRAME = 16;
 
-/** In the page, before it loads: keeps what its workers say, and tells when one has said the exact answer. */
+/** In the page, before it loads: keeps what its workers say, and tells when they have said what is waited for. */
 function listen() {
-  const heard = { answers: [], maps: [] };
+  const heard = { asked: 0, live: new Map(), exact: new Map(), maps: [] };
   let wake = () => {};
-  /** What was last said live. */
-  let live;
   globalThis.heard = heard;
-  globalThis.live = () => live;
-  globalThis.next = async (list, count) => {
-    while (heard[list].length < count)
+  globalThis.until = async (isThere) => {
+    while (!isThere())
       await new Promise((resolve) => {
         wake = resolve;
       });
-    return heard[list];
   };
   globalThis.Worker = class extends Worker {
     constructor(url, options) {
       super(url, options);
+      this.name = options.name;
       this.addEventListener("message", ({ data }) => {
-        if (data.answer?.live) live = { milliseconds: data.answer.milliseconds, tier: data.answer.live };
-        else if (data.answer && options.name === "exact") {
-          const { milliseconds, plan, problem } = data.answer;
-          const none = plan === undefined && problem === undefined;
-          heard.answers.push({ live, exact: milliseconds, none });
-          live = undefined;
+        const { id, answer } = data;
+        if (answer && this.name === "live")
+          heard.live.set(id, { milliseconds: answer.milliseconds, tier: answer.live });
+        else if (answer) {
+          const none = answer.plan === undefined && answer.problem === undefined;
+          heard.exact.set(id, { exact: answer.milliseconds, none });
         } else if (data.kind === "progress" && data.done === data.of) heard.maps.push(data.milliseconds);
         else return;
         wake();
       });
     }
+
+    postMessage(message) {
+      if (this.name === "live") heard.asked = message.id;
+      super.postMessage(message);
+    }
   };
 }
 
-/** In the page: changes the address, or moves a slider, and waits for the exact answer. */
+/** In the page: changes the address, or moves a slider, and waits for the exact answer to that. */
 async function change({ fragment, field, position, patience }) {
-  const { heard, next } = globalThis;
-  const before = heard.answers.length;
+  const { heard, until } = globalThis;
+  const before = heard.asked;
   if (fragment !== undefined) location.hash = fragment;
   else {
     const slider = document.querySelector(`.field:has(#field-${field}) input[type=range]`);
@@ -74,11 +76,13 @@ async function change({ fragment, field, position, patience }) {
   }
   let timer;
   const late = new Promise((resolve) => {
-    timer = setTimeout(() => resolve([{ live: globalThis.live(), exact: patience, late: true }]), patience);
+    timer = setTimeout(resolve, patience);
   });
-  const answers = await Promise.race([next("answers", before + 1), late]);
+  await Promise.race([until(() => heard.asked > before && heard.exact.has(heard.asked)), late]);
   clearTimeout(timer);
-  return { ...answers.at(-1), text: field && document.querySelector(`#field-${field}`).value };
+  const exact = heard.exact.get(heard.asked) ?? { exact: patience, none: false, late: true };
+  const text = field && document.querySelector(`#field-${field}`).value;
+  return { live: heard.live.get(heard.asked), ...exact, text };
 }
 
 /** Of the page's workers, in the order in which it makes them. */
@@ -140,10 +144,11 @@ async function measureMaps(page) {
       const start = time();
       const milliseconds = await page.evaluate(
         async (fragment) => {
-          const { heard, next } = globalThis;
+          const { heard, until } = globalThis;
           const before = heard.maps.length;
           location.hash = fragment;
-          return (await next("maps", before + 1)).at(-1);
+          await until(() => heard.maps.length > before);
+          return heard.maps.at(-1);
         },
         fragmentOf({ ...run, epsilon }, "sigma"),
       );
