@@ -282,7 +282,8 @@ describe.skipIf(!hasChromium)(IN_CHROMIUM, { timeout: 120_000 }, () => {
     const { page } = await open("", LAPTOP, withoutCharts);
     await page.getByLabel("Steps T", { exact: true }).fill("10*N/B");
     await page.getByRole("radio", { name: "solve for privacy loss" }).check();
-    await page.getByLabel("Noise multiplier σ", { exact: true }).fill("2");
+    // A field to type in only once the exact answer is there, which it then keeps.
+    await page.locator("input#field-noiseMultiplier").fill("2");
     await page.waitForFunction(
       () => location.hash.includes("sigma=2&") && location.hash.includes("solve=epsilon"),
     );
