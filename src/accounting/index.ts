@@ -2,4 +2,5 @@
 export * from "./common.js";
 export * from "./dpAccounting.js";
 export * from "./group.js";
+export * from "./layers.js";
 export * from "./named.js";
