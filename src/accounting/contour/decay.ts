@@ -79,7 +79,10 @@ export class DecayBound {
       gain = Math.max(gain, mass * mass * least * (1 - 1e-9));
     });
     if (gain <= 0) return 0;
-    const error = Math.exp(rule) * 2.1 + this.tilt.dropped + 2e-13;
+    // What the sum over nodes errs by: the rule, the nodes left out, the weights and losses as stored, the additions.
+    const { p, dropped, massError, lossError } = this.tilt;
+    const rounding = UNIT * (p.length + 20) + massError + b * lossError;
+    const error = Math.exp(rule) * 2.1 + dropped + rounding;
     const size = Math.sqrt(Math.max(0, 1 - gain));
     return size > 0.5
       ? Math.min(0, 0.5 * Math.log1p(-gain) + Math.log1p(error / size))
