@@ -1,5 +1,8 @@
 // Arithmetic on logarithms: sums and differences of numbers too large or small to be held.
 
+/** The smallest positive double that has all its digits. */
+export const SMALLEST_NORMAL = 2 ** -1022;
+
 /** log(eᵃ + eᵇ). */
 export function logAddExp(a: number, b: number): number {
   const high = Math.max(a, b);

@@ -7,6 +7,7 @@ import {
 } from "../accounting/accountant.js";
 import { contourAccountant } from "../accounting/contour/index.js";
 import type { PrivacyEvent } from "../accounting/event.js";
+import { SMALLEST_NORMAL } from "../math/log.js";
 import { NoSolutionError, type Plan, type PlanRequest, plan } from "../planner/index.js";
 import { type Effort, lightAccountant } from "./light.js";
 
@@ -72,8 +73,6 @@ export function livePlan(
     throw error;
   }
 }
-
-const SMALLEST_NORMAL = 2 ** -1022;
 
 function loose(made: Plan): LivePlan {
   return { plan: { ...made, warnings: [...made.warnings, LOOSE] }, tight: false };

@@ -1,5 +1,6 @@
 // One search for each quantity that a plan may leave open, against one accountant's curves.
 import type { Accountant, PrivacyCurve } from "../accounting/index.js";
+import { SMALLEST_NORMAL } from "../math/log.js";
 import type { Budget } from "./budget.js";
 import { guessNoiseMultiplier, guessSamplingRate, guessSlope, guessSteps } from "./estimate.js";
 import { roundedUp } from "./format.js";
@@ -12,7 +13,6 @@ import { wholeEvent } from "./tuning.js";
 const NOISE_RANGE = { least: 1e-3, most: 1e12 };
 /** achieved.epsilon is at least this part of the request, unless the request cannot be met that tightly. */
 export const TIGHT = 1 - 1e-3;
-const SMALLEST_NORMAL = 2 ** -1022;
 
 /** The part of a plan that the unknowns decide. */
 export interface Run {

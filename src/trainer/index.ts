@@ -19,6 +19,7 @@ export {
   startThreads,
   WorkerFailedError,
 } from "./engine/threads.js";
+export type { DeviceEnvironment } from "./engine/webgpu/engine.js";
 export * from "./features/index.js";
 export { Network } from "./layers/network.js";
 export * from "./layers/spec.js";
