@@ -64,7 +64,7 @@ function listen() {
   };
 }
 
-/** In the page: changes the address, or moves a slider, and waits for the exact answer to that. */
+/** In the page: changes the address, or moves a slider, and waits for the live answer to that. */
 async function change({ fragment, field, position, patience }) {
   const { heard, until } = globalThis;
   const before = heard.asked;
@@ -74,12 +74,15 @@ async function change({ fragment, field, position, patience }) {
     slider.value = String(position);
     slider.dispatchEvent(new Event("input", { bubbles: true }));
   }
-  let timer;
-  const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, patience);
-  });
-  await Promise.race([until(() => heard.asked > before && heard.exact.has(heard.asked)), late]);
-  clearTimeout(timer);
+  const late = new Promise((resolve) => setTimeout(resolve, patience));
+  await Promise.race([until(() => heard.asked > before && heard.live.has(heard.asked)), late]);
+}
+
+/** In the page: waits for the exact answer to the last change. */
+async function settled({ field, patience }) {
+  const { heard, until } = globalThis;
+  const late = new Promise((resolve) => setTimeout(resolve, patience));
+  await Promise.race([until(() => heard.exact.has(heard.asked)), late]);
   const exact = heard.exact.get(heard.asked) ?? { exact: patience, none: false, late: true };
   const text = field && document.querySelector(`#field-${field}`).value;
   return { live: heard.live.get(heard.asked), ...exact, text };
@@ -124,10 +127,13 @@ async function measureAnswers(page, every, report) {
         // The name of the slider is of no meaning to the page: with it the address is always a new one.
         const fragment = `${fragmentOf(run, unknown)}&slider=${key}`;
         await page.evaluate(change, { fragment, patience: PATIENCE });
+        await page.evaluate(settled, { patience: PATIENCE });
         for (const position of positions) {
           const before = time();
-          const answer = await page.evaluate(change, { field, position, patience: PATIENCE });
+          await page.evaluate(change, { field, position, patience: PATIENCE });
+          // Before the exact answer, for which the live worker only waits.
           const processor = time() - before;
+          const answer = await page.evaluate(settled, { field, patience: PATIENCE });
           changes.push({ run: name, unknown, slider: key, position, processor, ...answer });
           report(changes.length);
         }
