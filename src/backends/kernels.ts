@@ -17,6 +17,13 @@ export type Sides = readonly [top: number, bottom: number, left: number, right: 
  * images in a row. Every method keeps examples apart: row n of a result depends on example n alone.
  */
 export interface Kernels {
+  /** What computes: the same bits come only from the same variant. "simd", "relaxed-simd", "tensorflow", "tfjs-cpu", … */
+  readonly variant: string;
+  /**
+   * Convolution of images already padded: x [m, H, W, C], filter [kh, kw, C, P], and bias [P] → [m, ho, wo, P], the same
+   * stride both ways.
+   */
+  convolution(x: tf.Tensor4D, filter: tf.Tensor4D, stride: number, bias?: tf.Tensor1D): tf.Tensor4D;
   /**
    * Per-example gradient of a filter: x [n·views, H, W, C] (already padded), dy [n·views, ho, wo, P] →
    * [n, kh·kw·C·P], summed over the example's views and positions, and added to `into`, which may be overwritten.
@@ -100,6 +107,9 @@ export const FLOAT32_ROUND_OFF = 2 ** -24;
 
 /** Stock operations only: runs on every TensorFlow.js backend that has them. */
 export const stockKernels: Kernels = {
+  variant: "tfjs-cpu",
+  convolution: (x, filter, stride, bias) =>
+    tf.fused.conv2d({ x, filter, strides: stride, pad: "valid", ...(bias && { bias }) }),
   filterGradients: filterGradientsBy(patches),
   positionSums(dy, views) {
     const [images, ho, wo, filters] = dy.shape;

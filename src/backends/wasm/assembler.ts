@@ -60,7 +60,17 @@ const one =
   (a: Code): Code =>
     cat(a, op);
 
-export const i32 = { add: two([0x6a]), sub: two([0x6b]), mul: two([0x6c]), lessThan: two([0x48]) };
+export const i32 = {
+  add: two([0x6a]),
+  sub: two([0x6b]),
+  mul: two([0x6c]),
+  and: two([0x71]),
+  shiftRight: two([0x76]),
+  lessThan: two([0x48]),
+  /** `first` where the condition is not zero, else `second`. */
+  select: (first: Code, second: Code, condition: Code): Code => cat(first, second, condition, [0x1b]),
+  load: (address: Code, offset = 0): Code => cat(address, [0x28, 2, ...unsigned(offset)]),
+};
 export const f32 = {
   /** f32 constant. */
   constant: (value: number): Code => [0x43, ...new Uint8Array(new Float32Array([value]).buffer)],
@@ -94,7 +104,20 @@ export const f32x4 = {
   max: two(simd(233)),
   equal: two(simd(65)),
   greater: two(simd(68)),
+  /** Four of the eight lanes of a and b, by number. */
+  shuffle: (a: Code, b: Code, lanes: readonly [number, number, number, number]): Code =>
+    cat(
+      a,
+      b,
+      simd(13),
+      lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
+    ),
+  /** a·b + c with one rounding or with two, as the engine likes best: relaxed SIMD. */
+  relaxedMultiplyAdd: (a: Code, b: Code, c: Code): Code => cat(a, b, c, simd(261)),
 };
+/** The value computed and not wanted. */
+export const drop = (value: Code): Code => cat(value, [0x1a]);
+
 export const f64x2 = {
   add: two(simd(240)),
   mul: two(simd(242)),
@@ -109,6 +132,10 @@ export const highHalf = (a: Code): Code =>
 /** while (condition) body. */
 export const whileLoop = (condition: Code, body: Code): Code =>
   cat([0x02, 0x40, 0x03, 0x40], condition, [0x45, 0x0d, 1], body, [0x0c, 0, 0x0b, 0x0b]);
+
+/** do body while (condition): one jump a round. */
+export const doWhile = (body: Code, condition: Code): Code =>
+  cat([0x03, 0x40], body, condition, [0x0d, 0, 0x0b]);
 
 /** if (condition) body. */
 export const when = (condition: Code, body: Code): Code => cat(condition, [0x04, 0x40], body, [0x0b]);

@@ -4,14 +4,28 @@
 import { reluGradient, tanh, tanhGradient } from "./activations.js";
 import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts } from "./channels.js";
+import { copyRows, transpose } from "./copies.js";
+import { outerProducts, windowProducts } from "./products.js";
 import { squaredNorm, weightedSum } from "./sums.js";
+import { MULTIPLY_ADD, type Variant, WebAssembly } from "./variant.js";
 import { addPatches, filterGradients, maxPoolGradient } from "./windows.js";
+import { tileTransforms } from "./winograd.js";
 
 type Kernel = (...operands: number[]) => void;
 /** What the module exports. */
 export interface WasmKernels {
   readonly filterGradients4: Kernel;
   readonly filterGradients1: Kernel;
+  readonly windowProducts: Kernel;
+  readonly outerProducts: Kernel;
+  readonly pack: Kernel;
+  readonly imageToFrequencies2: Kernel;
+  readonly gradientToFrequencies2: Kernel;
+  readonly filterToFrequencies2: Kernel;
+  readonly outputFromFrequencies2: Kernel;
+  readonly filterFromFrequencies2: Kernel;
+  readonly copyRows: Kernel;
+  readonly transpose: Kernel;
   readonly addPatches: Kernel;
   readonly maxPoolGradient: Kernel;
   readonly squaredNorm: (address: number, count: number) => number;
@@ -27,20 +41,18 @@ export interface WasmKernels {
   readonly channelAffine1: Kernel;
 }
 
-/** The parts of WebAssembly's JavaScript interface used here: no `lib` but DOM declares it. */
-interface WebAssemblyInterface {
-  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  readonly Instance: new (module: object, imports: object) => { readonly exports: object };
-  readonly Memory: abstract new (...parameters: never) => object;
-}
-const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemblyInterface };
-
 /** Compiles the kernels over `memory`, which stays its owner's; undefined if it is no WebAssembly memory. */
-export function instantiateKernels(memory: unknown): WasmKernels | undefined {
+export function instantiateKernels(memory: unknown, variant: Variant): WasmKernels | undefined {
   if (!(memory instanceof WebAssembly.Memory)) return undefined;
+  const multiplyAdd = MULTIPLY_ADD[variant];
   const functions = [
-    filterGradients(4),
-    filterGradients(1),
+    filterGradients(4, multiplyAdd),
+    filterGradients(1, multiplyAdd),
+    windowProducts(multiplyAdd),
+    outerProducts(multiplyAdd),
+    ...tileTransforms(),
+    copyRows(),
+    transpose(),
     addPatches(),
     maxPoolGradient(),
     squaredNorm(),

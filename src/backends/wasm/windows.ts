@@ -2,6 +2,7 @@
 
 import { FLOAT, plus, times } from "./arithmetic.js";
 import { cat, FunctionBuilder, f32, f32x4, i32, int, splat, v128, when, whileLoop } from "./assembler.js";
+import type { MultiplyAdd } from "./variant.js";
 
 /**
  * out[n, kh, r, p] = Σ_{view, oy, ox} x[n·views + view, oy·s + kh, ox·s·C + r] · dy[n·views + view, oy, ox, p] for
@@ -9,7 +10,7 @@ import { cat, FunctionBuilder, f32, f32x4, i32, int, splat, v128, when, whileLoo
  * no patch matrix is ever formed.
  * `rows` values of r by 8 of p stay in registers while the positions stream by; P is a multiple of 8.
  */
-export function filterGradients(rows: number): FunctionBuilder {
+export function filterGradients(rows: number, multiplyAdd: MultiplyAdd): FunctionBuilder {
   const f = new FunctionBuilder(`filterGradients${rows}`, 17);
   const [
     x,
@@ -42,7 +43,7 @@ export function filterGradients(rows: number): FunctionBuilder {
     ...acc.map((a, index) =>
       cat(
         index % 2 === 0 ? left.set(v128.loadSplat(xAt.get, 4 * (index >> 1))) : [],
-        a.set(f32x4.add(a.get, f32x4.mul(left.get, d[index % 2].get))),
+        a.set(multiplyAdd(left.get, d[index % 2].get, a.get)),
       ),
     ),
     xAt.add(xStep.get),
@@ -106,10 +107,10 @@ export function filterGradients(rows: number): FunctionBuilder {
   return f;
 }
 
-/** The transpose of taking patches: out[image, oy·s + k, ox·s·C + r] += columns[image, oy, ox, k, r]. */
+/** The transpose of taking patches: out[image, oy·s + k, ox·s·C + r] += columns[image, oy, ox, k, r]; `gap` bytes between patches. */
 export function addPatches(): FunctionBuilder {
-  const f = new FunctionBuilder("addPatches", 11);
-  const [columns, out, images, ho, wo, kh, run, imageBytes, rowBytes, xStep, yStep] = f.parameters;
+  const f = new FunctionBuilder("addPatches", 12);
+  const [columns, out, images, ho, wo, kh, run, imageBytes, rowBytes, xStep, yStep, gap] = f.parameters;
   const [i, oy, ox, k, from, to, end] = f.integers(7);
   const patchRow = cat(
     to.set(
@@ -142,7 +143,13 @@ export function addPatches(): FunctionBuilder {
       int(0),
       images.get,
       1,
-      f.loop(oy, int(0), ho.get, 1, f.loop(ox, int(0), wo.get, 1, f.loop(k, int(0), kh.get, 1, patchRow))),
+      f.loop(
+        oy,
+        int(0),
+        ho.get,
+        1,
+        f.loop(ox, int(0), wo.get, 1, cat(f.loop(k, int(0), kh.get, 1, patchRow), from.add(gap.get))),
+      ),
     ),
   );
   return f;

@@ -64,13 +64,7 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
       const shifts = bias && groups > 1 ? tf.split(shift, groups, 0) : [shift];
       const output = join(
         split(padded).map((x, g) =>
-          tf.fused.conv2d({
-            x,
-            filter: filter[g],
-            strides: stride,
-            pad: "valid",
-            ...(bias && { bias: shifts[g] }),
-          }),
+          kernels.convolution(x, filter[g], stride, bias ? (shifts[g] as tf.Tensor1D) : undefined),
         ),
       );
       return { output, saved: [padded] };

@@ -1,0 +1,193 @@
+// 3 × 3 convolutions of stride 1 by Winograd's tiles, forwards and backwards (winograd.ts).
+import type * as tf from "@tensorflow/tfjs-core";
+import { roundUp } from "./arithmetic.js";
+import type { WasmKernels } from "./code.js";
+import { FLOAT_BYTES, type TensorMemory } from "./memory.js";
+import { PANEL, TILE_ROWS } from "./products.js";
+import { F2 } from "./winograd.js";
+
+type Shape4 = readonly [number, number, number, number];
+
+/** Products of a tile: one for each frequency. */
+const FREQUENCIES = F2.image.length ** 2;
+/** Floats of tiles before and after the products of a block: what stays in the second cache. */
+const MOST_BLOCK_FLOATS = 2 ** 17;
+/** Tiles of an example whose gradients are one sum before it is transformed back. */
+const MOST_TILES_TOGETHER = 256;
+/** Channels of a block of filter gradients. */
+const BLOCK_CHANNELS = 64;
+
+export class WinogradConvolution {
+  constructor(
+    private readonly memory: TensorMemory,
+    private readonly code: WasmKernels,
+  ) {}
+
+  /** Whether these kernels are for a filter with stride 1 and outputs of that size. */
+  takes([height, width, channels, filters]: readonly number[], outSides: readonly number[]): boolean {
+    return (
+      height === 3 &&
+      width === 3 &&
+      channels % PANEL === 0 &&
+      filters % PANEL === 0 &&
+      outSides.every((side) => side % F2.outputs === 0)
+    );
+  }
+
+  /** [3, 3, C, P] → [f, P/8, C, 8]. */
+  filter(filter: tf.Tensor4D): tf.Tensor {
+    const [, , channels, filters] = filter.shape;
+    return this.frequencies(this.memory.address(filter), channels, filters, 1);
+  }
+
+  /** As the input's gradient needs it, turned round and its channels for its filters: [3, 3, C, P] → [f, C/8, P, 8]. */
+  turnedFilter(filter: tf.Tensor4D): tf.Tensor {
+    const [, , channels, filters] = filter.shape;
+    const turned = this.memory.transposed(filter, [9, channels, filters]);
+    const last = this.memory.address(turned) + 8 * channels * filters * FLOAT_BYTES;
+    return this.frequencies(last, filters, channels, -1);
+  }
+
+  private frequencies(address: number, rows: number, columns: number, direction: 1 | -1): tf.Tensor {
+    const out = this.memory.output([FREQUENCIES, rows * columns]);
+    const tap = direction * rows * columns * FLOAT_BYTES;
+    this.code.filterToFrequencies2(
+      this.memory.address(this.memory.steps(rows, columns * FLOAT_BYTES)),
+      rows,
+      ...([address, 3 * tap, tap, columns] as const),
+      this.memory.address(out),
+      rows * columns * FLOAT_BYTES,
+      ...([PANEL * FLOAT_BYTES, 4 * FLOAT_BYTES, rows * PANEL * FLOAT_BYTES] as const),
+    );
+    return out;
+  }
+
+  /** x [m, H + 2, W + 2, C] → [m, H, W, P]. */
+  convolution(x: tf.Tensor4D, filter: tf.Tensor, outShape: Shape4, bias?: tf.Tensor1D): tf.Tensor4D {
+    const { memory, code } = this;
+    const channels = x.shape[3];
+    const [images, height, width, filters] = outShape;
+    const count = (images * height * width) / F2.outputs ** 2;
+    const together = Math.floor(MOST_BLOCK_FLOATS / (FREQUENCIES * (channels + filters)));
+    const block = roundUp(Math.min(count, Math.max(32, together)), TILE_ROWS);
+    const [pixelBytes, outPixelBytes] = [channels * FLOAT_BYTES, filters * FLOAT_BYTES];
+    const [before, after] = [channels, filters].map((each) => memory.output([FREQUENCIES, block, each]));
+    const zero = memory.output([filters], 0);
+    const out = memory.output(outShape) as tf.Tensor4D;
+    const rows = memory.steps(block, pixelBytes);
+    const [from, to] = [x, out].map((each) => memory.integers(tilePlaces(each.shape, images, height, width)));
+    for (let first = 0; first < count; first += block) {
+      const tiles = Math.min(block, count - first);
+      code.imageToFrequencies2(
+        memory.address(from) + 4 * first,
+        tiles,
+        memory.address(x),
+        ...([x.shape[2] * pixelBytes, pixelBytes, channels] as const),
+        memory.address(before),
+        ...([block * pixelBytes, pixelBytes, 16, 32] as const),
+      );
+      code.windowProducts(
+        memory.address(rows),
+        tiles,
+        memory.address(before),
+        memory.address(filter),
+        memory.address(zero),
+        memory.address(after),
+        ...([outPixelBytes, filters / PANEL, 1, pixelBytes, channels] as const),
+        ...([FREQUENCIES, block * pixelBytes, channels * outPixelBytes, block * outPixelBytes] as const),
+      );
+      code.outputFromFrequencies2(
+        memory.address(to) + 4 * first,
+        tiles,
+        memory.address(out),
+        ...([width * outPixelBytes, outPixelBytes, filters] as const),
+        memory.address(after),
+        ...([block * outPixelBytes, outPixelBytes, 16, 32] as const),
+        memory.address(bias ?? zero),
+        0,
+      );
+    }
+    return out;
+  }
+
+  /** As Kernels.filterGradients, into its rows if given. */
+  filterGradients(x: tf.Tensor4D, dy: tf.Tensor4D, views: number, into?: tf.Tensor2D): tf.Tensor2D {
+    const { memory, code } = this;
+    const [images, ho, wo, filters] = dy.shape;
+    const channels = x.shape[3];
+    const n = images / views;
+    const out = into ?? (memory.output([n, 9 * channels * filters]) as tf.Tensor2D);
+    const perImage = (ho * wo) / F2.outputs ** 2;
+    // Views are taken together so far as their tiles stay in the cache: the same for every example.
+    const atOnce = Math.min(views, Math.max(1, Math.floor(MOST_TILES_TOGETHER / perImage)));
+    const [xPlaces, dyPlaces] = [x, dy].map((each) =>
+      memory.integers(tilePlaces(each.shape, atOnce, ho, wo)),
+    );
+    const most = atOnce * perImage;
+    const [v, d] = [channels, filters].map((each) => memory.output([FREQUENCIES, most, each]));
+    const blockChannels = Math.min(channels, BLOCK_CHANNELS);
+    const sums = memory.output([FREQUENCIES, blockChannels, 2 * PANEL]);
+    const zero = memory.output([2 * PANEL], 0);
+    const [pixelBytes, dyPixelBytes] = [channels * FLOAT_BYTES, filters * FLOAT_BYTES];
+    const [imageBytes, dyImageBytes] = [x, dy].map((each) => (each.size / images) * FLOAT_BYTES);
+    const rows = memory.steps(blockChannels, dyPixelBytes);
+    const tapBytes = channels * dyPixelBytes;
+    for (let image = 0; image < images; image += Math.min(atOnce, views - (image % views))) {
+      const tiles = Math.min(atOnce, views - (image % views)) * perImage;
+      code.imageToFrequencies2(
+        memory.address(xPlaces),
+        tiles,
+        memory.address(x) + image * imageBytes,
+        ...([x.shape[2] * pixelBytes, pixelBytes, channels] as const),
+        memory.address(v),
+        ...([tiles * pixelBytes, 16, tiles * 16, tiles * 32] as const),
+      );
+      code.gradientToFrequencies2(
+        memory.address(dyPlaces),
+        tiles,
+        memory.address(dy) + image * dyImageBytes,
+        ...([wo * dyPixelBytes, dyPixelBytes, filters] as const),
+        memory.address(d),
+        ...([tiles * dyPixelBytes, 32, 16, tiles * 32] as const),
+      );
+      const example = memory.address(out) + Math.floor(image / views) * 9 * tapBytes;
+      const adds = into !== undefined || image % views > 0 ? 1 : 0;
+      for (let p = 0; p < filters; p += 2 * PANEL) {
+        const panels = Math.min(2, (filters - p) / PANEL);
+        for (let c = 0; c < channels; c += blockChannels) {
+          const some = Math.min(blockChannels, channels - c);
+          code.outerProducts(
+            memory.address(v) + c * tiles * FLOAT_BYTES,
+            memory.address(d) + p * tiles * FLOAT_BYTES,
+            memory.address(sums),
+            ...([tiles, some / 4, panels, panels * 32, FREQUENCIES] as const),
+            ...([tiles * pixelBytes, tiles * dyPixelBytes, some * panels * 32] as const),
+          );
+          code.filterFromFrequencies2(
+            memory.address(rows),
+            some,
+            example + c * dyPixelBytes + p * FLOAT_BYTES,
+            ...([3 * tapBytes, tapBytes, panels * PANEL] as const),
+            memory.address(sums),
+            ...([some * panels * 32, panels * 32, 16, 32] as const),
+            memory.address(zero),
+            adds,
+          );
+        }
+      }
+    }
+    return out;
+  }
+}
+
+/** Where each tile of the outputs begins in images of that shape, image by image: in bytes. */
+function tilePlaces(shape: readonly number[], images: number, height: number, width: number): Int32Array {
+  const [, rows, columns, channels] = shape;
+  const places = new Int32Array((images * height * width) / F2.outputs ** 2);
+  let at = 0;
+  for (let image = 0; image < images; image++)
+    for (let y = 0; y < height; y += F2.outputs)
+      for (let x = 0; x < width; x += F2.outputs)
+        places[at++] = ((image * rows + y) * columns + x) * channels * FLOAT_BYTES;
+  return places;
+}
