@@ -21,24 +21,13 @@ export const PANEL = 8;
 /** Rows that meet a panel before the next is taken: they and it stay in the caches. */
 const BLOCK_ROWS = 64;
 
-/** Four steps of `step` at a time while `left` floats last, then one by one: the order of additions is that of the steps. */
-function inSteps(
-  f: FunctionBuilder,
-  at: Local,
-  count: Code,
-  bytes: number,
-  step: (index: number) => Code,
-  advance: (steps: number) => Code,
-): Code {
+/**
+ * One step for each `bytes` of `at` before `count` of them are over. Not unrolled here: V8 loads all of a block's operands before
+ * its first product, and those of several steps do not fit the registers; it repeats the step itself, with its test.
+ */
+function inSteps(f: FunctionBuilder, at: Local, count: Code, bytes: number, step: Code): Code {
   const end = f.local();
-  const most = (code: Code): Code => end.set(plus(at.get, times(code, int(bytes))));
-  const again = i32.lessThan(at.get, end.get);
-  return cat(
-    most(i32.and(count, int(-4))),
-    when(again, doWhile(cat(...upTo(4).map(step), advance(4)), again)),
-    most(i32.and(count, int(3))),
-    when(again, doWhile(cat(step(0), advance(1)), again)),
-  );
+  return cat(end.set(plus(at.get, times(count, int(bytes)))), doWhile(step, i32.lessThan(at.get, end.get)));
 }
 
 /**
@@ -60,20 +49,19 @@ export function windowProducts(multiplyAdd: MultiplyAdd): FunctionBuilder {
   const right = [f.local("v128"), f.local("v128")];
   const sums = upTo(2 * TILE_ROWS).map(() => f.local("v128"));
 
-  const step = (index: number): Code =>
-    cat(
-      ...right.map((each, half) => each.set(v128.load(bAt.get, 32 * index + 16 * half))),
-      ...at.map((each, i) =>
-        cat(
-          left.set(v128.loadSplat(each.get, 4 * index)),
-          ...right.map((other, half) =>
-            sums[2 * i + half].set(multiplyAdd(left.get, other.get, sums[2 * i + half].get)),
-          ),
+  const step = cat(
+    ...right.map((each, half) => each.set(v128.load(bAt.get, 16 * half))),
+    ...at.map((each, i) =>
+      cat(
+        left.set(v128.loadSplat(each.get)),
+        ...right.map((other, half) =>
+          sums[2 * i + half].set(multiplyAdd(left.get, other.get, sums[2 * i + half].get)),
         ),
       ),
-    );
-  const advance = (steps: number): Code =>
-    cat(...at.map((each) => each.add(int(4 * steps))), bAt.add(int(32 * steps)));
+    ),
+    ...at.map((each) => each.add(int(4))),
+    bAt.add(int(32)),
+  );
   const tableAt = plus(table.get, times(row.get, int(4)));
   const store = (i: number): Code =>
     cat(
@@ -87,11 +75,7 @@ export function windowProducts(multiplyAdd: MultiplyAdd): FunctionBuilder {
     bAt.set(plus(b.get, times(panel.get, panelBytes.get))),
     ky.set(kernelHeight.get),
     doWhile(
-      cat(
-        inSteps(f, at[0], run.get, 4, step, advance),
-        ...at.map((each) => each.add(skip.get)),
-        ky.add(int(-1)),
-      ),
+      cat(inSteps(f, at[0], run.get, 4, step), ...at.map((each) => each.add(skip.get)), ky.add(int(-1))),
       ky.get,
     ),
     o.set(plus(out.get, times(row.get, outRowBytes.get), times(panel.get, int(32)))),
@@ -140,24 +124,24 @@ export function outerProducts(multiplyAdd: MultiplyAdd): FunctionBuilder {
   const left = f.local("v128");
   const right = [f.local("v128"), f.local("v128")];
   const sums = upTo(2 * TILE_ROWS).map(() => f.local("v128"));
-  const step = (index: number): Code =>
-    cat(
-      ...right.map((each, half) => each.set(v128.load(dAt.get, 32 * index + 16 * half))),
-      ...upTo(TILE_ROWS).map((i) =>
-        cat(
-          left.set(v128.loadSplat(vAt.get, 16 * index + 4 * i)),
-          ...right.map((other, half) =>
-            sums[2 * i + half].set(multiplyAdd(left.get, other.get, sums[2 * i + half].get)),
-          ),
+  const step = cat(
+    ...right.map((each, half) => each.set(v128.load(dAt.get, 16 * half))),
+    ...upTo(TILE_ROWS).map((i) =>
+      cat(
+        left.set(v128.loadSplat(vAt.get, 4 * i)),
+        ...right.map((other, half) =>
+          sums[2 * i + half].set(multiplyAdd(left.get, other.get, sums[2 * i + half].get)),
         ),
       ),
-    );
-  const advance = (count: number): Code => cat(vAt.add(int(16 * count)), dAt.add(int(32 * count)));
+    ),
+    vAt.add(int(16)),
+    dAt.add(int(32)),
+  );
   const tile = cat(
     vAt.set(plus(v.get, times(quad.get, steps.get, int(16)))),
     dAt.set(plus(d.get, times(panel.get, steps.get, int(32)))),
     ...sums.map((sum) => sum.set(splat(0))),
-    inSteps(f, vAt, steps.get, 16, step, advance),
+    inSteps(f, vAt, steps.get, 16, step),
     o.set(plus(out.get, times(quad.get, outRowBytes.get, int(4)), times(panel.get, int(32)))),
     ...upTo(TILE_ROWS).map((i) =>
       cat(
