@@ -12,6 +12,13 @@ export interface Convolution {
 /** Rows above and below, columns left and right. */
 export type Sides = readonly [top: number, bottom: number, left: number, right: number];
 
+export interface StandardisedFilters {
+  /** u = (w − m)·factor [D, P]: of length 1 in each channel unless the channel is held. */
+  readonly unit: tf.Tensor2D;
+  readonly factor: tf.Tensor1D;
+  readonly projected: tf.Tensor1D;
+}
+
 /**
  * What per-example clipping asks of a backend beyond stock operations. Images are NHWC float32; an example is `views`
  * images in a row. Every method keeps examples apart: row n of a result depends on example n alone.
@@ -81,6 +88,11 @@ export interface Kernels {
     scale: tf.Tensor1D,
     options: { readonly together: number; readonly needsInputGradient: boolean },
   ): { readonly scale: tf.Tensor2D; readonly offset: tf.Tensor2D; readonly input?: tf.Tensor3D };
+  /**
+   * Weight standardisation of kernel [D, P]: each channel's filter less its mean, times factor [P] = 1/√max(Σ(w − m)², least).
+   * projected [P] is 1 where the factor moves with the weights, 0 where the least holds it.
+   */
+  standardise(kernel: tf.Tensor2D, leastSquares: number): StandardisedFilters;
   /**
    * Gradients of standardised filters, one an example, to those of the raw weights and gains: rows ĝ [n, D·P], unit u [D, P]
    * → slope·(ĝ − mean(ĝ) − projected·u·(u·ĝ)) [n, D·P] and u·ĝ [n, P], for each channel p. rows may be overwritten.
@@ -175,6 +187,13 @@ export const stockKernels: Kernels = {
     const share = tf.mul(normal, tf.mean(tf.mul(d, normal), [1, 3], true));
     const centred = tf.sub(tf.sub(d, tf.mean(d, [1, 3], true)), share);
     return { ...gradients, input: tf.reshape(tf.mul(centred, inverse), [images, positions, channels]) };
+  },
+  standardise(kernel, leastSquares) {
+    const centred = tf.sub(kernel, tf.mean(kernel, 0, true));
+    const squares = tf.sum(tf.square(centred), 0) as tf.Tensor1D;
+    const factor = tf.rsqrt(tf.maximum(squares, leastSquares)) as tf.Tensor1D;
+    const projected = tf.cast(tf.greater(squares, leastSquares), "float32") as tf.Tensor1D;
+    return { unit: tf.mul(centred, factor) as tf.Tensor2D, factor, projected };
   },
   standardisedGradients(rows, unit, slope, projected) {
     return tf.tidy(() => {

@@ -121,6 +121,10 @@ class KernelsInMemory implements Kernels {
     return this.normalisation.normaliseGradient(...args);
   }
 
+  standardise(...args: Parameters<Kernels["standardise"]>) {
+    return this.normalisation.standardise(...args);
+  }
+
   /** In place: `rows` is overwritten. */
   standardisedGradients(...args: Parameters<Kernels["standardisedGradients"]>) {
     return this.normalisation.standardisedGradients(...args);

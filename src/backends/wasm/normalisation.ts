@@ -1,11 +1,12 @@
 // Group normalisation and standardised weights of the WASM backend: sums over positions, channel by channel.
 import * as tf from "@tensorflow/tfjs-core";
 import { type Kernels, stockKernels } from "../kernels.js";
+import { upTo } from "./arithmetic.js";
 import type { WasmKernels } from "./code.js";
 import { FLOAT_BYTES, type TensorMemory } from "./memory.js";
 
 export class Normalisation
-  implements Pick<Kernels, "normalise" | "normaliseGradient" | "standardisedGradients">
+  implements Pick<Kernels, "normalise" | "normaliseGradient" | "standardise" | "standardisedGradients">
 {
   constructor(
     private readonly memory: TensorMemory,
@@ -125,6 +126,47 @@ export class Normalisation
     const input = this.memory.output(x.shape);
     this.affine(dy, x, true, coefficients, input);
     return { scale: scaleRows, offset: offsetRows, input: input as tf.Tensor3D };
+  }
+
+  standardise(...[kernel, leastSquares]: Parameters<Kernels["standardise"]>) {
+    const [fanIn, filters] = kernel.shape;
+    if (filters % 4 !== 0) return stockKernels.standardise(kernel, leastSquares);
+    const x = tf.reshape(kernel, [1, fanIn, filters]) as tf.Tensor3D;
+    const [shift, sum, squares, slope, zero, constant, factor, projected] = upTo(8).map(() =>
+      this.memory.output([filters], 0),
+    );
+    const moments = () =>
+      this.overChannels(
+        "channelMoments",
+        x,
+        x,
+        true,
+        shift,
+        this.memory.address(sum),
+        this.memory.address(squares),
+      );
+    moments();
+    const shifts = this.memory.floats(shift);
+    this.memory.floats(sum).forEach((total, p) => {
+      shifts[p] = total / fanIn;
+    });
+    moments();
+    const [slopes, constants, factors, holds] = [slope, constant, factor, projected].map((each) =>
+      this.memory.floats(each),
+    );
+    this.memory.floats(squares).forEach((total, p) => {
+      factors[p] = 1 / Math.sqrt(Math.max(total, leastSquares));
+      holds[p] = total > leastSquares ? 1 : 0;
+      slopes[p] = factors[p];
+      constants[p] = -shifts[p] * factors[p];
+    });
+    const unit = this.memory.output([fanIn, filters]);
+    this.affine(x, x, true, [slope, zero, constant], unit);
+    return {
+      unit: unit as tf.Tensor2D,
+      factor: factor as tf.Tensor1D,
+      projected: projected as tf.Tensor1D,
+    };
   }
 
   /** In place: `rows` is overwritten. */

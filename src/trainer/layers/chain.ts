@@ -38,14 +38,14 @@ export class Chain implements Layer<readonly Saved[]> {
     options: { readonly save: boolean } = { save: true },
   ): Forward<readonly Saved[]> {
     const saved: Saved[] = [];
-    let value = input.clone();
+    let value = handle(input);
     this.layers.forEach((layer, index) => {
       const below = value;
       // Each layer keeps handles of its own on what it saves: freeing one layer's takes nothing from its neighbours.
       tidy((keep) => {
         const forward = layer.forward(below, this.own(index, parameters), kernels);
-        if (options.save) saved.push(eachTensor(forward.saved, (tensor) => keep(tensor.clone())));
-        value = keep(forward.output.clone());
+        if (options.save) saved.push(eachTensor(forward.saved, (tensor) => keep(handle(tensor))));
+        value = keep(handle(forward.output));
       });
       below.dispose();
     });
@@ -61,7 +61,7 @@ export class Chain implements Layer<readonly Saved[]> {
   ): Backward {
     const parts: ExampleGradients[] = [];
     const last = context.needsInputGradient ? 0 : Math.max(0, this.lowest);
-    let gradient = outputGradient.clone();
+    let gradient = handle(outputGradient);
     for (let index = this.layers.length - 1; index >= last; index--) {
       const above = gradient;
       let inputGradient: tf.Tensor | undefined;
@@ -73,7 +73,7 @@ export class Chain implements Layer<readonly Saved[]> {
         });
         for (const part of backward.gradients ?? []) part.tensors.forEach(keep);
         parts.unshift(...(backward.gradients ?? []));
-        inputGradient = backward.inputGradient && keep(backward.inputGradient.clone());
+        inputGradient = backward.inputGradient && keep(handle(backward.inputGradient));
       });
       above.dispose();
       eachTensor(saved[index], (tensor) => {
@@ -91,6 +91,9 @@ export class Chain implements Layer<readonly Saved[]> {
     return parameters.slice(from, from + this.layers[index].parameters.length);
   }
 }
+
+/** A handle of its own on the same numbers: `clone` would copy them on WASM. */
+const handle = (tensor: tf.Tensor): tf.Tensor => tf.reshape(tensor, tensor.shape);
 
 function eachTensor(saved: Saved, change: (tensor: tf.Tensor) => tf.Tensor): Saved {
   return saved.map((part) =>

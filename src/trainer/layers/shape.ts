@@ -110,8 +110,9 @@ export function globalAveragePool(inputShape: readonly number[]): Layer {
       saved: [],
     }),
     backward: (dy) => ({
+      // A product with equal shares: several times as fast as a tile.
       inputGradient: tf.reshape(
-        tf.tile(tf.mul(tf.reshape(dy, [-1, 1, channels]), 1 / positions), [1, positions, 1]),
+        tf.mul(tf.reshape(dy, [-1, 1, channels]), tf.fill([1, positions, 1], 1 / positions)),
         [-1, ...inputShape],
       ),
     }),
