@@ -144,6 +144,7 @@ export const when = (condition: Code, body: Code): Code => cat(condition, [0x04,
 export class FunctionBuilder {
   readonly parameters: readonly Local[];
   private readonly locals: ValueType[] = [];
+  private readonly constants = new Map<number, Local>();
   body: Code = [];
 
   constructor(
@@ -164,6 +165,15 @@ export class FunctionBuilder {
     return Array.from({ length: count }, () => this.local());
   }
 
+  /** The f32 constant `value` in all four lanes, made once at the start: V8 makes a constant anew wherever it stands. */
+  constant(value: number): Code {
+    const known = this.constants.get(value);
+    if (known) return known.get;
+    const local = this.local("v128");
+    this.constants.set(value, local);
+    return local.get;
+  }
+
   /** for (counter = from; counter < to; counter += step) body. */
   loop(counter: Local, from: Code, to: Code, step: number, body: Code): Code {
     return cat(
@@ -174,7 +184,8 @@ export class FunctionBuilder {
 
   encode(): number[] {
     const locals = [...unsigned(this.locals.length), ...this.locals.flatMap((type) => [1, TYPE_BYTE[type]])];
-    return sized([...locals, ...this.body, 0x0b]);
+    const constants = [...this.constants].flatMap(([value, local]) => local.set(splat(value)));
+    return sized([...locals, ...constants, ...this.body, 0x0b]);
   }
 }
 

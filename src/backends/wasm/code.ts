@@ -24,6 +24,11 @@ export interface WasmKernels {
   readonly filterToFrequencies2: Kernel;
   readonly outputFromFrequencies2: Kernel;
   readonly filterFromFrequencies2: Kernel;
+  readonly imageToFrequencies4: Kernel;
+  readonly gradientToFrequencies4: Kernel;
+  readonly filterToFrequencies4: Kernel;
+  readonly outputFromFrequencies4: Kernel;
+  readonly filterFromFrequencies4: Kernel;
   readonly copyRows: Kernel;
   readonly transpose: Kernel;
   readonly addPatches: Kernel;
@@ -50,7 +55,7 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     filterGradients(1, multiplyAdd),
     windowProducts(multiplyAdd),
     outerProducts(multiplyAdd),
-    ...tileTransforms(),
+    ...tileTransforms(multiplyAdd),
     copyRows(),
     transpose(),
     addPatches(),

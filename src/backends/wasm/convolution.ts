@@ -29,7 +29,7 @@ export class Convolutions implements Pick<Kernels, "convolution" | "inputGradien
         Math.floor((width - kernelWidth) / stride) + 1,
       ];
       if (stride === 1 && this.winograd.takes(filter.shape, [ho, wo]))
-        return this.winograd.convolution(x, this.winograd.filter(filter), [images, ho, wo, filters], bias);
+        return this.winograd.convolution(x, filter, [images, ho, wo, filters], bias);
       const wide = roundUp(filters, PANEL);
       const run = kernelWidth * channels;
       const right = this.packed(tf.reshape(filter, [kernelHeight * run, filters]));
@@ -62,7 +62,7 @@ export class Convolutions implements Pick<Kernels, "convolution" | "inputGradien
         this.winograd.takes([kernelHeight, kernelWidth, filters, channels], [height, width])
       ) {
         const padded = this.memory.pad(dy, around as [number, number, number, number]);
-        return this.winograd.convolution(padded, this.winograd.turnedFilter(filter), [...imageShape]);
+        return this.winograd.inputGradient(padded, filter, imageShape);
       }
       const fan = kernelHeight * kernelWidth * channels;
       const matrix = this.packed(this.turned(tf.reshape(filter, [fan, filters])));

@@ -4,12 +4,10 @@ import { roundUp } from "./arithmetic.js";
 import type { WasmKernels } from "./code.js";
 import { FLOAT_BYTES, type TensorMemory } from "./memory.js";
 import { PANEL, TILE_ROWS } from "./products.js";
-import { F2 } from "./winograd.js";
+import { F2, F4, type Tiling } from "./winograd.js";
 
 type Shape4 = readonly [number, number, number, number];
 
-/** Products of a tile: one for each frequency. */
-const FREQUENCIES = F2.image.length ** 2;
 /** Floats of tiles before and after the products of a block: what stays in the second cache. */
 const MOST_BLOCK_FLOATS = 2 ** 17;
 /** Tiles of an example whose gradients are one sum before it is transformed back. */
@@ -34,24 +32,33 @@ export class WinogradConvolution {
     );
   }
 
-  /** [3, 3, C, P] → [f, P/8, C, 8]. */
-  filter(filter: tf.Tensor4D): tf.Tensor {
-    const [, , channels, filters] = filter.shape;
-    return this.frequencies(this.memory.address(filter), channels, filters, 1);
-  }
-
   /** As the input's gradient needs it, turned round and its channels for its filters: [3, 3, C, P] → [f, C/8, P, 8]. */
-  turnedFilter(filter: tf.Tensor4D): tf.Tensor {
+  inputGradient(dy: tf.Tensor4D, filter: tf.Tensor4D, outShape: Shape4): tf.Tensor4D {
     const [, , channels, filters] = filter.shape;
     const turned = this.memory.transposed(filter, [9, channels, filters]);
     const last = this.memory.address(turned) + 8 * channels * filters * FLOAT_BYTES;
-    return this.frequencies(last, filters, channels, -1);
+    const tiling = tilingOf(outShape);
+    return this.products(dy, this.frequencies(last, [filters, channels], -1, tiling), outShape, tiling);
   }
 
-  private frequencies(address: number, rows: number, columns: number, direction: 1 | -1): tf.Tensor {
-    const out = this.memory.output([FREQUENCIES, rows * columns]);
+  /** x [m, H + 2, W + 2, C] → [m, H, W, P]. */
+  convolution(x: tf.Tensor4D, filter: tf.Tensor4D, outShape: Shape4, bias?: tf.Tensor1D): tf.Tensor4D {
+    const tiling = tilingOf(outShape);
+    const [, , channels, filters] = filter.shape;
+    const frequencies = this.frequencies(this.memory.address(filter), [channels, filters], 1, tiling);
+    return this.products(x, frequencies, outShape, tiling, bias);
+  }
+
+  /** [3, 3, C, P] at an address, its taps onwards or, from the last, backwards → [f, P/8, C, 8]. */
+  private frequencies(
+    address: number,
+    [rows, columns]: readonly [number, number],
+    direction: 1 | -1,
+    tiling: Tiling,
+  ): tf.Tensor {
+    const out = this.memory.output([tiling.frequencies, rows * columns]);
     const tap = direction * rows * columns * FLOAT_BYTES;
-    this.code.filterToFrequencies2(
+    this.code[`filterToFrequencies${tiling.outputs}`](
       this.memory.address(this.memory.steps(rows, columns * FLOAT_BYTES)),
       rows,
       ...([address, 3 * tap, tap, columns] as const),
@@ -62,23 +69,30 @@ export class WinogradConvolution {
     return out;
   }
 
-  /** x [m, H + 2, W + 2, C] → [m, H, W, P]. */
-  convolution(x: tf.Tensor4D, filter: tf.Tensor, outShape: Shape4, bias?: tf.Tensor1D): tf.Tensor4D {
+  private products(
+    x: tf.Tensor4D,
+    filter: tf.Tensor,
+    outShape: Shape4,
+    { outputs, frequencies }: Tiling,
+    bias?: tf.Tensor1D,
+  ): tf.Tensor4D {
     const { memory, code } = this;
     const channels = x.shape[3];
     const [images, height, width, filters] = outShape;
-    const count = (images * height * width) / F2.outputs ** 2;
-    const together = Math.floor(MOST_BLOCK_FLOATS / (FREQUENCIES * (channels + filters)));
+    const count = (images * height * width) / outputs ** 2;
+    const together = Math.floor(MOST_BLOCK_FLOATS / (frequencies * (channels + filters)));
     const block = roundUp(Math.min(count, Math.max(32, together)), TILE_ROWS);
     const [pixelBytes, outPixelBytes] = [channels * FLOAT_BYTES, filters * FLOAT_BYTES];
-    const [before, after] = [channels, filters].map((each) => memory.output([FREQUENCIES, block, each]));
+    const [before, after] = [channels, filters].map((each) => memory.output([frequencies, block, each]));
     const zero = memory.output([filters], 0);
     const out = memory.output(outShape) as tf.Tensor4D;
     const rows = memory.steps(block, pixelBytes);
-    const [from, to] = [x, out].map((each) => memory.integers(tilePlaces(each.shape, images, height, width)));
+    const [from, to] = [x, out].map((each) =>
+      memory.integers(tilePlaces(each.shape, images, [height, width], outputs)),
+    );
     for (let first = 0; first < count; first += block) {
       const tiles = Math.min(block, count - first);
-      code.imageToFrequencies2(
+      code[`imageToFrequencies${outputs}`](
         memory.address(from) + 4 * first,
         tiles,
         memory.address(x),
@@ -94,9 +108,9 @@ export class WinogradConvolution {
         memory.address(zero),
         memory.address(after),
         ...([outPixelBytes, filters / PANEL, 1, pixelBytes, channels] as const),
-        ...([FREQUENCIES, block * pixelBytes, channels * outPixelBytes, block * outPixelBytes] as const),
+        ...([frequencies, block * pixelBytes, channels * outPixelBytes, block * outPixelBytes] as const),
       );
-      code.outputFromFrequencies2(
+      code[`outputFromFrequencies${outputs}`](
         memory.address(to) + 4 * first,
         tiles,
         memory.address(out),
@@ -113,20 +127,21 @@ export class WinogradConvolution {
   /** As Kernels.filterGradients, into its rows if given. */
   filterGradients(x: tf.Tensor4D, dy: tf.Tensor4D, views: number, into?: tf.Tensor2D): tf.Tensor2D {
     const { memory, code } = this;
+    const { outputs, frequencies } = F2;
     const [images, ho, wo, filters] = dy.shape;
     const channels = x.shape[3];
     const n = images / views;
     const out = into ?? (memory.output([n, 9 * channels * filters]) as tf.Tensor2D);
-    const perImage = (ho * wo) / F2.outputs ** 2;
+    const perImage = (ho * wo) / outputs ** 2;
     // Views are taken together so far as their tiles stay in the cache: the same for every example.
     const atOnce = Math.min(views, Math.max(1, Math.floor(MOST_TILES_TOGETHER / perImage)));
     const [xPlaces, dyPlaces] = [x, dy].map((each) =>
-      memory.integers(tilePlaces(each.shape, atOnce, ho, wo)),
+      memory.integers(tilePlaces(each.shape, atOnce, [ho, wo], outputs)),
     );
     const most = atOnce * perImage;
-    const [v, d] = [channels, filters].map((each) => memory.output([FREQUENCIES, most, each]));
+    const [v, d] = [channels, filters].map((each) => memory.output([frequencies, most, each]));
     const blockChannels = Math.min(channels, BLOCK_CHANNELS);
-    const sums = memory.output([FREQUENCIES, blockChannels, 2 * PANEL]);
+    const sums = memory.output([frequencies, blockChannels, 2 * PANEL]);
     const zero = memory.output([2 * PANEL], 0);
     const [pixelBytes, dyPixelBytes] = [channels * FLOAT_BYTES, filters * FLOAT_BYTES];
     const [imageBytes, dyImageBytes] = [x, dy].map((each) => (each.size / images) * FLOAT_BYTES);
@@ -134,7 +149,7 @@ export class WinogradConvolution {
     const tapBytes = channels * dyPixelBytes;
     for (let image = 0; image < images; image += Math.min(atOnce, views - (image % views))) {
       const tiles = Math.min(atOnce, views - (image % views)) * perImage;
-      code.imageToFrequencies2(
+      code[`imageToFrequencies${outputs}`](
         memory.address(xPlaces),
         tiles,
         memory.address(x) + image * imageBytes,
@@ -142,7 +157,7 @@ export class WinogradConvolution {
         memory.address(v),
         ...([tiles * pixelBytes, 16, tiles * 16, tiles * 32] as const),
       );
-      code.gradientToFrequencies2(
+      code[`gradientToFrequencies${outputs}`](
         memory.address(dyPlaces),
         tiles,
         memory.address(dy) + image * dyImageBytes,
@@ -160,10 +175,10 @@ export class WinogradConvolution {
             memory.address(v) + c * tiles * FLOAT_BYTES,
             memory.address(d) + p * tiles * FLOAT_BYTES,
             memory.address(sums),
-            ...([tiles, some / 4, panels, panels * 32, FREQUENCIES] as const),
+            ...([tiles, some / 4, panels, panels * 32, frequencies] as const),
             ...([tiles * pixelBytes, tiles * dyPixelBytes, some * panels * 32] as const),
           );
-          code.filterFromFrequencies2(
+          code[`filterFromFrequencies${outputs}`](
             memory.address(rows),
             some,
             example + c * dyPixelBytes + p * FLOAT_BYTES,
@@ -180,14 +195,22 @@ export class WinogradConvolution {
   }
 }
 
+/** The larger tiles where they fit. */
+const tilingOf = ([, height, width]: Shape4): Tiling =>
+  height % F4.outputs === 0 && width % F4.outputs === 0 ? F4 : F2;
+
 /** Where each tile of the outputs begins in images of that shape, image by image: in bytes. */
-function tilePlaces(shape: readonly number[], images: number, height: number, width: number): Int32Array {
-  const [, rows, columns, channels] = shape;
-  const places = new Int32Array((images * height * width) / F2.outputs ** 2);
+function tilePlaces(
+  [, rows, columns, channels]: readonly number[],
+  images: number,
+  [height, width]: readonly [number, number],
+  side: number,
+): Int32Array {
+  const places = new Int32Array((images * height * width) / side ** 2);
   let at = 0;
   for (let image = 0; image < images; image++)
-    for (let y = 0; y < height; y += F2.outputs)
-      for (let x = 0; x < width; x += F2.outputs)
+    for (let y = 0; y < height; y += side)
+      for (let x = 0; x < width; x += side)
         places[at++] = ((image * rows + y) * columns + x) * channels * FLOAT_BYTES;
   return places;
 }
