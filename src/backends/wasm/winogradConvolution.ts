@@ -10,8 +10,8 @@ type Shape4 = readonly [number, number, number, number];
 
 /** Floats of tiles before and after the products of a block: what stays in the second cache. */
 const MOST_BLOCK_FLOATS = 2 ** 17;
-/** Tiles of an example whose gradients are one sum before it is transformed back. */
-const MOST_TILES_TOGETHER = 256;
+/** Floats of one frequency so far apart that several frequencies do not meet in one set of a cache: an odd number of lines. */
+const apart = (floats: number): number => 16 * (Math.ceil(floats / 16) | 1);
 /** Channels of a block of filter gradients. */
 const BLOCK_CHANNELS = 64;
 
@@ -56,14 +56,15 @@ export class WinogradConvolution {
     direction: 1 | -1,
     tiling: Tiling,
   ): tf.Tensor {
-    const out = this.memory.output([tiling.frequencies, rows * columns]);
+    const stride = apart(rows * columns);
+    const out = this.memory.output([tiling.frequencies, stride]);
     const tap = direction * rows * columns * FLOAT_BYTES;
     this.code[`filterToFrequencies${tiling.outputs}`](
       this.memory.address(this.memory.steps(rows, columns * FLOAT_BYTES)),
       rows,
       ...([address, 3 * tap, tap, columns] as const),
       this.memory.address(out),
-      rows * columns * FLOAT_BYTES,
+      stride * FLOAT_BYTES,
       ...([PANEL * FLOAT_BYTES, 4 * FLOAT_BYTES, rows * PANEL * FLOAT_BYTES] as const),
     );
     return out;
@@ -83,7 +84,10 @@ export class WinogradConvolution {
     const together = Math.floor(MOST_BLOCK_FLOATS / (frequencies * (channels + filters)));
     const block = roundUp(Math.min(count, Math.max(32, together)), TILE_ROWS);
     const [pixelBytes, outPixelBytes] = [channels * FLOAT_BYTES, filters * FLOAT_BYTES];
-    const [before, after] = [channels, filters].map((each) => memory.output([frequencies, block, each]));
+    const strides = [channels, filters].map((each) => apart(block * each));
+    const [before, after] = strides.map((stride) => memory.output([frequencies, stride]));
+    const [beforeBytes, afterBytes] = strides.map((stride) => stride * FLOAT_BYTES);
+    const filterBytes = apart(channels * filters) * FLOAT_BYTES;
     const zero = memory.output([filters], 0);
     const out = memory.output(outShape) as tf.Tensor4D;
     const rows = memory.steps(block, pixelBytes);
@@ -98,7 +102,7 @@ export class WinogradConvolution {
         memory.address(x),
         ...([x.shape[2] * pixelBytes, pixelBytes, channels] as const),
         memory.address(before),
-        ...([block * pixelBytes, pixelBytes, 16, 32] as const),
+        ...([beforeBytes, pixelBytes, 16, 32] as const),
       );
       code.windowProducts(
         memory.address(rows),
@@ -108,7 +112,7 @@ export class WinogradConvolution {
         memory.address(zero),
         memory.address(after),
         ...([outPixelBytes, filters / PANEL, 1, pixelBytes, channels] as const),
-        ...([frequencies, block * pixelBytes, channels * outPixelBytes, block * outPixelBytes] as const),
+        ...([frequencies, beforeBytes, filterBytes, afterBytes] as const),
       );
       code[`outputFromFrequencies${outputs}`](
         memory.address(to) + 4 * first,
@@ -116,7 +120,7 @@ export class WinogradConvolution {
         memory.address(out),
         ...([width * outPixelBytes, outPixelBytes, filters] as const),
         memory.address(after),
-        ...([block * outPixelBytes, outPixelBytes, 16, 32] as const),
+        ...([afterBytes, outPixelBytes, 16, 32] as const),
         memory.address(bias ?? zero),
         0,
       );
@@ -132,30 +136,31 @@ export class WinogradConvolution {
     const channels = x.shape[3];
     const n = images / views;
     const out = into ?? (memory.output([n, 9 * channels * filters]) as tf.Tensor2D);
-    const perImage = (ho * wo) / outputs ** 2;
-    // Views are taken together so far as their tiles stay in the cache: the same for every example.
-    const atOnce = Math.min(views, Math.max(1, Math.floor(MOST_TILES_TOGETHER / perImage)));
+    const tiles = (ho * wo) / outputs ** 2;
     const [xPlaces, dyPlaces] = [x, dy].map((each) =>
-      memory.integers(tilePlaces(each.shape, atOnce, [ho, wo], outputs)),
+      memory.integers(tilePlaces(each.shape, 1, [ho, wo], outputs)),
     );
-    const most = atOnce * perImage;
-    const [v, d] = [channels, filters].map((each) => memory.output([frequencies, most, each]));
+    const strides = [channels, filters].map((each) => apart(tiles * each));
+    const [v, d] = strides.map((stride) => memory.output([frequencies, stride]));
+    const [vBytes, dBytes] = strides.map((stride) => stride * FLOAT_BYTES);
     const blockChannels = Math.min(channels, BLOCK_CHANNELS);
-    const sums = memory.output([frequencies, blockChannels, 2 * PANEL]);
+    const sumsStride = apart(blockChannels * 2 * PANEL);
+    const sums = memory.output([frequencies, sumsStride]);
+    const sumsBytes = sumsStride * FLOAT_BYTES;
     const zero = memory.output([2 * PANEL], 0);
     const [pixelBytes, dyPixelBytes] = [channels * FLOAT_BYTES, filters * FLOAT_BYTES];
     const [imageBytes, dyImageBytes] = [x, dy].map((each) => (each.size / images) * FLOAT_BYTES);
     const rows = memory.steps(blockChannels, dyPixelBytes);
     const tapBytes = channels * dyPixelBytes;
-    for (let image = 0; image < images; image += Math.min(atOnce, views - (image % views))) {
-      const tiles = Math.min(atOnce, views - (image % views)) * perImage;
+    // View by view: sums do not depend on how many views come in one pass.
+    for (let image = 0; image < images; image++) {
       code[`imageToFrequencies${outputs}`](
         memory.address(xPlaces),
         tiles,
         memory.address(x) + image * imageBytes,
         ...([x.shape[2] * pixelBytes, pixelBytes, channels] as const),
         memory.address(v),
-        ...([tiles * pixelBytes, 16, tiles * 16, tiles * 32] as const),
+        ...([vBytes, 16, tiles * 16, tiles * 32] as const),
       );
       code[`gradientToFrequencies${outputs}`](
         memory.address(dyPlaces),
@@ -163,7 +168,7 @@ export class WinogradConvolution {
         memory.address(dy) + image * dyImageBytes,
         ...([wo * dyPixelBytes, dyPixelBytes, filters] as const),
         memory.address(d),
-        ...([tiles * dyPixelBytes, 32, 16, tiles * 32] as const),
+        ...([dBytes, 32, 16, tiles * 32] as const),
       );
       const example = memory.address(out) + Math.floor(image / views) * 9 * tapBytes;
       const adds = into !== undefined || image % views > 0 ? 1 : 0;
@@ -176,7 +181,7 @@ export class WinogradConvolution {
             memory.address(d) + p * tiles * FLOAT_BYTES,
             memory.address(sums),
             ...([tiles, some / 4, panels, panels * 32, frequencies] as const),
-            ...([tiles * pixelBytes, tiles * dyPixelBytes, some * panels * 32] as const),
+            ...([vBytes, dBytes, sumsBytes] as const),
           );
           code[`filterFromFrequencies${outputs}`](
             memory.address(rows),
@@ -184,7 +189,7 @@ export class WinogradConvolution {
             example + c * dyPixelBytes + p * FLOAT_BYTES,
             ...([3 * tapBytes, tapBytes, panels * PANEL] as const),
             memory.address(sums),
-            ...([some * panels * 32, panels * 32, 16, 32] as const),
+            ...([sumsBytes, panels * 32, 16, 32] as const),
             memory.address(zero),
             adds,
           );
