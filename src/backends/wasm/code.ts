@@ -6,6 +6,7 @@ import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts } from "./channels.js";
 import { copyRows, transpose } from "./copies.js";
 import { outerProducts, windowProducts } from "./products.js";
+import { standardisedGradients } from "./standardised.js";
 import { squaredNorm, weightedSum } from "./sums.js";
 import { MULTIPLY_ADD, type Variant, WebAssembly } from "./variant.js";
 import { addPatches, filterGradients, maxPoolGradient } from "./windows.js";
@@ -38,6 +39,8 @@ export interface WasmKernels {
   readonly tanh: Kernel;
   readonly tanhGradient: Kernel;
   readonly reluGradient: Kernel;
+  readonly standardisedGradients4: Kernel;
+  readonly standardisedGradients1: Kernel;
   readonly channelProducts4: Kernel;
   readonly channelProducts1: Kernel;
   readonly channelMoments4: Kernel;
@@ -66,6 +69,7 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     tanhGradient(),
     reluGradient(),
     ...[4, 1].flatMap((vectors) => [
+      standardisedGradients(vectors, multiplyAdd),
       channelProducts(vectors),
       channelMoments(vectors),
       channelAffine(vectors),
