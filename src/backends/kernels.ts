@@ -55,6 +55,8 @@ export interface Kernels {
     stride: number,
     sides: Sides,
   ): tf.Tensor4D;
+  /** Maxima of windows of window × window pixels at every stride-th pixel, without padding. */
+  maxPool(x: tf.Tensor4D, window: number, stride: number): tf.Tensor4D;
   /** Gradient of max pooling without padding; where a maximum is tied, the first place of the window takes it. */
   maxPoolGradient(
     x: tf.Tensor4D,
@@ -140,6 +142,7 @@ export const stockKernels: Kernels = {
       return tf.slice(whole, [0, top, left, 0], [images, height, width, channels]);
     });
   },
+  maxPool: (x, window, stride) => tf.maxPool(x, window, stride, "valid"),
   maxPoolGradient(x, y, dy, window, stride) {
     return tf
       .engine()

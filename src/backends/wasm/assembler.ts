@@ -102,7 +102,12 @@ export const f32x4 = {
   div: two(simd(231)),
   min: two(simd(232)),
   max: two(simd(233)),
+  /** b < a ? b : a. */
+  pseudoMin: two(simd(234)),
+  /** a < b ? b : a. */
+  pseudoMax: two(simd(235)),
   equal: two(simd(65)),
+  notEqual: two(simd(66)),
   greater: two(simd(68)),
   /** Four of the eight lanes of a and b, by number. */
   shuffle: (a: Code, b: Code, lanes: readonly [number, number, number, number]): Code =>
@@ -176,10 +181,9 @@ export class FunctionBuilder {
 
   /** for (counter = from; counter < to; counter += step) body. */
   loop(counter: Local, from: Code, to: Code, step: number, body: Code): Code {
-    return cat(
-      counter.set(from),
-      whileLoop(i32.lessThan(counter.get, to), cat(body, counter.add(int(step)))),
-    );
+    // Tested at the end of a round: what does not change in the loop can then leave it.
+    const more = i32.lessThan(counter.get, to);
+    return cat(counter.set(from), when(more, doWhile(cat(body, counter.add(int(step))), more)));
   }
 
   encode(): number[] {

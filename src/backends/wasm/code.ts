@@ -5,11 +5,12 @@ import { reluGradient, tanh, tanhGradient } from "./activations.js";
 import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts } from "./channels.js";
 import { copyRows, transpose } from "./copies.js";
+import { maxPool, maxPoolGradient } from "./pooling.js";
 import { outerProducts, windowProducts } from "./products.js";
 import { standardisedGradients } from "./standardised.js";
 import { squaredNorm, weightedSum } from "./sums.js";
 import { MULTIPLY_ADD, type Variant, WebAssembly } from "./variant.js";
-import { addPatches, filterGradients, maxPoolGradient } from "./windows.js";
+import { addPatches, filterGradients } from "./windows.js";
 import { tileTransforms } from "./winograd.js";
 
 type Kernel = (...operands: number[]) => void;
@@ -33,7 +34,10 @@ export interface WasmKernels {
   readonly copyRows: Kernel;
   readonly transpose: Kernel;
   readonly addPatches: Kernel;
-  readonly maxPoolGradient: Kernel;
+  readonly maxPool2: Kernel;
+  readonly maxPool0: Kernel;
+  readonly maxPoolGradient2: Kernel;
+  readonly maxPoolGradient0: Kernel;
   readonly squaredNorm: (address: number, count: number) => number;
   readonly weightedSum: Kernel;
   readonly tanh: Kernel;
@@ -62,10 +66,10 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     copyRows(),
     transpose(),
     addPatches(),
-    maxPoolGradient(),
+    ...[2, 0].flatMap((window) => [maxPool(window), maxPoolGradient(window)]),
     squaredNorm(),
     weightedSum(),
-    tanh(),
+    tanh(multiplyAdd),
     tanhGradient(),
     reluGradient(),
     ...[4, 1].flatMap((vectors) => [

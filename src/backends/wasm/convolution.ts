@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels } from "../kernels.js";
 import { roundUp, upTo } from "./arithmetic.js";
 import type { WasmKernels } from "./code.js";
-import { FLOAT_BYTES, type TensorMemory } from "./memory.js";
+import { FLOAT_BYTES, padColumns, type TensorMemory } from "./memory.js";
 import { PANEL, TILE_ROWS } from "./products.js";
 import { WinogradConvolution } from "./winogradConvolution.js";
 
@@ -125,26 +125,19 @@ export class Convolutions implements Pick<Kernels, "convolution" | "inputGradien
     const adds = into !== undefined && padded === filters;
     const out = adds ? into : this.memory.output([n, kernelHeight * run, padded]);
     const rowBytes = width * channels * FLOAT_BYTES;
+    const places = this.memory.integers(
+      windows([1, dy.shape[1], dy.shape[2]], {
+        imageBytes: 0,
+        rowBytes: stride * rowBytes,
+        pixelBytes: stride * channels * FLOAT_BYTES,
+      }),
+    );
     const call = (kernel: "filterGradients4" | "filterGradients1", from: number, to: number) => {
       if (to > from)
         this.code[kernel](
-          ...([
-            this.memory.address(x),
-            this.memory.address(wide),
-            this.memory.address(out),
-            n,
-            views,
-            dy.shape[1],
-            dy.shape[2],
-          ] as const),
-          ...([
-            padded,
-            height * rowBytes,
-            rowBytes,
-            stride * channels * FLOAT_BYTES,
-            stride * rowBytes,
-          ] as const),
-          ...([kernelHeight, run, from, to, adds ? 1 : 0] as const),
+          ...[x, wide, out].map((each) => this.memory.address(each)),
+          ...[n, views, this.memory.address(places), dy.shape[1] * dy.shape[2], padded],
+          ...[height * rowBytes, rowBytes, kernelHeight, run, from, to, adds ? 1 : 0],
         );
     };
     const byFour = run - (run % 4);
@@ -216,12 +209,4 @@ function windows(
         places[at++] = image * bytes.imageBytes + row * bytes.rowBytes + column * bytes.pixelBytes;
   places.fill(places[count - 1], count);
   return places;
-}
-
-/** Zeros appended to the last axis up to a width; the tensor itself if it has that. */
-function padColumns<T extends tf.Tensor>(tensor: T, width: number): T {
-  const missing = width - tensor.shape[tensor.rank - 1];
-  if (missing === 0) return tensor;
-  const sides = tensor.shape.map((_, axis): [number, number] => [0, axis === tensor.rank - 1 ? missing : 0]);
-  return tf.pad(tensor, sides) as T;
 }

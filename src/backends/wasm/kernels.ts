@@ -1,11 +1,11 @@
 // The Kernels of the WASM backend: own SIMD code on the tensors where they lie in the backend's memory.
 import * as tf from "@tensorflow/tfjs-core";
 import { type Kernels, stockKernels } from "../kernels.js";
-import { roundUp } from "./arithmetic.js";
 import { instantiateKernels, type WasmKernels } from "./code.js";
 import { Convolutions } from "./convolution.js";
 import { FLOAT_BYTES, TensorMemory, type WasmBackend } from "./memory.js";
 import { Normalisation } from "./normalisation.js";
+import { Pooling } from "./poolingInMemory.js";
 import { bestVariant, type Variant } from "./variant.js";
 
 /** Compiled once for each instance of the backend. */
@@ -33,6 +33,7 @@ export function wasmKernels(variant: Variant = bestVariant()): Kernels {
 class KernelsInMemory implements Kernels {
   private readonly convolutions: Convolutions;
   private readonly normalisation: Normalisation;
+  private readonly pooling: Pooling;
 
   constructor(
     private readonly memory: TensorMemory,
@@ -41,6 +42,7 @@ class KernelsInMemory implements Kernels {
   ) {
     this.convolutions = new Convolutions(memory, code);
     this.normalisation = new Normalisation(memory, code);
+    this.pooling = new Pooling(memory, code);
   }
 
   convolution(...args: Parameters<Kernels["convolution"]>) {
@@ -75,25 +77,12 @@ class KernelsInMemory implements Kernels {
     );
   }
 
-  maxPoolGradient(...[x, y, dy, window, stride]: Parameters<Kernels["maxPoolGradient"]>) {
-    return tf.tidy(() => {
-      const [wideX, wideY, wideDy] = [x, y, dy].map((tensor) => padChannels(tensor, 4));
-      const [images, height, width, channels] = wideX.shape;
-      const out = this.memory.output(wideX.shape, 0);
-      const rowBytes = width * channels * FLOAT_BYTES;
-      this.code.maxPoolGradient(
-        ...([
-          this.memory.address(wideX),
-          this.memory.address(wideY),
-          this.memory.address(wideDy),
-          this.memory.address(out),
-          images,
-        ] as const),
-        ...([dy.shape[1], dy.shape[2], channels, height * rowBytes, rowBytes] as const),
-        ...([stride * channels * FLOAT_BYTES, stride * rowBytes, window] as const),
-      );
-      return (channels === x.shape[3] ? out : tf.slice(out, [0, 0, 0, 0], x.shape)) as tf.Tensor4D;
-    });
+  maxPool(...args: Parameters<Kernels["maxPool"]>) {
+    return this.pooling.maxPool(...args);
+  }
+
+  maxPoolGradient(...args: Parameters<Kernels["maxPoolGradient"]>) {
+    return this.pooling.maxPoolGradient(...args);
   }
 
   pad(...[x, sides]: Parameters<Kernels["pad"]>) {
@@ -173,16 +162,4 @@ class KernelsInMemory implements Kernels {
     );
     return out as tf.Tensor1D;
   }
-}
-
-/** Zero channels appended up to a multiple; the tensor itself if it has one. */
-function padChannels(tensor: tf.Tensor4D, multiple: number): tf.Tensor4D {
-  const missing = roundUp(tensor.shape[3], multiple) - tensor.shape[3];
-  if (missing === 0) return tensor;
-  return tf.pad(tensor, [
-    [0, 0],
-    [0, 0],
-    [0, 0],
-    [0, missing],
-  ]);
 }

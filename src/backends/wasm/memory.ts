@@ -96,3 +96,11 @@ export class TensorMemory {
     );
   }
 }
+
+/** Zeros appended to the last axis up to a width; the tensor itself if it has that. */
+export function padColumns<T extends tf.Tensor>(tensor: T, width: number): T {
+  const missing = width - tensor.shape[tensor.rank - 1];
+  if (missing === 0) return tensor;
+  const sides = tensor.shape.map((_, axis): [number, number] => [0, axis === tensor.rank - 1 ? missing : 0]);
+  return tf.pad(tensor, sides) as T;
+}

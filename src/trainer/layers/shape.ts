@@ -57,8 +57,8 @@ export function maxPool(inputShape: readonly number[], size: number, stride: num
   return {
     ...plain,
     outputShape: windows("maxPool", inputShape, size, stride),
-    forward(input) {
-      const output = tf.maxPool(input as tf.Tensor4D, size, stride, "valid");
+    forward(input, _, kernels) {
+      const output = kernels.maxPool(input as tf.Tensor4D, size, stride);
       return { output, saved: [input, output] };
     },
     backward: (dy, [input, output], _, { kernels }) => ({
