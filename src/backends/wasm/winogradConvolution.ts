@@ -12,8 +12,9 @@ type Shape4 = readonly [number, number, number, number];
 const MOST_BLOCK_FLOATS = 2 ** 17;
 /** Floats of one frequency so far apart that several frequencies do not meet in one set of a cache: an odd number of lines. */
 const apart = (floats: number): number => 16 * (Math.ceil(floats / 16) | 1);
-/** Channels of a block of filter gradients. */
-const BLOCK_CHANNELS = 64;
+/** Channels and filters of a block of filter gradients: its sums stay in the caches, and rows of it are written at once. */
+const BLOCK_CHANNELS = 16;
+const BLOCK_FILTERS = 256;
 
 export class WinogradConvolution {
   constructor(
@@ -143,11 +144,14 @@ export class WinogradConvolution {
     const strides = [channels, filters].map((each) => apart(tiles * each));
     const [v, d] = strides.map((stride) => memory.output([frequencies, stride]));
     const [vBytes, dBytes] = strides.map((stride) => stride * FLOAT_BYTES);
-    const blockChannels = Math.min(channels, BLOCK_CHANNELS);
-    const sumsStride = apart(blockChannels * 2 * PANEL);
+    const [blockChannels, blockFilters] = [
+      Math.min(channels, BLOCK_CHANNELS),
+      Math.min(filters, BLOCK_FILTERS),
+    ];
+    const sumsStride = apart(blockChannels * blockFilters);
     const sums = memory.output([frequencies, sumsStride]);
     const sumsBytes = sumsStride * FLOAT_BYTES;
-    const zero = memory.output([2 * PANEL], 0);
+    const zero = memory.output([blockFilters], 0);
     const [pixelBytes, dyPixelBytes] = [channels * FLOAT_BYTES, filters * FLOAT_BYTES];
     const [imageBytes, dyImageBytes] = [x, dy].map((each) => (each.size / images) * FLOAT_BYTES);
     const rows = memory.steps(blockChannels, dyPixelBytes);
@@ -172,8 +176,8 @@ export class WinogradConvolution {
       );
       const example = memory.address(out) + Math.floor(image / views) * 9 * tapBytes;
       const adds = into !== undefined || image % views > 0 ? 1 : 0;
-      for (let p = 0; p < filters; p += 2 * PANEL) {
-        const panels = Math.min(2, (filters - p) / PANEL);
+      for (let p = 0; p < filters; p += blockFilters) {
+        const panels = Math.min(blockFilters, filters - p) / PANEL;
         for (let c = 0; c < channels; c += blockChannels) {
           const some = Math.min(blockChannels, channels - c);
           code.outerProducts(
