@@ -90,16 +90,7 @@ class KernelsInMemory implements Kernels {
   }
 
   reluGradient<T extends tf.Tensor>(y: T, dy: T): T {
-    const out = this.memory.output(y.shape);
-    const whole = y.size - (y.size % 4);
-    this.code.reluGradient(
-      this.memory.address(y),
-      this.memory.address(dy),
-      this.memory.address(out),
-      whole * FLOAT_BYTES,
-    );
-    this.memory.tail(out, whole, ([value, slope]) => (value > 0 ? slope : 0), y, dy);
-    return out as T;
+    return this.memory.elementwise(this.code.reluGradient, y, dy);
   }
 
   normalise(...args: Parameters<Kernels["normalise"]>) {
@@ -120,24 +111,11 @@ class KernelsInMemory implements Kernels {
   }
 
   tanh<T extends tf.Tensor>(x: T): T {
-    const out = this.memory.output(x.shape);
-    const whole = x.size - (x.size % 4);
-    this.code.tanh(this.memory.address(x), this.memory.address(out), whole * FLOAT_BYTES);
-    this.memory.tail(out, whole, (input) => Math.tanh(input[0]), x);
-    return out as T;
+    return this.memory.elementwise(this.code.tanh, x);
   }
 
   tanhGradient<T extends tf.Tensor>(y: T, dy: T): T {
-    const out = this.memory.output(y.shape);
-    const whole = y.size - (y.size % 4);
-    this.code.tanhGradient(
-      this.memory.address(y),
-      this.memory.address(dy),
-      this.memory.address(out),
-      whole * FLOAT_BYTES,
-    );
-    this.memory.tail(out, whole, ([value, slope]) => slope * (1 - value * value), y, dy);
-    return out as T;
+    return this.memory.elementwise(this.code.tanhGradient, y, dy);
   }
 
   squaredNorms(rows: tf.Tensor2D): Float64Array {

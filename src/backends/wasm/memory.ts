@@ -46,11 +46,24 @@ export class TensorMemory {
     return this.integers(upTo(count).map((index) => index * bytes));
   }
 
-  /** The last elements, which fill no vector. */
-  tail(out: tf.Tensor, from: number, value: (inputs: number[]) => number, ...inputs: tf.Tensor[]): void {
-    const target = this.floats(out);
-    const sources = inputs.map((input) => this.floats(input));
-    for (let i = from; i < target.length; i++) target[i] = value(sources.map((source) => source[i]));
+  /**
+   * out = kernel(inputs) element by element: addresses of the inputs and of out, and bytes, a multiple of 16. What is left goes
+   * through the same code in a vector of its own, so that no number's bits depend on its place.
+   */
+  elementwise<T extends tf.Tensor>(kernel: (...operands: number[]) => void, ...inputs: readonly T[]): T {
+    const out = this.output(inputs[0].shape);
+    const [whole, rest] = [out.size - (out.size % 4), out.size % 4];
+    if (whole > 0) kernel(...[...inputs, out].map((each) => this.address(each)), whole * FLOAT_BYTES);
+    if (rest > 0) {
+      const vectors = [...inputs, out].map(() => this.output([4], 0));
+      inputs.forEach((input, i) => {
+        this.floats(vectors[i]).set(this.floats(input).subarray(whole));
+      });
+      kernel(...vectors.map((each) => this.address(each)), 4 * FLOAT_BYTES);
+      this.floats(out).set(this.floats(vectors[inputs.length]).subarray(0, rest), whole);
+      tf.dispose(vectors);
+    }
+    return out as T;
   }
 
   /** x [images, H, W, C] with rows and columns of zeros around every image; the tensor itself if there are none. */

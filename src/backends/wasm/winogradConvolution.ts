@@ -12,6 +12,8 @@ type Shape4 = readonly [number, number, number, number];
 const MOST_BLOCK_FLOATS = 2 ** 17;
 /** Floats of one frequency so far apart that several frequencies do not meet in one set of a cache: an odd number of lines. */
 const apart = (floats: number): number => 16 * (Math.ceil(floats / 16) | 1);
+/** Tiles of 4 × 4 in an image from which on filter gradients are made of them. */
+const LEAST_LARGE_TILES = 16;
 /** Channels and filters of a block of filter gradients: its sums stay in the caches, and rows of it are written at once. */
 const BLOCK_CHANNELS = 16;
 const BLOCK_FILTERS = 256;
@@ -132,11 +134,13 @@ export class WinogradConvolution {
   /** As Kernels.filterGradients, into its rows if given. */
   filterGradients(x: tf.Tensor4D, dy: tf.Tensor4D, views: number, into?: tf.Tensor2D): tf.Tensor2D {
     const { memory, code } = this;
-    const { outputs, frequencies } = F2;
     const [images, ho, wo, filters] = dy.shape;
     const channels = x.shape[3];
     const n = images / views;
     const out = into ?? (memory.output([n, 9 * channels * filters]) as tf.Tensor2D);
+    // Each sum is transformed back once: with few tiles an image more frequencies cost more than they spare.
+    const large = ho * wo >= LEAST_LARGE_TILES * F4.outputs ** 2;
+    const { outputs, frequencies } = large ? tilingOf(dy.shape) : F2;
     const tiles = (ho * wo) / outputs ** 2;
     const [xPlaces, dyPlaces] = [x, dy].map((each) =>
       memory.integers(tilePlaces(each.shape, 1, [ho, wo], outputs)),
