@@ -42,8 +42,8 @@ export interface Kernels {
     convolution: Convolution,
     into?: tf.Tensor2D,
   ): tf.Tensor2D;
-  /** Σ over views and positions: dy [n·views, ho, wo, P] → [n, P]. */
-  positionSums(dy: tf.Tensor4D, views: number): tf.Tensor2D;
+  /** Σ over views and positions: dy [n·views, ho, wo, P] → [n, P], added to `into`, which may be overwritten. */
+  positionSums(dy: tf.Tensor4D, views: number, into?: tf.Tensor2D): tf.Tensor2D;
   /**
    * Gradient of the image before padding: dy [m, ho, wo, P], filter [kh, kw, C, P] → imageShape [m, H, W, C]; `sides` is
    * the padding that the convolution saw.
@@ -125,9 +125,12 @@ export const stockKernels: Kernels = {
   convolution: (x, filter, stride, bias) =>
     tf.fused.conv2d({ x, filter, strides: stride, pad: "valid", ...(bias && { bias }) }),
   filterGradients: filterGradientsBy(patches),
-  positionSums(dy, views) {
+  positionSums(dy, views, into) {
     const [images, ho, wo, filters] = dy.shape;
-    return tf.tidy(() => tf.sum(tf.reshape(dy, [images / views, views * ho * wo, filters]), 1));
+    return tf.tidy(() => {
+      const sums = tf.sum(tf.reshape(dy, [images / views, views * ho * wo, filters]), 1) as tf.Tensor2D;
+      return into ? tf.add(into, sums) : sums;
+    });
   },
   inputGradient(dy, filter, [images, height, width, channels], stride, sides) {
     const [top, bottom, left, right] = sides;

@@ -80,12 +80,17 @@ function results(kernels: Kernels, c: Case, examples: readonly Example[]): Recor
     const unit = tf.tensor2d(numbers(positions * c.filters, 6), [positions, c.filters]);
     const rows = tf.reshape(tf.mul(dy, 2), [images, positions * c.filters]) as tf.Tensor2D;
     const tanh = kernels.tanh(dy);
+    const pixels = tf.reshape(x, [images, -1]) as tf.Tensor2D;
+    const matrix = tf.tensor2d(numbers(pixels.shape[1] * 5, 8), [pixels.shape[1], 5]);
+    const turned = tf.transpose(matrix) as tf.Tensor2D;
     const convolution = { kernelHeight: c.kernel[0], kernelWidth: c.kernel[1], stride: c.stride };
     const all = {
       outputs: kernels.convolution(x, filter, c.stride, shift),
       filterGradients: kernels.filterGradients(x, dy, c.views, convolution),
       inputGradient: kernels.inputGradient(dy, filter, x.shape, c.stride, [0, 0, 0, 0]),
       sums: kernels.positionSums(dy, c.views),
+      product: kernels.product(pixels, matrix),
+      productOfTurned: kernels.product(pixels, turned, "second"),
       tanh,
       tanhGradient: kernels.tanhGradient(tanh, dy),
       reluGradient: kernels.reluGradient(tanh, dy),

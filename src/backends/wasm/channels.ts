@@ -1,7 +1,7 @@
 // Products, moments and affine maps channel by channel, for norms and biases.
 
 import { FLOAT, plus, times, upTo } from "./arithmetic.js";
-import { type Code, cat, FunctionBuilder, f32x4, i32, int, splat, v128 } from "./assembler.js";
+import { type Code, cat, FunctionBuilder, f32x4, i32, int, splat, v128, when } from "./assembler.js";
 
 /**
  * The loop that the channel kernels share: images [i] of `positions` rows of `channels` numbers, `vectors` · 4 channels at
@@ -48,6 +48,24 @@ function overChannels(
   );
   return f;
 }
+
+/** out[i, c] = Σ_t x[i, t, c], from what stands in out if `adds`; y is not read. */
+export const channelSums = (vectors: number): FunctionBuilder =>
+  overChannels(`channelSums${vectors}`, vectors, 2, (f, { at, vector, more: [out, adds] }) => {
+    const sums = upTo(vectors).map(() => f.local("v128"));
+    const overOut = (each: (k: number) => Code): Code => cat(...upTo(vectors).map(each));
+    return {
+      begin: cat(
+        overOut((k) => sums[k].set(splat(0))),
+        when(
+          adds,
+          overOut((k) => sums[k].set(v128.load(plus(out, vector), 16 * k))),
+        ),
+      ),
+      each: overOut((k) => sums[k].set(f32x4.add(sums[k].get, v128.load(at, 16 * k)))),
+      end: overOut((k) => v128.store(plus(out, vector), sums[k].get, 16 * k)),
+    };
+  });
 
 /** out[i, c] = Σ_t (x[i, t, c] − shift[i, c])·y[i, t, c]. */
 export const channelProducts = (vectors: number): FunctionBuilder =>

@@ -3,7 +3,7 @@
 // contributes never meets another's numbers before weightedSum.
 import { reluGradient, tanh, tanhGradient } from "./activations.js";
 import { encodeModule } from "./assembler.js";
-import { channelAffine, channelMoments, channelProducts } from "./channels.js";
+import { channelAffine, channelMoments, channelProducts, channelSums } from "./channels.js";
 import { copyRows, transpose } from "./copies.js";
 import { maxPool, maxPoolGradient } from "./pooling.js";
 import { outerProducts, windowProducts } from "./products.js";
@@ -45,6 +45,8 @@ export interface WasmKernels {
   readonly reluGradient: Kernel;
   readonly standardisedGradients4: Kernel;
   readonly standardisedGradients1: Kernel;
+  readonly channelSums4: Kernel;
+  readonly channelSums1: Kernel;
   readonly channelProducts4: Kernel;
   readonly channelProducts1: Kernel;
   readonly channelMoments4: Kernel;
@@ -74,6 +76,7 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     reluGradient(),
     ...[4, 1].flatMap((vectors) => [
       standardisedGradients(vectors, multiplyAdd),
+      channelSums(vectors),
       channelProducts(vectors),
       channelMoments(vectors),
       channelAffine(vectors),

@@ -10,7 +10,9 @@ import { WinogradConvolution } from "./winogradConvolution.js";
 /** Floats of columns written out at once before they are added up: what stays in the second cache. */
 const MOST_COLUMN_FLOATS = 2 ** 16;
 
-export class Convolutions implements Pick<Kernels, "convolution" | "inputGradient" | "filterGradients"> {
+export class Convolutions
+  implements Pick<Kernels, "convolution" | "inputGradient" | "filterGradients" | "positionSums" | "product">
+{
   private readonly winograd: WinogradConvolution;
 
   constructor(
@@ -111,6 +113,46 @@ export class Convolutions implements Pick<Kernels, "convolution" | "inputGradien
         ? this.winograd.filterGradients(x, dy, views, into)
         : this.directFilterGradients(x, dy, views, convolution, into),
     );
+  }
+
+  /** Plain ones are those that this backend multiplies fast itself; others are a convolution of one pixel, or its filter's gradient. */
+  product(...[a, b, transposed]: Parameters<Kernels["product"]>): tf.Tensor2D {
+    return tf.tidy(() => {
+      if (transposed === "first") {
+        const [steps, rows] = a.shape;
+        const [x, dy] = [a, b].map((each) => tf.reshape(each, [1, steps, 1, each.shape[1]]) as tf.Tensor4D);
+        const pixel = { kernelHeight: 1, kernelWidth: 1, stride: 1 };
+        return tf.reshape(this.directFilterGradients(x, dy, 1, pixel), [rows, b.shape[1]]);
+      }
+      if (transposed === undefined) return tf.matMul(a, b) as tf.Tensor2D;
+      const right = this.turned(b);
+      const x = tf.reshape(a, [a.shape[0], 1, 1, a.shape[1]]) as tf.Tensor4D;
+      const filter = tf.reshape(right, [1, 1, ...right.shape]) as tf.Tensor4D;
+      return tf.reshape(this.convolution(x, filter, 1), [a.shape[0], right.shape[1]]);
+    });
+  }
+
+  positionSums(...[dy, views, into]: Parameters<Kernels["positionSums"]>): tf.Tensor2D {
+    const [images, height, width, filters] = dy.shape;
+    const n = images / views;
+    return tf.tidy(() => {
+      if (filters % 4 !== 0) {
+        const pixel = { kernelHeight: 1, kernelWidth: 1, stride: 1 };
+        return this.filterGradients(tf.ones([images, height, width, 1]), dy, views, pixel, into);
+      }
+      const out = into ?? (this.memory.output([n, filters]) as tf.Tensor2D);
+      const call = (vectors: 4 | 1, from: number, to: number) => {
+        if (to > from)
+          this.code[`channelSums${vectors}`](
+            ...[this.memory.address(dy), 0, 0, n, views * height * width, filters, from, to],
+            ...[this.memory.address(out), into ? 1 : 0],
+          );
+      };
+      const bySixteen = filters - (filters % 16);
+      call(4, 0, bySixteen);
+      call(1, bySixteen, filters);
+      return out;
+    });
   }
 
   private directFilterGradients(

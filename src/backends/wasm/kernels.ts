@@ -57,24 +57,12 @@ class KernelsInMemory implements Kernels {
     return this.convolutions.inputGradient(...args);
   }
 
-  /** Plain untransposed products are the ones that this backend multiplies fast. */
-  product(...[a, b, transposed]: Parameters<Kernels["product"]>): tf.Tensor2D {
-    return tf.tidy(() => {
-      const left = transposed === "first" ? (tf.transpose(a) as tf.Tensor2D) : a;
-      const right = transposed === "second" ? (tf.transpose(b) as tf.Tensor2D) : b;
-      return tf.matMul(left, right) as tf.Tensor2D;
-    });
+  product(...args: Parameters<Kernels["product"]>) {
+    return this.convolutions.product(...args);
   }
 
-  positionSums(...[dy, views]: Parameters<Kernels["positionSums"]>) {
-    const [images, height, width] = dy.shape;
-    return tf.tidy(() =>
-      this.filterGradients(tf.ones([images, height, width, 1]), dy, views, {
-        kernelHeight: 1,
-        kernelWidth: 1,
-        stride: 1,
-      }),
-    );
+  positionSums(...args: Parameters<Kernels["positionSums"]>) {
+    return this.convolutions.positionSums(...args);
   }
 
   maxPool(...args: Parameters<Kernels["maxPool"]>) {

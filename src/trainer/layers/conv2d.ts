@@ -99,10 +99,7 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
   ): readonly FormedGradients[] {
     if (!trained.includes(true)) return [];
     const before = (earlier?.pop() as FormedGradients | undefined)?.tensors;
-    const shift = () => {
-      const sums = kernels.positionSums(dy, views);
-      return before ? (tf.add(before[before.length - 1], sums) as tf.Tensor2D) : sums;
-    };
+    const shift = () => kernels.positionSums(dy, views, before?.[before.length - 1]);
     const biasTrained = bias && trained[trained.length - 1];
     // The filter's gradient is what costs: left out where neither kernel nor gain is trained.
     if (!trained.slice(0, weightStandardised ? 2 : 1).includes(true))
