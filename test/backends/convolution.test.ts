@@ -163,7 +163,7 @@ function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>): 
 /** Odd shapes of every kind: by windows and by tiles of either size, with panels and tiles that are not full. */
 const cases = fc
   .record({
-    tiled: fc.boolean(),
+    kind: fc.constantFrom("windows", "tiles", "every other pixel"),
     height: fc.integer({ min: 3, max: 12 }),
     width: fc.integer({ min: 3, max: 12 }),
     channels: fc.integer({ min: 1, max: 20 }),
@@ -174,28 +174,29 @@ const cases = fc
     views: fc.integer({ min: 1, max: 2 }),
     seed: fc.nat(1e6),
   })
-  .map(
-    ({ tiled, height, width, channels, filters, kernelHeight, kernelWidth, stride, views, seed }): Case =>
-      tiled
-        ? {
-            size: [2 + 2 * (height >> 1), 2 + 2 * (width >> 1)],
-            channels: 8 * (1 + (channels % 3)),
-            filters: 8 * (1 + (filters % 3)),
-            kernel: [3, 3],
-            stride: 1,
-            views,
-            seed,
-          }
-        : {
-            size: [height, width],
-            channels,
-            filters,
-            kernel: [kernelHeight, kernelWidth],
-            stride,
-            views,
-            seed,
-          },
-  );
+  .map(({ kind, height, width, kernelHeight, kernelWidth, ...rest }): Case => {
+    const eights = { channels: 8 * (1 + (rest.channels % 3)), filters: 8 * (1 + (rest.filters % 3)) };
+    switch (kind) {
+      case "tiles":
+        return {
+          ...rest,
+          ...eights,
+          size: [2 + 2 * (height >> 1), 2 + 2 * (width >> 1)],
+          kernel: [3, 3],
+          stride: 1,
+        };
+      case "every other pixel":
+        return {
+          ...rest,
+          ...eights,
+          size: [12 + (height % 2), width > 7 ? 22 : 12],
+          kernel: [4, 4],
+          stride: 2,
+        };
+      default:
+        return { ...rest, size: [height, width], kernel: [kernelHeight, kernelWidth] };
+    }
+  });
 
 describe.each(VARIANTS)("convolutions of variant %s", (variant) => {
   let kernels: Kernels;
@@ -205,13 +206,13 @@ describe.each(VARIANTS)("convolutions of variant %s", (variant) => {
     expect(kernels.variant).toBe(variant);
   });
 
-  test("come within 1e-6 of float64, in the mean over all numbers, on shapes of every kind", () => {
+  test("come within 1.5e-6 of float64, in the mean over all numbers, on shapes of every kind", () => {
     fc.assert(
       fc.property(cases, (c) => {
         const example = exampleOf(c, c.seed);
         const [actual] = results(kernels, c, [example]);
         for (const [name, expected] of Object.entries(writtenOut(c, example)))
-          expect(relativeError(actual[name], expected), name).toBeLessThan(1e-6);
+          expect(relativeError(actual[name], expected), name).toBeLessThan(1.5e-6);
       }),
       { numRuns: 60, seed: 1 },
     );
@@ -219,8 +220,10 @@ describe.each(VARIANTS)("convolutions of variant %s", (variant) => {
 
   // What a network of that width has: the error of one sum, in units of the root of its number of terms.
   test.each([
-    // By windows; by tiles of 2 x 2; by tiles of 4 x 4, with filter gradients of either.
-    { size: [13, 13], channels: 64, filters: 64, kernel: [4, 4], stride: 2, bound: 8e-7 },
+    // By windows; by tiles of 5 x 5; by tiles of 2 x 2; by tiles of 4 x 4, with filter gradients of either.
+    { size: [15, 15], channels: 64, filters: 64, kernel: [4, 4], stride: 2, bound: 8e-7 },
+    { size: [13, 13], channels: 64, filters: 64, kernel: [4, 4], stride: 2, bound: 2.5e-6 },
+    { size: [12, 12], channels: 16, filters: 32, kernel: [4, 4], stride: 2, bound: 1.2e-6 },
     { size: [12, 12], channels: 128, filters: 64, kernel: [3, 3], stride: 1, bound: 1.2e-6 },
     { size: [10, 10], channels: 256, filters: 64, kernel: [3, 3], stride: 1, bound: 2e-6 },
     { size: [34, 34], channels: 32, filters: 64, kernel: [3, 3], stride: 1, bound: 1.2e-6 },

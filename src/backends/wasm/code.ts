@@ -31,6 +31,10 @@ export interface WasmKernels {
   readonly filterToFrequencies4: Kernel;
   readonly outputFromFrequencies4: Kernel;
   readonly filterFromFrequencies4: Kernel;
+  readonly filterToFrequencies5: Kernel;
+  readonly gradientToFrequencies5: Kernel;
+  readonly outputFromFrequencies5: Kernel;
+  readonly imageFromFrequencies5: Kernel;
   readonly copyRows: Kernel;
   readonly transpose: Kernel;
   readonly addPatches: Kernel;

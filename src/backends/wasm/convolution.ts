@@ -5,6 +5,7 @@ import { roundUp, upTo } from "./arithmetic.js";
 import type { WasmKernels } from "./code.js";
 import { FLOAT_BYTES, padColumns, type TensorMemory } from "./memory.js";
 import { PANEL, TILE_ROWS } from "./products.js";
+import { StridedWinograd } from "./stridedWinograd.js";
 import { WinogradConvolution } from "./winogradConvolution.js";
 
 /** Floats of columns written out at once before they are added up: what stays in the second cache. */
@@ -14,12 +15,14 @@ export class Convolutions
   implements Pick<Kernels, "convolution" | "inputGradient" | "filterGradients" | "positionSums" | "product">
 {
   private readonly winograd: WinogradConvolution;
+  private readonly strided: StridedWinograd;
 
   constructor(
     private readonly memory: TensorMemory,
     private readonly code: WasmKernels,
   ) {
     this.winograd = new WinogradConvolution(memory, code);
+    this.strided = new StridedWinograd(memory, code);
   }
 
   convolution(...[x, filter, stride, bias]: Parameters<Kernels["convolution"]>): tf.Tensor4D {
@@ -32,6 +35,8 @@ export class Convolutions
       ];
       if (stride === 1 && this.winograd.takes(filter.shape, [ho, wo]))
         return this.winograd.convolution(x, filter, [images, ho, wo, filters], bias);
+      if (this.strided.takes(filter.shape, stride, [ho, wo]))
+        return this.strided.convolution(x, filter, [images, ho, wo, filters], bias);
       const wide = roundUp(filters, PANEL);
       const run = kernelWidth * channels;
       const right = this.packed(tf.reshape(filter, [kernelHeight * run, filters]));
@@ -66,13 +71,15 @@ export class Convolutions
         const padded = this.memory.pad(dy, around as [number, number, number, number]);
         return this.winograd.inputGradient(padded, filter, imageShape);
       }
+      const whole = [images, height + top + bottom, width + left + right, channels] as const;
+      if (this.strided.takes(filter.shape, stride, [ho, wo]))
+        return this.memory.crop(this.strided.inputGradient(dy, filter, whole), sides, imageShape);
       const fan = kernelHeight * kernelWidth * channels;
       const matrix = this.packed(this.turned(tf.reshape(filter, [fan, filters])));
       const wide = roundUp(fan, PANEL);
       const start = this.memory.output([wide], 0);
       const step = Math.max(1, Math.min(images, Math.floor(MOST_COLUMN_FLOATS / (ho * wo * wide))));
       const columns = this.memory.output([step, ho, wo, wide]);
-      const whole = [images, height + top + bottom, width + left + right, channels] as const;
       const out = this.memory.output(whole, 0) as tf.Tensor4D;
       const pixelBytes = filters * FLOAT_BYTES;
       const places = this.memory.integers(

@@ -11,7 +11,7 @@ type Shape4 = readonly [number, number, number, number];
 /** Floats of tiles before and after the products of a block: what stays in the second cache. */
 const MOST_BLOCK_FLOATS = 2 ** 17;
 /** Floats of one frequency so far apart that several frequencies do not meet in one set of a cache: an odd number of lines. */
-const apart = (floats: number): number => 16 * (Math.ceil(floats / 16) | 1);
+export const apart = (floats: number): number => 16 * (Math.ceil(floats / 16) | 1);
 /** Tiles of 4 × 4 in an image from which on filter gradients are made of them. */
 const LEAST_LARGE_TILES = 16;
 /** Channels and filters of a block of filter gradients: its sums stay in the caches, and rows of it are written at once. */
@@ -95,7 +95,7 @@ export class WinogradConvolution {
     const out = memory.output(outShape) as tf.Tensor4D;
     const rows = memory.steps(block, pixelBytes);
     const [from, to] = [x, out].map((each) =>
-      memory.integers(tilePlaces(each.shape, images, [height, width], outputs)),
+      memory.integers(tilePlaces(each.shape, images, [height, width], [outputs, outputs])),
     );
     for (let first = 0; first < count; first += block) {
       const tiles = Math.min(block, count - first);
@@ -143,7 +143,7 @@ export class WinogradConvolution {
     const { outputs, frequencies } = large ? tilingOf(dy.shape) : F2;
     const tiles = (ho * wo) / outputs ** 2;
     const [xPlaces, dyPlaces] = [x, dy].map((each) =>
-      memory.integers(tilePlaces(each.shape, 1, [ho, wo], outputs)),
+      memory.integers(tilePlaces(each.shape, 1, [ho, wo], [outputs, outputs])),
     );
     const strides = [channels, filters].map((each) => apart(tiles * each));
     const [v, d] = strides.map((stride) => memory.output([frequencies, stride]));
@@ -212,18 +212,18 @@ export class WinogradConvolution {
 const tilingOf = ([, height, width]: Shape4): Tiling =>
   height % F4.outputs === 0 && width % F4.outputs === 0 ? F4 : F2;
 
-/** Where each tile of the outputs begins in images of that shape, image by image: in bytes. */
-function tilePlaces(
+/** Where each tile of the outputs begins in images of that shape, `step` pixels apart, image by image: in bytes. */
+export function tilePlaces(
   [, rows, columns, channels]: readonly number[],
   images: number,
   [height, width]: readonly [number, number],
-  side: number,
+  [side, step]: readonly [number, number],
 ): Int32Array {
   const places = new Int32Array((images * height * width) / side ** 2);
   let at = 0;
   for (let image = 0; image < images; image++)
-    for (let y = 0; y < height; y += side)
-      for (let x = 0; x < width; x += side)
-        places[at++] = ((image * rows + y) * columns + x) * channels * FLOAT_BYTES;
+    for (let y = 0; y < height / side; y++)
+      for (let x = 0; x < width / side; x++)
+        places[at++] = ((image * rows + y * step) * columns + x * step) * channels * FLOAT_BYTES;
   return places;
 }
