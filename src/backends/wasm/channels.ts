@@ -67,29 +67,42 @@ export const channelSums = (vectors: number): FunctionBuilder =>
     };
   });
 
-/** out[i, c] = Σ_t (x[i, t, c] − shift[i, c])·y[i, t, c]. */
+/** out[i, c] = Σ_t (x[i, t, c] − shift[i, c])·y[i, t, c] and totals[i, c] = Σ_t y[i, t, c]. */
 export const channelProducts = (vectors: number): FunctionBuilder =>
-  overChannels(`channelProducts${vectors}`, vectors, 2, (f, { at, yAt, vector, more: [shift, out] }) => {
-    const sums = upTo(vectors).map(() => f.local("v128"));
-    const shifts = upTo(vectors).map(() => f.local("v128"));
-    return {
-      begin: cat(
-        ...sums.map((sum) => sum.set(splat(0))),
-        ...shifts.map((each, k) => each.set(v128.load(plus(shift, vector), 16 * k))),
-      ),
-      each: cat(
-        ...sums.map((sum, k) =>
-          sum.set(
-            f32x4.add(
-              sum.get,
-              f32x4.mul(f32x4.sub(v128.load(at, 16 * k), shifts[k].get), v128.load(yAt, 16 * k)),
+  overChannels(
+    `channelProducts${vectors}`,
+    vectors,
+    3,
+    (f, { at, yAt, vector, more: [shift, out, totals] }) => {
+      const sums = upTo(vectors).map(() => f.local("v128"));
+      const ys = upTo(vectors).map(() => f.local("v128"));
+      const shifts = upTo(vectors).map(() => f.local("v128"));
+      const y = f.local("v128");
+      return {
+        begin: cat(
+          ...[...sums, ...ys].map((sum) => sum.set(splat(0))),
+          ...shifts.map((each, k) => each.set(v128.load(plus(shift, vector), 16 * k))),
+        ),
+        each: cat(
+          ...sums.map((sum, k) =>
+            cat(
+              y.set(v128.load(yAt, 16 * k)),
+              ys[k].set(f32x4.add(ys[k].get, y.get)),
+              sum.set(f32x4.add(sum.get, f32x4.mul(f32x4.sub(v128.load(at, 16 * k), shifts[k].get), y.get))),
             ),
           ),
         ),
-      ),
-      end: cat(...sums.map((sum, k) => v128.store(plus(out, vector), sum.get, 16 * k))),
-    };
-  });
+        end: cat(
+          ...upTo(vectors).map((k) =>
+            cat(
+              v128.store(plus(out, vector), sums[k].get, 16 * k),
+              v128.store(plus(totals, vector), ys[k].get, 16 * k),
+            ),
+          ),
+        ),
+      };
+    },
+  );
 
 /** out[i, c] = Σ_t x[i, t, c] and squares[i, c] = Σ_t (x[i, t, c] − shift[i, c])²; y is not read. */
 export const channelMoments = (vectors: number): FunctionBuilder =>

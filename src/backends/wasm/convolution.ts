@@ -11,6 +11,9 @@ import { WinogradConvolution } from "./winogradConvolution.js";
 /** Floats of columns written out at once before they are added up: what stays in the second cache. */
 const MOST_COLUMN_FLOATS = 2 ** 16;
 
+/** From so many filters, and as many positions of an image, on dy is packed for filter gradients. */
+const LEAST_FOR_PANELS = 64;
+
 export class Convolutions
   implements Pick<Kernels, "convolution" | "inputGradient" | "filterGradients" | "positionSums" | "product">
 {
@@ -39,7 +42,7 @@ export class Convolutions
         return this.strided.convolution(x, filter, [images, ho, wo, filters], bias);
       const wide = roundUp(filters, PANEL);
       const run = kernelWidth * channels;
-      const right = this.packed(tf.reshape(filter, [kernelHeight * run, filters]));
+      const right = this.packed(tf.reshape(filter, [1, kernelHeight * run, filters]));
       const start = bias ? padColumns(bias, wide) : this.memory.output([wide], 0);
       const rowBytes = width * channels * FLOAT_BYTES;
       const places = windows([images, ho, wo], {
@@ -75,7 +78,9 @@ export class Convolutions
       if (this.strided.takes(filter.shape, stride, [ho, wo]))
         return this.memory.crop(this.strided.inputGradient(dy, filter, whole), sides, imageShape);
       const fan = kernelHeight * kernelWidth * channels;
-      const matrix = this.packed(this.turned(tf.reshape(filter, [fan, filters])));
+      const matrix = this.packed(
+        tf.reshape(this.turned(tf.reshape(filter, [fan, filters])), [1, filters, fan]),
+      );
       const wide = roundUp(fan, PANEL);
       const start = this.memory.output([wide], 0);
       const step = Math.max(1, Math.min(images, Math.floor(MOST_COLUMN_FLOATS / (ho * wo * wide))));
@@ -181,12 +186,17 @@ export class Convolutions
         pixelBytes: stride * channels * FLOAT_BYTES,
       }),
     );
+    const positions = dy.shape[1] * dy.shape[2];
+    // Where positions of many filters are read again and again, they lie better panel by panel.
+    const panels = Math.min(padded, positions) >= LEAST_FOR_PANELS;
+    const right = panels ? this.packed(tf.reshape(wide, [images, positions, padded])) : wide;
     const call = (kernel: "filterGradients4" | "filterGradients1", from: number, to: number) => {
       if (to > from)
         this.code[kernel](
-          ...[x, wide, out].map((each) => this.memory.address(each)),
-          ...[n, views, this.memory.address(places), dy.shape[1] * dy.shape[2], padded],
+          ...[x, right, out].map((each) => this.memory.address(each)),
+          ...[n, views, this.memory.address(places), positions, padded],
           ...[height * rowBytes, rowBytes, kernelHeight, run, from, to, adds ? 1 : 0],
+          ...(panels ? [PANEL, positions * PANEL] : [padded, PANEL]).map((floats) => floats * FLOAT_BYTES),
         );
     };
     const byFour = run - (run % 4);
@@ -198,21 +208,20 @@ export class Convolutions
     return (into ? tf.add(into, rows) : rows) as tf.Tensor2D;
   }
 
-  /** [k, p] → [p/8, k, 8], with zeros for columns that are missing. */
-  private packed(matrix: tf.Tensor2D): tf.Tensor {
-    const rows = matrix.shape[0];
-    const wide = padColumns(matrix, roundUp(matrix.shape[1], PANEL));
-    const columns = wide.shape[1];
-    const out = this.memory.output([columns / PANEL, rows, PANEL]);
-    const places = this.memory.integers(upTo(rows).map((row) => row * columns * FLOAT_BYTES));
-    this.code.pack(
-      this.memory.address(places),
-      rows,
-      this.memory.address(wide),
-      ...([0, 0, columns] as const),
-      this.memory.address(out),
-      ...([0, PANEL * FLOAT_BYTES, 4 * FLOAT_BYTES, rows * PANEL * FLOAT_BYTES] as const),
-    );
+  /** [m, k, p] → [m, p/8, k, 8], with zeros for columns that are missing. */
+  private packed(matrices: tf.Tensor3D): tf.Tensor {
+    const [count, rows] = matrices.shape;
+    const wide = padColumns(matrices, roundUp(matrices.shape[2], PANEL));
+    const columns = wide.shape[2];
+    const out = this.memory.output([count, columns / PANEL, rows, PANEL]);
+    const places = this.memory.steps(rows, columns * FLOAT_BYTES);
+    const bytes = rows * columns * FLOAT_BYTES;
+    for (let index = 0; index < count; index++)
+      this.code.pack(
+        ...[this.memory.address(places), rows, this.memory.address(wide) + index * bytes, 0, 0, columns],
+        ...[this.memory.address(out) + index * bytes, 0],
+        ...[PANEL * FLOAT_BYTES, 4 * FLOAT_BYTES, rows * PANEL * FLOAT_BYTES],
+      );
     return out;
   }
 

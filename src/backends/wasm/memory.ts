@@ -1,7 +1,6 @@
 // Tensors where they lie in the memory of the WASM backend.
 import * as tf from "@tensorflow/tfjs-core";
 import type { Sides } from "../kernels.js";
-import { upTo } from "./arithmetic.js";
 import type { WasmKernels } from "./code.js";
 
 export const FLOAT_BYTES = 4;
@@ -43,7 +42,9 @@ export class TensorMemory {
 
   /** 0, bytes, 2·bytes, …: a table of rows that follow one another. */
   steps(count: number, bytes: number): tf.Tensor {
-    return this.integers(upTo(count).map((index) => index * bytes));
+    const places = new Int32Array(count);
+    for (let index = 0; index < count; index++) places[index] = index * bytes;
+    return this.integers(places);
   }
 
   /**

@@ -32,7 +32,8 @@ export class Normalisation
         this.memory.address(sums),
         this.memory.address(squares),
       );
-    moments();
+    // The first pass wants sums alone.
+    this.overChannels("channelSums", x, x, true, sums, 0);
     const byGroup = (values: Float32Array) => {
       const totals = new Float64Array(images * groups);
       values.forEach((value, i) => {
@@ -83,21 +84,9 @@ export class Normalisation
     const shift = this.memory.output([size]);
     const shifts = this.memory.floats(shift);
     for (let i = 0; i < size; i++) shifts[i] = means[groupOf(i)];
-    const [sum, unused, product] = [
-      this.memory.output([size]),
-      this.memory.output([size]),
-      this.memory.output([size]),
-    ];
-    this.overChannels(
-      "channelMoments",
-      dy,
-      dy,
-      true,
-      shift,
-      this.memory.address(sum),
-      this.memory.address(unused),
-    );
-    this.overChannels("channelProducts", x, dy, true, shift, this.memory.address(product));
+    const [sum, product] = [this.memory.output([size]), this.memory.output([size])];
+    const results = [product, sum].map((each) => this.memory.address(each));
+    this.overChannels("channelProducts", x, dy, true, shift, ...results);
     const [sums, products] = [this.memory.floats(sum), this.memory.floats(product)];
     const rows = [0, 1].map(() => new Float32Array(size / together));
     const group = [0, 1].map(() => new Float64Array(images * groups));
@@ -199,7 +188,7 @@ export class Normalisation
 
   /** A channel kernel over x [images, positions, channels], sixteen channels at a time, then four. */
   private overChannels(
-    kernel: "channelMoments" | "channelProducts" | "channelAffine",
+    kernel: "channelSums" | "channelMoments" | "channelProducts" | "channelAffine",
     x: tf.Tensor3D,
     y: tf.Tensor,
     yForEachImage: boolean,

@@ -21,13 +21,31 @@ import type { MultiplyAdd } from "./variant.js";
  * to what stands in out if `adds`: k is the filter's row, r = kw·C + c runs over floats that lie contiguous in NHWC, and the table
  * holds, in bytes, where the window of each position t begins. No patch matrix is ever formed.
  *
+ * dy's numbers of one position are dyStep bytes from those of the last, eight of p panelBytes from the eight before.
  * `rows` values of r by 8 of p stay in registers while the positions stream by; P is a multiple of 8. Each sum is added up in the
  * order of views and positions by one multiply-add after the other, from the numbers of its own example.
  */
 export function filterGradients(rows: number, multiplyAdd: MultiplyAdd): FunctionBuilder {
-  const f = new FunctionBuilder(`filterGradients${rows}`, 15);
-  const [x, dy, out, n, views, table, positions, channels, imageBytes, rowBytes, kh, run, rFrom, rTo, adds] =
-    f.parameters;
+  const f = new FunctionBuilder(`filterGradients${rows}`, 17);
+  const [
+    x,
+    dy,
+    out,
+    n,
+    views,
+    table,
+    positions,
+    channels,
+    imageBytes,
+    rowBytes,
+    kh,
+    run,
+    rFrom,
+    rTo,
+    adds,
+    dyStep,
+    panelBytes,
+  ] = f.parameters;
   const [i, k, r, p, view, xStart, xAt, dyAt, at, end, o, channelBytes] = f.integers(12);
   const left = f.local("v128");
   const d = [f.local("v128"), f.local("v128")];
@@ -44,12 +62,18 @@ export function filterGradients(rows: number, multiplyAdd: MultiplyAdd): Functio
       ),
     ),
     at.add(int(4)),
-    dyAt.add(channelBytes.get),
+    dyAt.add(dyStep.get),
   );
   const image = i32.add(times(i.get, views.get), view.get);
   const overImage = cat(
     xStart.set(plus(x.get, times(image, imageBytes.get), times(k.get, rowBytes.get), times(r.get, FLOAT))),
-    dyAt.set(plus(dy.get, times(image, positions.get, channelBytes.get), times(p.get, FLOAT))),
+    dyAt.set(
+      plus(
+        dy.get,
+        times(image, positions.get, channelBytes.get),
+        times(i32.shiftRight(p.get, int(3)), panelBytes.get),
+      ),
+    ),
     at.set(table.get),
     end.set(plus(table.get, times(positions.get, int(4)))),
     doWhile(atPosition, i32.lessThan(at.get, end.get)),
