@@ -1,4 +1,4 @@
-// Activations and their gradients, element by element.
+// Activations and their gradients, element by element: the same instructions wherever an element stands (TensorMemory.elementwise).
 
 import { plus } from "./arithmetic.js";
 import { type Code, cat, FunctionBuilder, f32x4, int, v128 } from "./assembler.js";

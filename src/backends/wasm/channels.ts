@@ -1,4 +1,5 @@
-// Products, moments and affine maps channel by channel, for norms and biases.
+// Sums, products, moments and affine maps channel by channel, for norms and biases. Each sum is of one image and channel, in the
+// order of the positions, whether its channel comes in a vector of four or of sixteen.
 
 import { FLOAT, plus, times, upTo } from "./arithmetic.js";
 import { type Code, cat, FunctionBuilder, f32x4, i32, int, splat, v128, when } from "./assembler.js";

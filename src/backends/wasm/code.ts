@@ -1,6 +1,7 @@
 // The kernels that stock TensorFlow.js lacks on WebAssembly, as SIMD code over the backend's own memory (no copies).
-// Arrays are float32, NHWC; addresses and strides are bytes. Loops over images are outermost, so what one example
-// contributes never meets another's numbers before weightedSum.
+// Arrays are float32, NHWC; addresses and strides are bytes. Each sum belongs to one example and is added up in an order of its
+// own, by the same instructions in whole tiles and in what is left of them: its bits do not depend on how many examples there
+// are, where it stands among them, or what they hold. None meets another's numbers before weightedSum.
 import { reluGradient, tanh, tanhGradient } from "./activations.js";
 import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts, channelSums } from "./channels.js";

@@ -1,4 +1,5 @@
-// Max pooling and its gradient; channels are a multiple of four, windows lie within the image.
+// Max pooling and its gradient; channels are a multiple of four, windows lie within the image. Each window is gone through by
+// itself, in the order of its places; overlapping windows add to dx in the order of the image.
 
 import { FLOAT, plus, times, upTo } from "./arithmetic.js";
 import { type Code, cat, FunctionBuilder, f32x4, i32, int, type Local, v128 } from "./assembler.js";
