@@ -1,8 +1,8 @@
 // A WebAssembly encoder, just large enough for this folder's kernels: functions, loops, 128-bit SIMD, an imported memory.
-// Binary format: WebAssembly Core Specification 2.0, §5. Instructions are byte lists; `cat` joins them.
+// Binary format: WebAssembly Core Specification 2.0, §5. Instructions are lists of bytes; `cat` joins them.
 
-/** Encoded instructions. */
-export type Code = readonly number[];
+/** Encoded instructions: bytes and parts, which are written out once the function is complete. */
+export type Code = readonly (number | Code)[];
 /** A local variable of the function being built. */
 export interface Local {
   readonly get: Code;
@@ -41,8 +41,8 @@ function signed(value: number): number[] {
   }
 }
 
-export const cat = (...parts: readonly Code[]): Code => parts.flat();
-const simd = (opcode: number): Code => [0xfd, ...unsigned(opcode)];
+export const cat = (...parts: readonly Code[]): Code => parts;
+const simd = (opcode: number): number[] => [0xfd, ...unsigned(opcode)];
 
 /** i32 constant. */
 export const int = (value: number): Code => [0x41, ...signed(value)];
@@ -188,8 +188,15 @@ export class FunctionBuilder {
 
   encode(): number[] {
     const locals = [...unsigned(this.locals.length), ...this.locals.flatMap((type) => [1, TYPE_BYTE[type]])];
-    const constants = [...this.constants].flatMap(([value, local]) => local.set(splat(value)));
-    return sized([...locals, ...constants, ...this.body, 0x0b]);
+    const constants = [...this.constants].map(([value, local]) => local.set(splat(value)));
+    const bytes: number[] = [];
+    const write = (code: Code): void => {
+      for (const part of code)
+        if (typeof part === "number") bytes.push(part);
+        else write(part);
+    };
+    write([...locals, ...constants, this.body, [0x0b]]);
+    return sized(bytes);
   }
 }
 
