@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels } from "../../backends/index.js";
 import type { Network } from "../layers/network.js";
 import { SeededRandom } from "../random/index.js";
+import { PartialSum } from "./partialSum.js";
 
 /** Images in one pass: large enough for speed, small enough for the cache. */
 const IMAGES_AT_ONCE = 64;
@@ -33,6 +34,7 @@ export function findMicroBatch(network: Network, kernels: Kernels, views: number
   const { inputShape, classes } = network.spec;
   const random = new SeededRandom(1);
   const parameters = network.upload(network.initialise(1));
+  const partial = new PartialSum(network, kernels, 2 ** 20);
   const most = Math.min(mostExamples(network), Math.max(1, Math.floor((8 * IMAGES_AT_ONCE) / views)));
   const secondsPerExample = (size: number): number => {
     const pixels = inputShape.reduce((a, b) => a * b, 1);
@@ -42,15 +44,8 @@ export function findMicroBatch(network: Network, kernels: Kernels, views: number
       tf.tidy(() => {
         const images = tf.tensor4d(values, [size * views, ...inputShape]);
         const atOnce = viewsAtOnce(size, views);
-        const { squaredNorms, weightedSums } = network.gradients(
-          images,
-          labels,
-          views,
-          parameters,
-          kernels,
-          atOnce,
-        );
-        for (const sum of weightedSums(tf.ones([squaredNorms.length]))) sum.dataSync();
+        const gradients = network.gradients(images, labels, views, parameters, kernels, atOnce);
+        partial.add(gradients, new Float64Array(labels.length).fill(1));
       });
     // The first run of a size may compile and allocate; of the others the fastest tells most on a busy machine.
     const times = [0, 1, 2].map(() => {
@@ -72,5 +67,6 @@ export function findMicroBatch(network: Network, kernels: Kernels, views: number
     return size;
   } finally {
     tf.dispose(parameters);
+    partial.dispose();
   }
 }
