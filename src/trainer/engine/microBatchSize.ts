@@ -7,12 +7,12 @@ import { PartialSum } from "./partialSum.js";
 
 /** Images in one pass: large enough for speed, small enough for the cache. */
 const IMAGES_AT_ONCE = 64;
-/** Bytes of formed gradients, at most all parameters of every example, that one thread holds at once. */
+/** Bytes of examples' gradients that one thread holds at once. */
 const MOST_GRADIENT_BYTES = 2 ** 28;
 
 /** Examples at once unless asked otherwise. */
 export function defaultMicroBatch(network: Network, views: number): number {
-  return Math.max(1, Math.min(Math.floor(IMAGES_AT_ONCE / views), mostExamples(network)));
+  return Math.max(1, Math.min(Math.floor(IMAGES_AT_ONCE / views), mostExamples(network, views)));
 }
 
 /** Views of each example in one pass: memory for activations does not grow with the number of views. */
@@ -20,8 +20,8 @@ export function viewsAtOnce(microBatch: number, views: number): number {
   return Math.max(1, Math.min(views, Math.floor(IMAGES_AT_ONCE / microBatch)));
 }
 
-const mostExamples = (network: Network): number =>
-  Math.max(1, Math.floor(MOST_GRADIENT_BYTES / (4 * network.parameterCount)));
+const mostExamples = (network: Network, views: number): number =>
+  Math.max(1, Math.floor(MOST_GRADIENT_BYTES / (4 * network.gradientNumbers(views))));
 
 /** A larger size must be faster by as much to be taken. */
 const WORTH_IT = 1.03;
@@ -35,7 +35,7 @@ export function findMicroBatch(network: Network, kernels: Kernels, views: number
   const random = new SeededRandom(1);
   const parameters = network.upload(network.initialise(1));
   const partial = new PartialSum(network, kernels, 2 ** 20);
-  const most = Math.min(mostExamples(network), Math.max(1, Math.floor((8 * IMAGES_AT_ONCE) / views)));
+  const most = Math.min(mostExamples(network, views), Math.max(1, Math.floor((8 * IMAGES_AT_ONCE) / views)));
   const secondsPerExample = (size: number): number => {
     const pixels = inputShape.reduce((a, b) => a * b, 1);
     const values = Float32Array.from({ length: size * views * pixels }, () => 2 * random.uniform() - 1);

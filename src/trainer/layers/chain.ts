@@ -6,6 +6,7 @@ import {
   type BackwardContext,
   type ExampleGradients,
   type Forward,
+  gradientNumbers,
   handleOn,
   type Layer,
   type Saved,
@@ -37,6 +38,10 @@ export class Chain implements Layer<readonly Saved[]> {
       at += layer.parameters.length;
       return at - layer.parameters.length;
     });
+  }
+
+  gradientNumbers(views: number): number {
+    return this.layers.reduce((total, layer) => total + gradientNumbers(layer, views), 0);
   }
 
   forward(

@@ -53,6 +53,7 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
   return {
     outputShape: [units],
     multiplyAdds: inputs * units,
+    gradientNumbers: (views) => (views === 1 ? inputs + units : (inputs + 1) * units),
     parameters: [
       {
         name: `${name}/kernel`,

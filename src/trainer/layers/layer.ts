@@ -70,6 +70,11 @@ export interface Layer<S extends Saved = readonly tf.Tensor[]> {
   readonly parameters: readonly ParameterSpec[];
   /** Multiply-adds of one forward pass of one image. */
   readonly multiplyAdds: number;
+  /**
+   * Float32 numbers that an example's gradients take in memory until they are added, of so many views in all; default: one for
+   * each number of the parameters.
+   */
+  gradientNumbers?(views: number): number;
   forward(input: tf.Tensor, parameters: readonly tf.Tensor[], kernels: Kernels): Forward<S>;
   backward(
     outputGradient: tf.Tensor,
@@ -78,6 +83,10 @@ export interface Layer<S extends Saved = readonly tf.Tensor[]> {
     context: BackwardContext,
   ): Backward;
 }
+
+export const gradientNumbers = (layer: Layer<Saved>, views: number): number =>
+  layer.gradientNumbers?.(views) ??
+  layer.parameters.reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
 
 /** Another tensor on the same numbers, which live until both are disposed. (On WASM, TensorFlow.js's clone copies them.) */
 export const handleOn = (tensor: tf.Tensor): tf.Tensor => tf.reshape(tensor, tensor.shape);

@@ -104,6 +104,11 @@ export class Network {
     });
   }
 
+  /** Float32 numbers that an example of so many views holds until its gradient is clipped and added. */
+  gradientNumbers(views: number): number {
+    return this.chain.gradientNumbers(views);
+  }
+
   /** images [m, h, w, c] → features [m, ...featureShape]. */
   features(images: tf.Tensor4D, parameters: readonly tf.Tensor[], kernels: Kernels): tf.Tensor {
     return tf.tidy(() => this.split!.body.forward(images, parameters, kernels, { save: false }).output);
