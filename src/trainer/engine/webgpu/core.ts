@@ -1,8 +1,9 @@
 // The WebGPU engine in its own process: images on the device, micro-batches through the step plan, one read a step.
-import { webgpu as gpu } from "../../../backends/index.js";
+import type { webgpu as gpu } from "../../../backends/index.js";
 import type { LabelledImages } from "../../data/index.js";
 import { linearScaling } from "../../data/normalisation.js";
 import type { Network } from "../../layers/network.js";
+import { fractionBits } from "../fixedPoint.js";
 import type { ClipRule, Evaluation } from "../gradientEngine.js";
 import {
   type Augmentation,
@@ -13,7 +14,7 @@ import {
   viewsPerExample,
 } from "../views.js";
 import { bytesOf } from "./messages.js";
-import { MICRO_BATCH_PHASES, PEAKS, planStep, type StepPlan } from "./plan.js";
+import { MICRO_BATCH_PHASES, MICRO_BATCHES_A_READ, PEAKS, planStep, type StepPlan } from "./plan.js";
 
 export interface CoreOptions {
   readonly open: gpu.OpenDevice;
@@ -42,11 +43,14 @@ export class WebGpuCore {
     private readonly options: CoreOptions,
     readonly plan: StepPlan,
     private readonly padding: number,
+    /** Of the sums' grid. */
+    readonly fractionBits: number,
   ) {}
 
   static async start(options: CoreOptions): Promise<WebGpuCore> {
     const { open, network, train, test, augmentation, microBatch, precision, together = false } = options;
     const padding = augmentation.padding ?? DEFAULT_PADDING;
+    const bits = fractionBits(train.count);
     const plan = await planStep(
       {
         open,
@@ -56,11 +60,12 @@ export class WebGpuCore {
         precision,
         padding,
         scaling: linearScaling(train),
+        fractionBits: bits,
         together,
       },
       { train: upload(open.device, bytesOf(train.pixels)), test: upload(open.device, bytesOf(test.pixels)) },
     );
-    return new WebGpuCore(options, plan, padding);
+    return new WebGpuCore(options, plan, padding, bits);
   }
 
   /** Flat parameters, in the network's order. */
@@ -71,10 +76,6 @@ export class WebGpuCore {
   ): Promise<CoreSum> {
     const { program } = this.plan;
     const { indices } = batch;
-    if (!(indices.length <= gpu.MOST_CONTRIBUTIONS))
-      throw new RangeError(
-        `the exact sum has room for ${gpu.MOST_CONTRIBUTIONS} examples, got ${indices.length}`,
-      );
     const count = parameters.length;
     if (this.options.together) throw new RangeError("a core whose examples are together cannot clip");
     this.setParameters(parameters);
@@ -85,9 +86,7 @@ export class WebGpuCore {
     let places = Uint32Array.from(indices.keys());
     for (const peak of this.options.peaks ?? PEAKS[this.options.precision]) {
       if (left.length === 0) break;
-      for (let from = 0; from < left.length; from += this.options.microBatch)
-        this.submit(left, from, batch.step, clip, peak);
-      const outcomes = new Float32Array(await program.read(this.plan.outcomes, 8 * left.length));
+      const outcomes = await this.outcomesOf(left, batch.step, clip, peak);
       const broken: number[] = [];
       places.forEach((place, n) => {
         const added = outcomes[2 * n] > 0;
@@ -99,6 +98,25 @@ export class WebGpuCore {
     }
     const parts = new Int32Array(await program.read(this.plan.sums, 8 * count));
     return { parts, norms, nonFinite: left.length > 0 };
+  }
+
+  /** Submits the micro-batches of these examples; resolves to each one's (factor, norm). */
+  private async outcomesOf(
+    indices: Uint32Array,
+    step: number,
+    clip: ClipRule,
+    peak: number,
+  ): Promise<Float32Array> {
+    const outcomes = new Float32Array(2 * indices.length);
+    const { microBatch } = this.options;
+    const atOnce = MICRO_BATCHES_A_READ * microBatch;
+    for (let first = 0; first < indices.length; first += atOnce) {
+      const part = indices.subarray(first, first + atOnce);
+      for (let from = 0; from < part.length; from += microBatch) this.submit(part, from, step, clip, peak);
+      const read = await this.plan.program.read(this.plan.outcomes, 8 * part.length);
+      outcomes.set(new Float32Array(read), 2 * first);
+    }
+    return outcomes;
   }
 
   async evaluate(parameters: Float32Array, set: "train" | "test"): Promise<Evaluation> {

@@ -2,6 +2,7 @@
 import { type BackendChoice, BackendUnavailableError, webgpu as gpu } from "../../../backends/index.js";
 import type { Dataset, LabelledImages } from "../../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../../layers/network.js";
+import { fractionBits } from "../fixedPoint.js";
 import {
   type Batch,
   type ClippedSum,
@@ -62,7 +63,7 @@ export interface WebGpuOptions {
 
 export type DeviceEnvironment = Readonly<Record<string, string>>;
 
-/** The rests of so many fixed-point sums add up within 32 bits. */
+/** Their fixed-point sums add up within 32 bits: MOST_PARTS would. */
 export const MOST_DEVICES = 16;
 
 /** In a row, without a step done in between. */
@@ -91,6 +92,7 @@ export async function startWebGpu(options: WebGpuOptions): Promise<GradientEngin
   const engine = new WebGpuEngine(
     network,
     microBatch,
+    data.train.count,
     {
       head: {
         kind: "start",
@@ -158,6 +160,8 @@ class WebGpuEngine implements GradientEngine {
   constructor(
     private readonly network: Network,
     private readonly microBatch: number,
+    /** N, of the training set. */
+    private readonly examples: number,
     start: Message<Request>,
     { devices = [{}], onWarning = (message) => process.emitWarning(message) }: WebGpuOptions,
   ) {
@@ -182,9 +186,10 @@ class WebGpuEngine implements GradientEngine {
     // Its kernels clip to the norm: what was asked for would silently be something else.
     if (clip.gamma !== undefined)
       throw new RangeError("clip gamma must be left out with backend webgpu: it clips to a norm");
-    if (!(batch.indices.length <= gpu.MOST_CONTRIBUTIONS))
+    // The sum has room for each example once.
+    if (!(batch.indices.length <= this.examples))
       throw new RangeError(
-        `the exact sum has room for ${gpu.MOST_CONTRIBUTIONS} examples, got ${batch.indices.length}`,
+        `a batch holds each of the ${this.examples} examples at most once, got ${batch.indices.length}`,
       );
     const values = parameters.map(bytesOf);
     const answers = await Promise.all(
@@ -197,7 +202,8 @@ class WebGpuEngine implements GradientEngine {
         return { nonFinite: reply.nonFinite, parts: new Int32Array(body.buffer) };
       }),
     );
-    const flat = gpu.fromFixedPoint(answers.map(({ parts }) => parts).reduce(gpu.addFixedPoint));
+    const total = answers.map(({ parts }) => parts).reduce(gpu.addFixedPoint);
+    const flat = gpu.fromFixedPoint(total, fractionBits(this.examples));
     let at = 0;
     const sum = this.network.parameters.map(({ shape }) => {
       const from = at;

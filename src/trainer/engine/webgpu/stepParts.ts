@@ -15,6 +15,8 @@ export interface PlanOptions {
   readonly padding: number;
   /** Of the images' bytes. */
   readonly scaling: { readonly factor: ArrayLike<number>; readonly offset: ArrayLike<number> };
+  /** Of the clipped sum's grid, see `fixedPoint.ts`. */
+  readonly fractionBits: number;
   /**
    * Filter gradients of whole micro-batches, in the row of the first example: a step without privacy, to measure what
    * keeping examples apart costs. Such a plan must not be clipped. Matrix units only.
