@@ -28,6 +28,8 @@ export interface CoreOptions {
   readonly peaks?: readonly number[];
   /** Without privacy, for measurements: see PlanOptions. `clippedSum` must not be asked. */
   readonly together?: boolean;
+  /** Default: those chosen by measurement. */
+  readonly tiles?: gpu.Tiles;
 }
 
 /** A step's clipped sum, and each example's gradient norm: both private. */
@@ -48,7 +50,17 @@ export class WebGpuCore {
   ) {}
 
   static async start(options: CoreOptions): Promise<WebGpuCore> {
-    const { open, network, train, test, augmentation, microBatch, precision, together = false } = options;
+    const {
+      open,
+      network,
+      train,
+      test,
+      augmentation,
+      microBatch,
+      precision,
+      together = false,
+      tiles,
+    } = options;
     const padding = augmentation.padding ?? DEFAULT_PADDING;
     const bits = fractionBits(train.count);
     const plan = await planStep(
@@ -62,6 +74,7 @@ export class WebGpuCore {
         scaling: linearScaling(train),
         fractionBits: bits,
         together,
+        ...(tiles ? { tiles } : {}),
       },
       { train: upload(open.device, bytesOf(train.pixels)), test: upload(open.device, bytesOf(test.pixels)) },
     );
