@@ -13,6 +13,7 @@ import {
   type View,
   viewsPerExample,
 } from "../views.js";
+import { checkDeviceIsolation, checkImages } from "./isolation.js";
 import { bytesOf } from "./messages.js";
 import { MICRO_BATCH_PHASES, MICRO_BATCHES_A_READ, PEAKS, planStep, type StepPlan } from "./plan.js";
 
@@ -47,6 +48,8 @@ export class WebGpuCore {
     private readonly padding: number,
     /** Of the sums' grid. */
     readonly fractionBits: number,
+    /** They lie behind the training images. */
+    private readonly checks: LabelledImages,
   ) {}
 
   static async start(options: CoreOptions): Promise<WebGpuCore> {
@@ -63,6 +66,7 @@ export class WebGpuCore {
     } = options;
     const padding = augmentation.padding ?? DEFAULT_PADDING;
     const bits = fractionBits(train.count);
+    const checks = checkImages(train, network.spec.classes);
     const plan = await planStep(
       {
         open,
@@ -76,9 +80,18 @@ export class WebGpuCore {
         together,
         ...(tiles ? { tiles } : {}),
       },
-      { train: upload(open.device, bytesOf(train.pixels)), test: upload(open.device, bytesOf(test.pixels)) },
+      {
+        train: upload(open.device, bytesOf(train.pixels), bytesOf(checks.pixels)),
+        test: upload(open.device, bytesOf(test.pixels)),
+      },
     );
-    return new WebGpuCore(options, plan, padding, bits);
+    return new WebGpuCore(options, plan, padding, bits, checks);
+  }
+
+  /** Throws MixedExamplesError unless every example adds the same whatever the others are. */
+  checkIsolation(): Promise<void> {
+    const { network, train, microBatch } = this.options;
+    return checkDeviceIsolation(this, network, { first: train.count, microBatch });
   }
 
   /** Flat parameters, in the network's order. */
@@ -171,7 +184,7 @@ export class WebGpuCore {
     const labels = new Uint32Array(count);
     for (let n = 0; n < count; n++) {
       const index = indices[from + n];
-      labels[n] = train.labels[index];
+      labels[n] = index < train.count ? train.labels[index] : this.checks.labels[index - train.count];
       const views = drawViews(train.shape, augmentation, step, index);
       for (let k = 0; k < rows; k++) this.writeView(table, n * rows + k, index, views[k] ?? UNCHANGED);
     }
@@ -207,15 +220,22 @@ export class WebGpuCore {
   }
 }
 
-/** Bytes to a buffer, in pieces: one write may not be as large as a data set. */
-function upload(device: GPUDevice, bytes: Uint8Array): GPUBuffer {
-  const size = Math.ceil(bytes.length / 16) * 16;
+/** Bytes to a buffer, one part behind the other, in pieces: one write may not be as large as a data set. */
+function upload(device: GPUDevice, ...parts: readonly Uint8Array[]): GPUBuffer {
+  const length = parts.reduce((total, part) => total + part.length, 0);
+  const size = Math.ceil(length / 16) * 16;
   const buffer = device.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
-  const piece = 2 ** 24;
-  for (let from = 0; from < bytes.length; from += piece) {
-    const part = new Uint8Array(Math.ceil(Math.min(piece, bytes.length - from) / 4) * 4);
-    part.set(bytes.subarray(from, from + piece));
-    device.queue.writeBuffer(buffer, from, part);
+  const most = 2 ** 24;
+  for (let from = 0; from < length; from += most) {
+    const piece = new Uint8Array(Math.ceil(Math.min(most, length - from) / 4) * 4);
+    let start = 0;
+    for (const part of parts) {
+      // What of the part lies within the piece.
+      const own = part.subarray(Math.max(0, from - start), Math.max(0, from + most - start));
+      if (own.length > 0) piece.set(own, Math.max(0, start - from));
+      start += part.length;
+    }
+    device.queue.writeBuffer(buffer, from, piece);
   }
   return buffer;
 }

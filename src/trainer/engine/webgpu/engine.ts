@@ -11,6 +11,7 @@ import {
   type Evaluation,
   type GradientEngine,
 } from "../gradientEngine.js";
+import { MixedExamplesError } from "../isolation.js";
 import { WorkerFailedError } from "../threads.js";
 import type { Augmentation } from "../views.js";
 import { type Answer, DeviceProcess, ProcessDiedError } from "./deviceProcess.js";
@@ -39,6 +40,7 @@ export type Reply =
   | { readonly kind: "summed"; readonly nonFinite: boolean }
   | { readonly kind: "evaluated"; readonly evaluation: Evaluation }
   | { readonly kind: "no-device"; readonly message: string }
+  | { readonly kind: "mixed-examples"; readonly message: string }
   | { readonly kind: "failed"; readonly message: string };
 
 export interface WebGpuOptions {
@@ -71,9 +73,10 @@ const MOST_DEATHS = 3;
 const DEFAULT_MICRO_BATCH = 64;
 
 /**
- * Starts the process and compiles the network's kernels.
+ * Starts the process, compiles the network's kernels, and checks that examples do not mix.
  *
- * Throws BackendUnavailableError where there is no device, UnsupportedNetworkError for a network without kernels.
+ * Throws BackendUnavailableError where there is no device, UnsupportedNetworkError for a network without kernels, and
+ * MixedExamplesError where what an example adds changes with the others.
  */
 export async function startWebGpu(options: WebGpuOptions): Promise<GradientEngine> {
   const { network, data, augmentation, microBatch = DEFAULT_MICRO_BATCH, devices = [{}] } = options;
@@ -126,6 +129,7 @@ class Device {
     this.process = new DeviceProcess(this.environment);
     const { reply } = await this.process.ask(this.start);
     if (reply.kind === "no-device") throw new BackendUnavailableError("webgpu", reply.message);
+    if (reply.kind === "mixed-examples") throw new MixedExamplesError(reply.message);
     if (reply.kind !== "started") throw failure(reply);
     return `${reply.description}, ${reply.precision}`;
   }
