@@ -5,6 +5,8 @@ import { splitsOf } from "../../dist/trainer/engine/webgpu/convolutions.js";
 /** Products with a smaller share of all multiply-adds keep their tiling. */
 const LEAST_SHARE = 0.01;
 const RUNS = 5;
+/** For compiling and checking, shared out by the products' costs; what promises less is left out where it does not last. */
+const SECONDS = 300;
 const SHOWN = 6;
 
 const nameOf = ({ rows, columns, down, across, depth }) =>
@@ -89,11 +91,16 @@ function same(product, got, expected) {
   return Math.sqrt(difference / size) < 1e-5;
 }
 
-async function timeProduct(open, product, n) {
+async function timeProduct(open, product, n, seconds) {
+  const began = performance.now();
   const { convolution, epilogue, work } = product;
   const program = new gpu.Program(open);
   const candidates = [];
-  for (const tiling of gpu.TILINGS_TO_TRY) {
+  const named = Object.values(gpu.TILES).map((tiles) =>
+    convolution ? tiles.convolution(convolution, epilogue) : tiles.weightGradient(work),
+  );
+  const distinct = new Map([...named, ...gpu.TILINGS_TO_TRY].map((tiling) => [nameOf(tiling), tiling]));
+  for (const tiling of distinct.values()) {
     if (convolution && gpu.convolutionTakes(convolution, tiling))
       candidates.push({ tiling, kernel: gpu.convolutionMatrix(convolution, epilogue, tiling), splits: 1 });
     if (work && gpu.weightGradientTakes(work, tiling)) {
@@ -123,19 +130,25 @@ async function timeProduct(open, product, n) {
     sink = program.buffer(4 * n * size * Math.max(...fitting.map(({ splits }) => splits)));
     buffers.push(filled(program, 2 * n * work.gradient.exampleSize), sink);
   }
-  const phases = fitting.map(({ tiling }) => nameOf(tiling));
-  for (const [i, { kernel }] of fitting.entries()) program.add(phases[i], kernel, ...buffers);
-  await program.build();
   let expected;
-  for (const [i, candidate] of fitting.entries()) {
-    const got = await resultOf(program, phases[i], n, sink, product, candidate.splits);
+  const done = [];
+  for (const candidate of fitting) {
+    if (done.length > 1 && performance.now() - began > 1000 * seconds) break;
+    const phase = nameOf(candidate.tiling);
+    program.add(phase, candidate.kernel, ...buffers);
+    await program.build();
+    const got = await resultOf(program, phase, n, sink, product, candidate.splits);
     expected ??= got;
-    candidate.right = same(product, got, expected);
+    done.push({ ...candidate, phase, right: same(product, got, expected) });
   }
   // All of them before each is timed again: a card that warms up slows all alike.
-  const times = await program.profile(phases, n, RUNS);
+  const times = await program.profile(
+    done.map(({ phase }) => phase),
+    n,
+    RUNS,
+  );
   for (const buffer of new Set(buffers)) buffer.destroy();
-  return fitting
+  return done
     .map(({ tiling, kernel, splits, right }, i) => ({
       tiling,
       splits,
@@ -155,16 +168,20 @@ export async function fastestTiles(open, products, n) {
   const total = all.reduce((sum, { cost }) => sum + cost, 0);
   const best = new Map();
   const found = [];
-  for (const product of all.sort((a, b) => b.cost - a.cost)) {
-    if (product.cost < LEAST_SHARE * total) continue;
-    const tried = await timeProduct(open, product, n);
+  const large = all.filter(({ cost }) => cost >= LEAST_SHARE * total);
+  const began = performance.now();
+  for (const [i, product] of large.sort((a, b) => b.cost - a.cost).entries()) {
+    // By roots: small products have as many tilings as large ones.
+    const rest = large.slice(i).reduce((sum, { cost }) => sum + Math.sqrt(cost), 0);
+    const left = SECONDS - (performance.now() - began) / 1000;
+    const tried = await timeProduct(open, product, n, (left * Math.sqrt(product.cost)) / rest);
     const wrong = tried.filter(({ right }) => !right);
     if (wrong.length > 0) {
       console.log(`  ${product.key}: WRONG ${wrong.map(({ tiling }) => nameOf(tiling)).join(", ")}`);
       process.exitCode = 1;
     }
     const right = tried.filter((each) => each.right);
-    best.set(product.key, right[0].tiling);
+    if (right.length > 0) best.set(product.key, right[0].tiling);
     const { convolution, epilogue, work } = product;
     const of = (tiles) =>
       nameOf(convolution ? tiles.convolution(convolution, epilogue) : tiles.weightGradient(work));

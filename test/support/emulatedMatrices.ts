@@ -30,8 +30,8 @@ fn keep_partial(offset: u32, sums: array<f32, 8>, pitch: u32, lane: u32) {
 }`,
 };
 
-export function emulated(kernel: gpu.Kernel): gpu.Kernel {
-  const code = kernel.code
+function emulatedCode(original: string): string {
+  const code = original
     .replace(gpu.MATRIX_HEADER, "")
     .replaceAll("subgroup_matrix_result<f32, 16, 16>", "array<f32, 8>")
     .replaceAll(
@@ -50,7 +50,18 @@ export function emulated(kernel: gpu.Kernel): gpu.Kernel {
     );
   if (/subgroup[_M]/.test(code)) throw new Error(`not emulated: ${/.*subgroup[_M].*/.exec(code)?.[0]}`);
   const keep = code.includes("keep_partial") ? KEEP.partial : KEEP.shared_;
-  return { ...kernel, code: `${code}${EMULATION}${keep}` };
+  return `${code}${EMULATION}${keep}`;
+}
+
+const emulated = (kernel: gpu.Kernel): gpu.Kernel => ({ ...kernel, code: emulatedCode(kernel.code) });
+
+/** The device, taking matrix kernels as well: an engine on it takes all its steps as on a card with matrix units. */
+export function withEmulatedMatrices(open: gpu.OpenDevice): gpu.OpenDevice {
+  const { device } = open;
+  const compile = device.createShaderModule.bind(device);
+  device.createShaderModule = ({ code, ...rest }) =>
+    compile({ ...rest, code: code.startsWith(gpu.MATRIX_HEADER) ? emulatedCode(code) : code });
+  return { ...open, level: "matrices" };
 }
 
 const random = new SeededRandom(5);

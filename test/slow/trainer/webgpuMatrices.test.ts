@@ -1,8 +1,16 @@
 // Every tiling of the matrix kernels, their matrix units emulated, against the tiles: to the bit the same as one another.
-import { afterAll, describe, test, vi } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import { webgpu as gpu } from "../../../src/backends/index.js";
-import { expectSameConvolution, expectSameWeightGradient } from "../../support/emulatedMatrices.js";
+import { WebGpuCore } from "../../../src/trainer/engine/webgpu/core.js";
+import { type LayerSpec, Network } from "../../../src/trainer/layers/network.js";
+import {
+  expectSameConvolution,
+  expectSameWeightGradient,
+  withEmulatedMatrices,
+} from "../../support/emulatedMatrices.js";
 import { openTestDevice } from "../../support/softwareVulkan.js";
+import { relativeError, someParameters } from "../../support/webgpuEngine.js";
+import { dataOf } from "../../trainer/support.js";
 
 vi.setConfig({ testTimeout: 1_800_000 });
 
@@ -34,4 +42,49 @@ describe.skipIf(!open)(why ? `matrix kernels (${why})` : "matrix kernels", () =>
     if (gpu.weightGradientTakes(work, tiling) && fits(gpu.weightGradientMatrix(work, tiling)))
       await expectSameWeightGradient(open!, work, [tiling], 1);
   });
+
+  test.each(["float16x2", "float16"] as const)(
+    "the engine's clipped sum in %s is that of the same engine without matrix units, and its examples do not mix",
+    async (precision) => {
+      const unit = (filters: number, stride: number, kernelSize = 3): LayerSpec[] => [
+        { kind: "relu" },
+        { kind: "group-norm", groups: 4 },
+        { kind: "conv2d", filters, kernelSize, stride, padding: "same", weightStandardised: true },
+      ];
+      const network = new Network({
+        name: "small-wide",
+        inputShape: [8, 8, 3],
+        classes: 4,
+        layers: [
+          { kind: "conv2d", filters: 16, kernelSize: 3, padding: "same", weightStandardised: true },
+          { kind: "residual", body: [...unit(64, 1), ...unit(64, 1)], shortcut: unit(64, 1, 1) },
+          { kind: "residual", body: [...unit(128, 2), ...unit(128, 1)], shortcut: unit(128, 2, 1) },
+          { kind: "relu" },
+          { kind: "group-norm", groups: 4 },
+          { kind: "global-average-pool" },
+          { kind: "dense", units: 4 },
+        ],
+      });
+      const { open: other } = await openTestDevice();
+      const matrices = withEmulatedMatrices(other!);
+      const flat = Float32Array.from(someParameters(network).flatMap((values) => [...values]));
+      const batch = { indices: Uint32Array.of(0, 3, 4, 7, 9), step: 2 };
+      const sums = [];
+      for (const device of [matrices, open!]) {
+        const core = await WebGpuCore.start({
+          ...{ open: device, network, ...dataset(), precision },
+          augmentation: { views: 2, seed: 7 },
+          microBatch: 3,
+        });
+        const { parts, nonFinite } = await core.clippedSum(flat, batch, { norm: 1 });
+        expect(nonFinite).toBe(false);
+        sums.push([...gpu.fromFixedPoint(parts, core.fractionBits)]);
+        if (device === matrices) await core.checkIsolation();
+      }
+      other!.close();
+      expect(relativeError(sums[0], sums[1])).toBeLessThan(precision === "float16" ? 5e-2 : 2e-3);
+    },
+  );
 });
+
+const dataset = () => dataOf(12, [8, 8, 3], 4);
