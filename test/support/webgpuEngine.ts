@@ -75,7 +75,7 @@ export async function bothEngines(
   });
   const flat = Float32Array.from(parameters.flatMap((values) => [...values]));
   const { parts, ...rest } = await core.clippedSum(flat, BATCH, { norm: 1 });
-  const got = { sum: gpu.fromFixedPoint(parts), ...rest };
+  const got = { sum: gpu.fromFixedPoint(parts, core.fractionBits), ...rest };
   const evaluation = await core.evaluate(flat, "test");
 
   await startBackend("wasm");
