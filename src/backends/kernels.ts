@@ -17,6 +17,13 @@ export type Sides = readonly [top: number, bottom: number, left: number, right: 
  * images in a row. Every method keeps examples apart: row n of a result depends on example n alone.
  */
 export interface Kernels {
+  /** Which code computes, for the record: within one variant, equal inputs give equal bits. */
+  readonly variant: string;
+  /**
+   * Whether it is known that what a row of a result holds depends, to the bit, on that example alone: not on how many others
+   * there are, on where it stands, or on what they hold.
+   */
+  readonly keepsExamplesApart: boolean;
   /**
    * Per-example gradient of a filter: x [n·views, H, W, C] (already padded), dy [n·views, ho, wo, P] →
    * [n, kh·kw·C·P], summed over the example's views and positions, and added to `into`, which may be overwritten.
@@ -130,6 +137,8 @@ export const FLOAT32_ROUND_OFF = 2 ** -24;
 
 /** Stock operations only: runs on every TensorFlow.js backend that has them. */
 export const stockKernels: Kernels = {
+  variant: "tfjs",
+  keepsExamplesApart: false,
   filterGradients: filterGradientsBy(patches),
   positionSums(dy, views) {
     const [images, ho, wo, filters] = dy.shape;

@@ -27,6 +27,8 @@ export function wasmKernels(): Kernels {
 }
 
 class KernelsInMemory implements Kernels {
+  readonly variant = "simd";
+  readonly keepsExamplesApart = true;
   private readonly normalisation: Normalisation;
 
   constructor(
