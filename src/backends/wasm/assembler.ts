@@ -60,7 +60,8 @@ const one =
   (a: Code): Code =>
     cat(a, op);
 
-export const i32 = { add: two([0x6a]), sub: two([0x6b]), mul: two([0x6c]), lessThan: two([0x48]) };
+/** Comparisons are of unsigned numbers: the memory has addresses beyond 2^31. */
+export const i32 = { add: two([0x6a]), sub: two([0x6b]), mul: two([0x6c]), lessThan: two([0x49]) };
 export const f32 = {
   /** f32 constant. */
   constant: (value: number): Code => [0x43, ...new Uint8Array(new Float32Array([value]).buffer)],
