@@ -47,11 +47,13 @@ const BENCHES = {
       "micro-batch": { type: "string" },
       precision: { type: "string" },
       examples: { type: "string" },
+      tiles: { type: "string" },
+      devices: { type: "string" },
       details: { type: "boolean" },
       json: { type: "string" },
     },
     usage:
-      "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--precision NAME] [--examples N] [--details] [--json FILE]",
+      "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--precision NAME] [--examples N] [--tiles NAMES] [--devices LIST] [--details] [--json FILE]",
   },
   page: {
     load: () => import("./page.mjs"),

@@ -3,10 +3,11 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { currentKernels } from "../../dist/backends/index.js";
-import { MicroBatchRunner, PartialSum } from "../../dist/trainer/engine/microBatch.js";
+import { MicroBatchRunner } from "../../dist/trainer/engine/microBatch.js";
+import { PartialSum } from "../../dist/trainer/engine/partialSum.js";
 import { fillViews } from "../../dist/trainer/engine/views.js";
 import { buildModel, defaultMicroBatch, loadDataset } from "../../dist/trainer/index.js";
-import { Network } from "../../dist/trainer/layers/network.js";
+import { Network, sizeOf } from "../../dist/trainer/layers/network.js";
 import { SeededRandom } from "../../dist/trainer/random/index.js";
 import { table } from "./table.mjs";
 
@@ -78,21 +79,29 @@ function processorSeconds(work) {
 
 /** The only place that knows how a thread makes its share of a private step. */
 function ownSide(network, data, indices, microBatch) {
-  const runner = new MicroBatchRunner(network, currentKernels(), data.train, data.test, AS_THEY_ARE);
+  const kernels = currentKernels();
+  const runner = new MicroBatchRunner(network, kernels, data.train, data.test, AS_THEY_ARE);
   const parameters = network.initialise(1);
   const tensors = network.upload(parameters);
   const clippedSum = (norm) => {
-    const partial = new PartialSum(network);
-    for (let from = 0; from < indices.length; from += microBatch) {
-      const to = Math.min(indices.length, from + microBatch);
-      runner.addClipped(partial, tensors, { indices, step: 1 }, from, to, { norm });
+    const partial = new PartialSum(network, kernels, data.train.count);
+    try {
+      for (let from = 0; from < indices.length; from += microBatch) {
+        const to = Math.min(indices.length, from + microBatch);
+        runner.addClipped(partial, tensors, { indices, step: 1 }, from, to, { norm });
+      }
+      // On the grid of exact sums.
+      return partial.read().map((part) => part.map((value) => value * 2 ** -partial.fractionBits));
+    } finally {
+      partial.dispose();
     }
-    return partial.sum;
   };
+  const images = new Float32Array(indices.length * sizeOf(network.spec.inputShape));
+  fillViews(images, data.train, indices, 0, indices.length, AS_THEY_ARE, 1);
   return {
     parameters,
     clippedSum,
-    images: () => fillViews(data.train, indices, 0, indices.length, AS_THEY_ARE, 1),
+    images,
     dispose: () => {
       for (const tensor of tensors) tensor.dispose();
     },
@@ -158,7 +167,7 @@ async function open(server, own, network, data, indices) {
       shape,
       values: base64(own.parameters[index]),
     })),
-    images: base64(own.images()),
+    images: base64(own.images),
     labels: [...indices].map((index) => data.train.labels[index]),
     clip: CLIP,
   });

@@ -1,7 +1,8 @@
 // The WebGPU engine beside the WASM engine, whose gradients are tested against float64 differences, on a small residual network.
 import { currentKernels, webgpu as gpu, startBackend } from "../../src/backends/index.js";
 import type { Dataset } from "../../src/trainer/data/index.js";
-import { MicroBatchRunner, PartialSum } from "../../src/trainer/engine/microBatch.js";
+import { MicroBatchRunner } from "../../src/trainer/engine/microBatch.js";
+import { PartialSum } from "../../src/trainer/engine/partialSum.js";
 import { WebGpuCore } from "../../src/trainer/engine/webgpu/core.js";
 import { type LayerSpec, Network } from "../../src/trainer/layers/network.js";
 import { SeededRandom } from "../../src/trainer/random/index.js";
@@ -74,28 +75,27 @@ export async function bothEngines(
   });
   const flat = Float32Array.from(parameters.flatMap((values) => [...values]));
   const { parts, ...rest } = await core.clippedSum(flat, BATCH, { norm: 1 });
-  const got = { sum: gpu.fromFixedPoint(parts), ...rest };
+  const got = { sum: gpu.fromFixedPoint(parts, core.fractionBits), ...rest };
   const evaluation = await core.evaluate(flat, "test");
 
   await startBackend("wasm");
   const runner = new MicroBatchRunner(network, currentKernels(), data.train, data.test, AUGMENTATION);
   const tensors = network.upload(parameters);
-  const norms = [...BATCH.indices].map((index) => {
-    // Clipped at a norm that none reaches, an example adds its gradient over that norm.
-    const alone = new PartialSum(network);
-    runner.addClipped(alone, tensors, { indices: Uint32Array.of(index), step: BATCH.step }, 0, 1, {
-      norm: 1e6,
-    });
-    return 1e6 * Math.hypot(...alone.sum.flatMap((part) => [...part]));
-  });
-  const partial = new PartialSum(network);
-  runner.addClipped(partial, tensors, BATCH, 0, BATCH.indices.length, { norm: 1 });
+  const sumOf = (indices: Uint32Array, norm: number): number[] => {
+    const partial = new PartialSum(network, currentKernels(), data.train.count);
+    runner.addClipped(partial, tensors, { indices, step: BATCH.step }, 0, indices.length, { norm });
+    const flat = partial.read().flatMap((part) => [...part]);
+    partial.dispose();
+    return flat.map((whole) => whole * 2 ** -partial.fractionBits);
+  };
+  // Clipped at a norm that none reaches, an example adds its gradient over that norm.
+  const norms = [...BATCH.indices].map((index) => 1e3 * Math.hypot(...sumOf(Uint32Array.of(index), 1e3)));
   return {
     got,
     evaluation,
     expected: {
       norms,
-      sum: partial.sum.flatMap((part) => [...part]),
+      sum: sumOf(BATCH.indices, 1),
       evaluation: runner.evaluate(tensors, "test", 0, data.test.count),
     },
   };

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, test } from "vitest";
 import { currentKernels, startBackend } from "../../src/backends/index.js";
-import { clipFactor } from "../../src/trainer/engine/microBatch.js";
+import { clipFactor } from "../../src/trainer/engine/clipFactor.js";
 import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
 import { buildModel } from "../../src/trainer/models/index.js";
 import { SeededRandom } from "../../src/trainer/random/index.js";

@@ -5,6 +5,7 @@ export const times = (...factors: readonly Code[]): Code => factors.reduce((a, b
 export const plus = (...terms: readonly Code[]): Code => terms.reduce((a, b) => i32.add(a, b));
 /** Bytes of one. */
 export const FLOAT = int(4);
+export const DOUBLE = int(8);
 
 /** 0, 1, …, count − 1. */
 export const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);

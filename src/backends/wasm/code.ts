@@ -1,10 +1,13 @@
 // The kernels that stock TensorFlow.js lacks on WebAssembly, as SIMD code over the backend's own memory (no copies).
 // Arrays are float32, NHWC; addresses and strides are bytes. Loops over images are outermost, so what one example
-// contributes never meets another's numbers before weightedSum.
+// contributes never meets another's numbers before the exact sums.
 import { reluGradient, tanh, tanhGradient } from "./activations.js";
 import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts } from "./channels.js";
-import { squaredNorm, weightedSum } from "./sums.js";
+import { lookUp } from "./lookUp.js";
+import { addOuterProducts } from "./outerProducts.js";
+import { multiply } from "./products.js";
+import { addRows, squaredNorm } from "./sums.js";
 import { addPatches, filterGradients, maxPoolGradient } from "./windows.js";
 
 type Kernel = (...operands: number[]) => void;
@@ -15,7 +18,10 @@ export interface WasmKernels {
   readonly addPatches: Kernel;
   readonly maxPoolGradient: Kernel;
   readonly squaredNorm: (address: number, count: number) => number;
-  readonly weightedSum: Kernel;
+  readonly addRows: Kernel;
+  readonly addOuterProducts: Kernel;
+  readonly multiply: Kernel;
+  readonly lookUp: Kernel;
   readonly tanh: Kernel;
   readonly tanhGradient: Kernel;
   readonly reluGradient: Kernel;
@@ -44,7 +50,10 @@ export function instantiateKernels(memory: unknown): WasmKernels | undefined {
     addPatches(),
     maxPoolGradient(),
     squaredNorm(),
-    weightedSum(),
+    addRows(),
+    addOuterProducts(),
+    multiply(),
+    lookUp(),
     tanh(),
     tanhGradient(),
     reluGradient(),

@@ -1,11 +1,15 @@
 // The Kernels of the WASM backend: own SIMD code on the tensors where they lie in the backend's memory.
 import * as tf from "@tensorflow/tfjs-core";
-import { type Kernels, stockKernels } from "../kernels.js";
+import { type ExactSum, type Kernels, stockKernels } from "../kernels.js";
 import { instantiateKernels, type WasmKernels } from "./code.js";
 import { FLOAT_BYTES, TensorMemory, type WasmBackend } from "./memory.js";
 import { Normalisation } from "./normalisation.js";
+import { BLOCK_BYTES, MOST_EXAMPLES } from "./outerProducts.js";
+import { PANEL } from "./products.js";
 
 const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
+
+const DOUBLE_BYTES = 8;
 
 /** Compiled once for each instance of the backend. */
 const compiled = new WeakMap<WasmBackend, Kernels>();
@@ -77,12 +81,24 @@ class KernelsInMemory implements Kernels {
     });
   }
 
-  /** Plain untransposed products are the ones that this backend multiplies fast. */
   product(...[a, b, transposed]: Parameters<Kernels["product"]>): tf.Tensor2D {
     return tf.tidy(() => {
-      const left = transposed === "first" ? (tf.transpose(a) as tf.Tensor2D) : a;
-      const right = transposed === "second" ? (tf.transpose(b) as tf.Tensor2D) : b;
-      return tf.matMul(left, right) as tf.Tensor2D;
+      const [m, depth] = a.shape;
+      const columns = b.shape[transposed ? 0 : 1];
+      const panels = Math.ceil(columns / PANEL);
+      const packed = this.memory.output([panels, depth, PANEL], 0);
+      const out = this.memory.output([m, panels * PANEL]);
+      const [from, to] = [this.memory.floats(b), this.memory.floats(packed)];
+      const [perRow, perColumn] = transposed ? [1, depth] : [columns, 1];
+      for (let column = 0; column < columns; column++) {
+        const first = (column - (column % PANEL)) * depth + (column % PANEL);
+        for (let k = 0; k < depth; k++) to[first + k * PANEL] = from[k * perRow + column * perColumn];
+      }
+      this.code.multiply(
+        ...([this.memory.address(a), this.memory.address(packed), this.memory.address(out)] as const),
+        ...([m, depth, panels] as const),
+      );
+      return (columns === panels * PANEL ? out : tf.slice(out, [0, 0], [m, columns])) as tf.Tensor2D;
     });
   }
 
@@ -117,7 +133,7 @@ class KernelsInMemory implements Kernels {
       const columns = this.product(
         tf.reshape(dy, [images * ho * wo, filters]),
         tf.reshape(filter, [patch, filters]),
-        "second",
+        true,
       );
       const padded = [images, height + top + bottom, width + left + right, channels];
       const out = this.memory.output(padded, 0) as tf.Tensor4D;
@@ -169,14 +185,7 @@ class KernelsInMemory implements Kernels {
 
   reluGradient<T extends tf.Tensor>(y: T, dy: T): T {
     const out = this.memory.output(y.shape);
-    const whole = y.size - (y.size % 4);
-    this.code.reluGradient(
-      this.memory.address(y),
-      this.memory.address(dy),
-      this.memory.address(out),
-      whole * FLOAT_BYTES,
-    );
-    this.memory.tail(out, whole, ([value, slope]) => (value > 0 ? slope : 0), y, dy);
+    this.memory.elementwise(out, [y, dy], (at, bytes) => this.code.reluGradient(...at, bytes));
     return out as T;
   }
 
@@ -195,22 +204,13 @@ class KernelsInMemory implements Kernels {
 
   tanh<T extends tf.Tensor>(x: T): T {
     const out = this.memory.output(x.shape);
-    const whole = x.size - (x.size % 4);
-    this.code.tanh(this.memory.address(x), this.memory.address(out), whole * FLOAT_BYTES);
-    this.memory.tail(out, whole, (input) => Math.tanh(input[0]), x);
+    this.memory.elementwise(out, [x], (at, bytes) => this.code.tanh(...at, bytes));
     return out as T;
   }
 
   tanhGradient<T extends tf.Tensor>(y: T, dy: T): T {
     const out = this.memory.output(y.shape);
-    const whole = y.size - (y.size % 4);
-    this.code.tanhGradient(
-      this.memory.address(y),
-      this.memory.address(dy),
-      this.memory.address(out),
-      whole * FLOAT_BYTES,
-    );
-    this.memory.tail(out, whole, ([value, slope]) => slope * (1 - value * value), y, dy);
+    this.memory.elementwise(out, [y, dy], (at, bytes) => this.code.tanhGradient(...at, bytes));
     return out as T;
   }
 
@@ -224,17 +224,116 @@ class KernelsInMemory implements Kernels {
     });
   }
 
-  weightedSum(rows: tf.Tensor2D, weights: tf.Tensor1D): tf.Tensor1D {
+  filled<T extends tf.Tensor>(shape: readonly number[], write: (values: Float32Array) => void): T {
+    const tensor = this.memory.output(shape);
+    write(this.memory.floats(tensor));
+    return tensor as T;
+  }
+
+  exactSum(size: number): ExactSum {
+    return new SumInMemory(this.memory, size);
+  }
+
+  addRows(sum: ExactSum, rows: tf.Tensor2D, factors: Float64Array): void {
     const [n, width] = rows.shape;
-    const out = this.memory.output([width]);
-    this.code.weightedSum(
-      this.memory.address(rows),
-      this.memory.address(weights),
-      this.memory.address(out),
-      n,
-      width,
-    );
-    return out as tf.Tensor1D;
+    tf.tidy(() => {
+      const own = this.memory.output([2 * n]);
+      this.memory.doubles(own).set(factors);
+      // What may be no number stands in rows of its own: each run of rows between them is added by itself.
+      for (let from = 0, to = 0; from < n; from = to + 1) {
+        to = factors.indexOf(0, from);
+        if (to === -1) to = n;
+        this.code.addRows(
+          ...([
+            (sum as SumInMemory).address,
+            this.memory.address(rows) + from * width * FLOAT_BYTES,
+          ] as const),
+          ...([this.memory.address(own) + from * DOUBLE_BYTES, to - from, width] as const),
+        );
+      }
+    });
+  }
+
+  addOuterProducts(sum: ExactSum, x: tf.Tensor2D, inputScales: Float64Array, outputs: Float64Array): void {
+    const [n, inputs] = x.shape;
+    const units = outputs.length / n;
+    const read = [...inputScales.keys()].filter((example) => inputScales[example] !== 0);
+    tf.tidy(() => {
+      const right = this.memory.output([2 * read.length * units]);
+      const scales = this.memory.output([read.length]);
+      const rows = this.memory.output([read.length]);
+      const block = this.memory.output([BLOCK_BYTES / FLOAT_BYTES]);
+      const from = this.memory.address(x);
+      const rowAt = new Int32Array(this.memory.floats(rows).buffer, this.memory.address(rows), read.length);
+      rowAt.set(read.map((example) => from + example * inputs * FLOAT_BYTES));
+      this.memory.floats(scales).set(read.map((example) => inputScales[example]));
+      const wide = this.memory.doubles(right);
+      if (read.length === n) wide.set(outputs);
+      else
+        read.forEach((example, at) => {
+          wide.set(outputs.subarray(example * units, (example + 1) * units), at * units);
+        });
+      const [sumAt, blockAt] = [(sum as SumInMemory).address, this.memory.address(block)];
+      for (let first = 0; first < read.length; first += MOST_EXAMPLES)
+        this.code.addOuterProducts(
+          sumAt,
+          this.memory.address(rows) + first * FLOAT_BYTES,
+          this.memory.address(scales) + first * FLOAT_BYTES,
+          this.memory.address(right) + first * units * DOUBLE_BYTES,
+          blockAt,
+          Math.min(MOST_EXAMPLES, read.length - first),
+          inputs,
+          units,
+        );
+    });
+  }
+
+  fromBytes<T extends tf.Tensor>(...[shape, tables, write]: Parameters<Kernels["fromBytes"]>): T {
+    const out = this.memory.output(shape);
+    tf.tidy(() => {
+      const bytes = this.memory.output([Math.ceil(out.size / FLOAT_BYTES)]);
+      const table = this.memory.output([256 * tables.length]);
+      const at = this.memory.address(bytes);
+      write(new Uint8Array(this.memory.floats(bytes).buffer, at, out.size));
+      tables.forEach((own, c) => {
+        this.memory.floats(table).set(own, 256 * c);
+      });
+      tables.forEach((_, c) => {
+        this.code.lookUp(
+          at + c,
+          this.memory.address(table) + 256 * c * FLOAT_BYTES,
+          this.memory.address(out) + c * FLOAT_BYTES,
+          out.size - c,
+          tables.length,
+        );
+      });
+    });
+    return out as T;
+  }
+}
+
+/** Whole numbers in float64 where the kernels can add to them. */
+class SumInMemory implements ExactSum {
+  private readonly room: tf.Tensor;
+
+  constructor(
+    private readonly memory: TensorMemory,
+    size: number,
+  ) {
+    // It outlives every tidy: it is as old as the step.
+    this.room = tf.keep(memory.output([2 * size], 0));
+  }
+
+  get address(): number {
+    return this.memory.address(this.room);
+  }
+
+  get values(): Float64Array {
+    return this.memory.doubles(this.room);
+  }
+
+  dispose(): void {
+    this.room.dispose();
   }
 }
 

@@ -10,8 +10,11 @@ import {
 } from "../../backends/index.js";
 import type { LabelledImages } from "../data/index.js";
 import { type Network, sizeOf } from "../layers/network.js";
-import { MicroBatchRunner, PartialSum } from "./microBatch.js";
+import { SeededRandom } from "../random/index.js";
+import { drawingOf } from "./isolation.js";
+import { MicroBatchRunner } from "./microBatch.js";
 import { viewsAtOnce } from "./microBatchSize.js";
+import { PartialSum } from "./partialSum.js";
 
 /** What memory grows to for a byte of tensors: kernels allocate inside, and gaps stay between tensors. Seen: up to 2.3. */
 const GROWTH = 2.5;
@@ -41,8 +44,8 @@ export class WorkerMemory {
   ) {}
 
   /**
-   * Measures on the backend that runs in this thread, `backend` if there is none yet, on blank images: nothing private is
-   * looked at.
+   * Measures on the backend that runs in this thread, `backend` if there is none yet, on images of noise: nothing private
+   * is looked at.
    */
   static async of(
     network: Network,
@@ -53,12 +56,14 @@ export class WorkerMemory {
     const kernels = currentKernels();
     // Of what values they are is all the same to memory, and drawing many takes longer than a pass.
     const values = network.parameters.map(({ shape }) => new Float32Array(sizeOf(shape)).fill(0.01));
+    const before = tf.memory().numBytes;
     const parameters = network.upload(values);
+    const partial = new PartialSum(network, kernels, 2);
+    const bytes = tf.memory().numBytes - before;
     const peak = (examples: number, each: number) => {
-      const pass = blankPass(network, kernels, examples, each);
-      return peakBytes(() => pass(parameters));
+      const pass = trialPass(network, kernels, examples, each);
+      return peakBytes(() => pass(partial, parameters));
     };
-    const bytes = parameters.reduce((total, { size }) => total + 4 * size, 0);
     try {
       const one = peak(1, 1);
       const both = Math.max(0, peak(2, 1) - one);
@@ -67,6 +72,7 @@ export class WorkerMemory {
       const image = views > 1 ? Math.min(both, Math.max(0, peak(1, 2) - one)) : both;
       return new WorkerMemory({ fixed, example: both - image, image }, views, backend, workers, free);
     } finally {
+      partial.dispose();
       tf.dispose(parameters);
     }
   }
@@ -137,25 +143,30 @@ function freeBytes(backend: BackendName): number {
   return limit > 0 ? Math.min(freemem(), Math.max(0, limit - process.memoryUsage.rss())) : freemem();
 }
 
-/** Computes the clipped sum of a micro-batch of blank images, at parameters that were uploaded. */
-export function blankPass(
+/** Adds the clipped gradients of a micro-batch of noise to a sum, at parameters that were uploaded. */
+export function trialPass(
   network: Network,
   kernels: Kernels,
   examples: number,
   views: number,
-): (parameters: readonly tf.Tensor[]) => void {
-  const shape = network.spec.inputShape;
+): (partial: PartialSum, parameters: readonly tf.Tensor[]) => void {
+  const { inputShape, classes, layers } = network.spec;
+  const random = new SeededRandom(1);
+  const length = examples * sizeOf(inputShape);
   const images: LabelledImages = {
     count: examples,
-    shape,
-    pixels: Uint8Array.from({ length: examples * sizeOf(shape) }, (_, i) => (37 * i + (i >> 5)) & 255),
-    labels: Uint8Array.from({ length: examples }, (_, n) => n % Math.min(256, network.spec.classes)),
+    shape: inputShape,
+    // An embedding takes the more memory the more different numbers it sees.
+    pixels: layers.some(({ kind }) => kind === "embedding")
+      ? Float32Array.from({ length }, drawingOf(layers, random))
+      : Uint8Array.from({ length }, () => random.below(256)),
+    labels: Uint16Array.from({ length: examples }, (_, n) => n % Math.min(classes, 2 ** 16)),
   };
   const augmentation = { views: views === 1 ? 0 : views, seed: 1 };
-  const runner = new MicroBatchRunner(network, kernels, images, images, augmentation);
+  const atOnce = viewsAtOnce(examples, views);
+  const runner = new MicroBatchRunner(network, kernels, images, images, augmentation, atOnce);
   const batch = { indices: Uint32Array.from({ length: examples }, (_, n) => n), step: 1 };
-  return (parameters) =>
-    runner.addClipped(new PartialSum(network), parameters, batch, 0, examples, { norm: 1 });
+  return (partial, parameters) => runner.addClipped(partial, parameters, batch, 0, examples, { norm: 1 });
 }
 
 /** The most bytes that tensors have at a time while it works, beyond those there were. */

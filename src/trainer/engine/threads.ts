@@ -12,6 +12,7 @@ import { type Network, type NetworkSpec, sizeOf } from "../layers/network.js";
 import type { EngineTimes } from "../stepTimes.js";
 import { type FeatureMemory, featureMemory } from "./featureStore.js";
 import { findMicroBatch } from "./findMicroBatch.js";
+import { fractionBits } from "./fixedPoint.js";
 import {
   type Batch,
   type ClippedSum,
@@ -124,6 +125,7 @@ class ThreadEngine implements GradientEngine {
   private closed = false;
   private readonly warn: (message: string) => void;
   private readonly network: Network;
+  private readonly examples: number;
   private readonly parameters: Float32Array;
   private readonly indices: Uint32Array;
   private readonly next = new Int32Array(new SharedArrayBuffer(4));
@@ -138,6 +140,7 @@ class ThreadEngine implements GradientEngine {
     this.backend = options.backend;
     this.warn = options.onWarning ?? (() => {});
     this.network = options.network;
+    this.examples = options.data.train.count;
     const size = this.network.parameterCount;
     const [train, test] = [options.data.train, options.data.test].map(share);
     this.parameters = new Float32Array(new SharedArrayBuffer(4 * size));
@@ -191,12 +194,14 @@ class ThreadEngine implements GradientEngine {
       nonFinite ||= reply.nonFinite;
       for (const part of Object.keys(times) as (keyof EngineTimes)[]) times[part] += reply.times[part];
     }
+    // Whole numbers: they add exactly, and dividing by a power of two is exact as well.
+    const unit = 2 ** -fractionBits(this.examples);
     let at = 0;
     const sum = this.network.parameters.map(({ shape }) => {
       const total = new Float64Array(sizeOf(shape));
       for (const part of this.sums) for (let i = 0; i < total.length; i++) total[i] += part[at + i];
       at += total.length;
-      return total;
+      return total.map((whole) => whole * unit);
     });
     return { sum, sensitivity: 1, nonFinite, times };
   }

@@ -4,8 +4,11 @@ import * as tf from "@tensorflow/tfjs-core";
 import { currentKernels, saysOutOfMemory, startBackend } from "../../backends/index.js";
 import { Network, sizeOf } from "../layers/network.js";
 import { FeatureStore } from "./featureStore.js";
-import { MicroBatchRunner, PartialSum } from "./microBatch.js";
+import { MicroBatchRunner } from "./microBatch.js";
+import { viewsAtOnce } from "./microBatchSize.js";
+import { PartialSum } from "./partialSum.js";
 import type { ThreadReply, ThreadRequest, ThreadSetup } from "./threads.js";
+import { viewsPerExample } from "./views.js";
 
 const setup = workerData as ThreadSetup;
 const port = parentPort!;
@@ -20,10 +23,16 @@ const storeOf = (set: "train" | "test") => {
   const memory = setup.features[set];
   return memory && { [set]: new FeatureStore(memory, network.featureShape!) };
 };
-const runner = new MicroBatchRunner(network, currentKernels(), setup.train, setup.test, setup.augmentation, {
-  ...storeOf("train"),
-  ...storeOf("test"),
-});
+const kernels = currentKernels();
+const runner = new MicroBatchRunner(
+  network,
+  kernels,
+  setup.train,
+  setup.test,
+  setup.augmentation,
+  viewsAtOnce(setup.microBatch, viewsPerExample(setup.augmentation)),
+  { ...storeOf("train"), ...storeOf("test") },
+);
 
 function withParameters<T>(use: (tensors: tf.Tensor[]) => T): T {
   let at = 0;
@@ -63,15 +72,19 @@ function answer(request: ThreadRequest): ThreadReply {
       });
       return { kind: "evaluate", evaluation: { correct, count: seen, loss: loss / Math.max(1, seen) } };
     }
-    const partial = new PartialSum(network);
-    const batch = { indices, step: request.step };
-    takeTurns(request.count, setup.microBatch, (from, to) => {
-      runner.addClipped(partial, tensors, batch, from, to, request.clip);
-    });
-    let at = 0;
-    for (const part of partial.sum) {
-      sum.set(part, at);
-      at += part.length;
+    const partial = new PartialSum(network, kernels, setup.train.count);
+    try {
+      const batch = { indices, step: request.step };
+      takeTurns(request.count, setup.microBatch, (from, to) => {
+        runner.addClipped(partial, tensors, batch, from, to, request.clip);
+      });
+      let at = 0;
+      for (const part of partial.read()) {
+        sum.set(part, at);
+        at += part.length;
+      }
+    } finally {
+      partial.dispose();
     }
     return { kind: "clipped-sum", nonFinite: partial.nonFinite, times: partial.times };
   });
