@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type Kernels, stockKernels } from "./kernels.js";
 import { nativeKernels } from "./native.js";
+import { guardMemory } from "./wasm/guard.js";
 import { wasmKernels } from "./wasm/kernels.js";
 
 export const BACKEND_NAMES = ["tfjs-node-gpu", "tfjs-node", "wasm", "cpu"] as const;
@@ -46,6 +47,7 @@ const STARTERS: { readonly [K in TensorFlowName]: () => Promise<void> } = {
   wasm: async () => {
     await import("@tensorflow/tfjs-backend-wasm");
     await use("wasm");
+    guardMemory();
   },
   cpu: async () => {
     await import("@tensorflow/tfjs-backend-cpu");

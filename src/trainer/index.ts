@@ -10,9 +10,10 @@ export {
 export * from "./canaries.js";
 export { type Checkpoint, CheckpointError, CheckpointStore, decodeCheckpoint } from "./checkpoint.js";
 export * from "./data/index.js";
+export { findMicroBatch } from "./engine/findMicroBatch.js";
 export * from "./engine/gradientEngine.js";
 export { checkIsolation, MixedExamplesError } from "./engine/isolation.js";
-export { defaultMicroBatch, findMicroBatch } from "./engine/microBatchSize.js";
+export { defaultMicroBatch } from "./engine/microBatchSize.js";
 export {
   type EngineOptions,
   MOST_WORKERS,

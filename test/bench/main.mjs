@@ -31,8 +31,13 @@ const BENCHES = {
   },
   trainer: {
     load: () => import("./trainer.mjs"),
-    options: { backend: { type: "string" }, "micro-batch": { type: "string" }, json: { type: "string" } },
-    usage: "trainer [--backend NAME] [--micro-batch N] [--json FILE]",
+    options: {
+      backend: { type: "string" },
+      "micro-batch": { type: "string" },
+      python: { type: "string" },
+      json: { type: "string" },
+    },
+    usage: "trainer [--backend NAME] [--micro-batch N] [--python PATH] [--json FILE]",
   },
   gpu: {
     load: () => import("./gpu.mjs"),

@@ -2,7 +2,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
 import { currentKernels, startBackend } from "../../src/backends/index.js";
-import { defaultMicroBatch, findMicroBatch, viewsAtOnce } from "../../src/trainer/engine/microBatchSize.js";
+import { findMicroBatch } from "../../src/trainer/engine/findMicroBatch.js";
+import { defaultMicroBatch, viewsAtOnce } from "../../src/trainer/engine/microBatchSize.js";
 import { buildModel } from "../../src/trainer/models/index.js";
 import { sumOf } from "./support.js";
 

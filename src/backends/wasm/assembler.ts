@@ -65,8 +65,8 @@ export const i32 = {
   sub: two([0x6b]),
   mul: two([0x6c]),
   shiftLeft: two([0x74]),
-  /** Signed. */
-  lessThan: two([0x48]),
+  /** Unsigned: the memory has addresses beyond 2^31. */
+  lessThan: two([0x49]),
   load: (address: Code, offset = 0): Code => cat(address, [0x28, 2, ...unsigned(offset)]),
   loadByte: (address: Code, offset = 0): Code => cat(address, [0x2d, 0, ...unsigned(offset)]),
 };

@@ -108,7 +108,7 @@ function same(one: ArrayLike<number>, other: ArrayLike<number>): boolean {
 }
 
 /** Draws values that the first layers can take: whole numbers below the vocabulary where one of them is an embedding. */
-function drawingOf(layers: readonly LayerSpec[], random: SeededRandom): () => number {
+export function drawingOf(layers: readonly LayerSpec[], random: SeededRandom): () => number {
   const embedding = layers.find((layer) => layer.kind === "embedding");
   return embedding?.kind === "embedding" ? () => random.below(embedding.vocabulary) : () => random.normal();
 }

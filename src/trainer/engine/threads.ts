@@ -2,11 +2,17 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { SumArithmetic } from "../../accounting/index.js";
-import { type BackendChoice, type BackendName, currentKernels } from "../../backends/index.js";
+import {
+  type BackendChoice,
+  type BackendName,
+  currentKernels,
+  saysOutOfMemory,
+} from "../../backends/index.js";
 import type { Dataset, LabelledImages } from "../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../layers/network.js";
 import type { EngineTimes } from "../stepTimes.js";
 import { type FeatureMemory, featureMemory } from "./featureStore.js";
+import { findMicroBatch } from "./findMicroBatch.js";
 import { fractionBits } from "./fixedPoint.js";
 import {
   type Batch,
@@ -16,7 +22,8 @@ import {
   type Evaluation,
   type GradientEngine,
 } from "./gradientEngine.js";
-import { defaultMicroBatch, findMicroBatch } from "./microBatchSize.js";
+import { WorkerMemory } from "./memory.js";
+import { defaultMicroBatch } from "./microBatchSize.js";
 import { type Augmentation, viewsPerExample } from "./views.js";
 
 /** What a thread is told once. All arrays are in shared memory: nothing is copied per thread. */
@@ -31,6 +38,8 @@ export interface ThreadSetup {
   readonly test: LabelledImages;
   readonly augmentation: Augmentation;
   readonly microBatch: number;
+  /** Images at once where no gradients are wanted. */
+  readonly evaluationBatch: number;
   /** All parameters, one after the other, float32. */
   readonly parameters: SharedArrayBuffer;
   /** The batch's indices, uint32, as long as the training set. */
@@ -49,11 +58,18 @@ export type ThreadReply =
   | { readonly kind: "ready" }
   | { readonly kind: "clipped-sum"; readonly nonFinite: boolean; readonly times: EngineTimes }
   | { readonly kind: "evaluate"; readonly evaluation: Evaluation }
-  | { readonly kind: "failed"; readonly message: string };
+  | { readonly kind: "failed"; readonly message: string; readonly outOfMemory: boolean };
 
 /** A thread that died or failed: the step was not done, nothing of it was applied. */
 export class WorkerFailedError extends Error {
   override readonly name = "WorkerFailedError";
+  constructor(
+    message: string,
+    /** Another attempt would fail as well. */
+    readonly outOfMemory = false,
+  ) {
+    super(message);
+  }
 }
 
 /** Threads that an engine may have: each holds a backend of its own, and more than a few a core only cost memory. */
@@ -75,22 +91,25 @@ export interface EngineOptions {
 /** A request is computed anew this often after threads died; a thread that dies each time is a fault. */
 const MOST_RESTARTS = 2;
 
-/** Starts the threads and waits until each can compute. A thread that cannot start is an error. */
+/** Starts the threads and waits until each can compute. A thread that cannot start, or a micro-batch that there is no memory for, is an error. */
 export async function startThreads(options: EngineOptions): Promise<GradientEngine> {
   const { workers = availableParallelism(), network } = options;
-  const views = viewsPerExample(options.augmentation);
-  const microBatch =
-    options.microBatch === "auto"
-      ? findMicroBatch(network, currentKernels(), views)
-      : (options.microBatch ?? defaultMicroBatch(network, views));
   if (!(Number.isSafeInteger(workers) && workers >= 1 && workers <= MOST_WORKERS))
     throw new RangeError(`workers must be a whole number in [1, ${MOST_WORKERS}], got ${workers}`);
-  if (!(Number.isSafeInteger(microBatch) && microBatch >= 1))
-    throw new RangeError(`microBatch must be a whole number >= 1, got ${microBatch}`);
+  const given = options.microBatch;
+  if (!(given === undefined || given === "auto" || (Number.isSafeInteger(given) && given >= 1)))
+    throw new RangeError(`microBatch must be a whole number >= 1, got ${given}`);
+  const views = viewsPerExample(options.augmentation);
+  const memory = await WorkerMemory.of(network, { views, workers, backend: options.backend.name });
+  const microBatch =
+    given === "auto"
+      ? findMicroBatch(network, currentKernels(), views, memory.fitting)
+      : (given ?? defaultMicroBatch(network, views, memory.fitting));
+  if (memory.hasNoRoomFor(microBatch)) throw new RangeError(memory.refusal(microBatch, false));
   const found =
     options.microBatch === "auto" ? `; micro-batches of ${microBatch} were the fastest tried` : "";
   const backend = { ...options.backend, reason: options.backend.reason + found };
-  const engine = new ThreadEngine({ ...options, backend }, workers, microBatch);
+  const engine = new ThreadEngine({ ...options, backend }, workers, microBatch, memory);
   try {
     await engine.ready;
   } catch (error) {
@@ -116,7 +135,8 @@ class ThreadEngine implements GradientEngine {
   constructor(
     options: EngineOptions,
     readonly workers: number,
-    microBatch: number,
+    private readonly microBatch: number,
+    private readonly memory: WorkerMemory,
   ) {
     this.backend = options.backend;
     this.warn = options.onWarning ?? (() => {});
@@ -149,6 +169,7 @@ class ThreadEngine implements GradientEngine {
           test,
           augmentation: options.augmentation,
           microBatch,
+          evaluationBatch: memory.evaluationBatch,
           parameters: this.parameters.buffer as SharedArrayBuffer,
           indices: this.indices.buffer as SharedArrayBuffer,
           next: this.next.buffer as SharedArrayBuffer,
@@ -217,10 +238,12 @@ class ThreadEngine implements GradientEngine {
       Atomics.store(this.next, 0, 0);
       const answers = await Promise.allSettled(this.threads.map((thread) => thread.ask(request)));
       const failed = answers.flatMap((answer, index) =>
-        answer.status === "rejected" ? [{ index, reason: answer.reason as Error }] : [],
+        answer.status === "rejected" ? [{ index, reason: answer.reason as WorkerFailedError }] : [],
       );
       if (failed.length === 0)
         return answers.map((answer) => (answer as PromiseFulfilledResult<ThreadReply>).value);
+      if (request.kind === "clipped-sum" && failed.some(({ reason }) => reason.outOfMemory))
+        throw new WorkerFailedError(this.memory.refusal(this.microBatch, true), true);
       if (this.closed || restarts === MOST_RESTARTS) throw failed[0].reason;
       this.warn(`${failed[0].reason.message}; it was replaced, and its work is done again`);
       await Promise.all(failed.map(({ index }) => this.replace(index)));
@@ -259,13 +282,20 @@ class Thread {
   constructor(readonly setup: ThreadSetup) {
     this.worker = new Worker(workerFile(), { workerData: setup });
     this.worker.on("message", (reply: ThreadReply) => {
+      // What computed until there was no memory left is not asked again.
+      if (reply.kind === "failed" && reply.outOfMemory) {
+        this.fail(`a worker thread failed: ${reply.message}`, true);
+        return;
+      }
       const waiting = this.waiting;
       this.waiting = undefined;
       if (reply.kind === "failed")
         waiting?.reject(new WorkerFailedError(`a worker thread failed: ${reply.message}`));
       else waiting?.resolve(reply);
     });
-    this.worker.on("error", (error) => this.fail(`a worker thread failed: ${error.message}`));
+    this.worker.on("error", (error) =>
+      this.fail(`a worker thread failed: ${error.message}`, saysOutOfMemory(error)),
+    );
     this.worker.on("exit", (code) => this.fail(`a worker thread ended early, with status ${code}`));
     this.ready = this.reply();
     // Whoever waits for it hears of a failure; nobody else need.
@@ -291,8 +321,8 @@ class Thread {
     await this.worker.terminate();
   }
 
-  private fail(message: string): void {
-    this.failure ??= new WorkerFailedError(message);
+  private fail(message: string, outOfMemory = false): void {
+    this.failure ??= new WorkerFailedError(message, outOfMemory);
     this.waiting?.reject(this.failure);
     this.waiting = undefined;
   }

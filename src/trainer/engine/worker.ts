@@ -1,7 +1,7 @@
 // A worker thread: its own backend, its own copy of the parameters as tensors, micro-batches taken from a common counter.
 import { parentPort, workerData } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs-core";
-import { currentKernels, startBackend } from "../../backends/index.js";
+import { currentKernels, saysOutOfMemory, startBackend } from "../../backends/index.js";
 import { Network, sizeOf } from "../layers/network.js";
 import { FeatureStore } from "./featureStore.js";
 import { MicroBatchRunner } from "./microBatch.js";
@@ -16,8 +16,6 @@ const parameters = new Float32Array(setup.parameters);
 const indices = new Uint32Array(setup.indices);
 const next = new Int32Array(setup.next);
 const sum = new Float64Array(setup.sum);
-/** Evaluation keeps no gradients: larger pieces. */
-const EVALUATION_BATCH = 200;
 
 await startBackend(setup.backend);
 const network = new Network(setup.network, setup.frozen);
@@ -66,7 +64,7 @@ function answer(request: ThreadRequest): ThreadReply {
     if (request.kind === "evaluate") {
       const { count } = request.set === "train" ? setup.train : setup.test;
       let [correct, seen, loss] = [0, 0, 0];
-      takeTurns(count, EVALUATION_BATCH, (from, to) => {
+      takeTurns(count, setup.evaluationBatch, (from, to) => {
         const part = runner.evaluate(tensors, request.set, from, to);
         correct += part.correct;
         seen += part.count;
@@ -97,7 +95,8 @@ port.on("message", (request: ThreadRequest) => {
   try {
     reply = answer(request);
   } catch (error) {
-    reply = { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+    const message = error instanceof Error ? error.message : String(error);
+    reply = { kind: "failed", message, outOfMemory: saysOutOfMemory(error) };
   }
   port.postMessage(reply);
 });
