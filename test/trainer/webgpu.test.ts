@@ -74,6 +74,9 @@ describe("before training, what an example adds is held against the others", () 
   test.each(faults)("and is refused if it depends on %s", async (_, contribution) => {
     await expect(check(contribution)).rejects.toThrow(MixedExamplesError);
   });
+  test("and is refused if there is nothing to compare", async () => {
+    await expect(check(() => 0)).rejects.toThrow("no image of the check has a finite gradient");
+  });
 });
 
 describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
