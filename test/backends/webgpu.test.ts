@@ -299,7 +299,7 @@ describe.skipIf(!open)(why ? `WebGPU kernels (${why})` : "WebGPU kernels", () =>
     expect(difference(await floats(program, sum, size), expected)).toBeLessThan(1e-6);
   });
 
-  test.each([1, 4097, 50_000, 131_071, 2_000_000])(
+  test.each([1, 50_000, 2_000_000])(
     "with room for %d examples, the clipped sum is exact, each contribution cut off towards zero, none longer than 1, and leaves out what is not finite",
     async (room) => {
       const grid = fractionBits(room);
