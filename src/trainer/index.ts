@@ -7,6 +7,7 @@ export {
   BackendUnavailableError,
   ENGINE_NAMES,
 } from "../backends/index.js";
+export { epsilonSpent } from "../planner/index.js";
 export * from "./canaries.js";
 export { type Checkpoint, CheckpointError, CheckpointStore, decodeCheckpoint } from "./checkpoint.js";
 export * from "./data/index.js";
@@ -31,7 +32,7 @@ export * from "./models/loadLayersModel.js";
 export * from "./models/weights.js";
 export * from "./random/index.js";
 export * from "./recipes.js";
-export { epsilonSpent, TrainingStoppedError } from "./run.js";
+export { TrainingStoppedError } from "./run.js";
 export * from "./runFolder.js";
 export { RunBusyError } from "./runLock.js";
 export * from "./safetensors.js";

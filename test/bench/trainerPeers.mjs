@@ -12,6 +12,8 @@ import { SeededRandom } from "../../dist/trainer/random/index.js";
 import { table } from "./table.mjs";
 
 const CLIP = 1;
+/** No gradient of these networks is as long at their initial weights; longer, and the grid of the sums would show. */
+const UNCUT = 50;
 const AS_THEY_ARE = { views: 0, seed: 1 };
 const PEERS = { hooks: "Opacus hooks", ghost: "Opacus ghost", plain: "torch plain" };
 
@@ -188,7 +190,7 @@ async function check(server, { spec }, data, indices, microBatch) {
   const checked = {};
   for (const contender of Object.keys(PEERS)) {
     const { sums } = await server.ask({ kind: "sum", contender, microBatch });
-    const norm = contender === "plain" ? 1e9 : CLIP;
+    const norm = contender === "plain" ? UNCUT : CLIP;
     checked[contender] = distance(own.clippedSum(norm), sums, 1 / norm);
     if (!(checked[contender] < 1e-3))
       throw new Error(
