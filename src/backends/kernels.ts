@@ -12,11 +12,30 @@ export interface Convolution {
 /** Rows above and below, columns left and right. */
 export type Sides = readonly [top: number, bottom: number, left: number, right: number];
 
+export interface StandardisedFilters {
+  /** u = (w − m)·factor [D, P]: of length 1 in each channel unless the channel is held. */
+  readonly unit: tf.Tensor2D;
+  readonly factor: tf.Tensor1D;
+  readonly projected: tf.Tensor1D;
+}
+
 /**
  * What per-example clipping asks of a backend beyond stock operations. Images are NHWC float32; an example is `views`
  * images in a row. Every method keeps examples apart: row n of a result depends on example n alone.
  */
 export interface Kernels {
+  /** Which code computes, for the record: within one variant, equal inputs give equal bits. */
+  readonly variant: string;
+  /**
+   * Whether it is known that what a row of a result holds depends, to the bit, on that example alone: not on how many others
+   * there are, on where it stands, or on what they hold.
+   */
+  readonly keepsExamplesApart: boolean;
+  /**
+   * Convolution of images already padded: x [m, H, W, C], filter [kh, kw, C, P], and bias [P] → [m, ho, wo, P], the same
+   * stride both ways.
+   */
+  convolution(x: tf.Tensor4D, filter: tf.Tensor4D, stride: number, bias?: tf.Tensor1D): tf.Tensor4D;
   /**
    * Per-example gradient of a filter: x [n·views, H, W, C] (already padded), dy [n·views, ho, wo, P] →
    * [n, kh·kw·C·P], summed over the example's views and positions, and added to `into`, which may be overwritten.
@@ -41,6 +60,8 @@ export interface Kernels {
     stride: number,
     sides: Sides,
   ): tf.Tensor4D;
+  /** Maxima of windows of window × window pixels at every stride-th pixel, without padding. */
+  maxPool(x: tf.Tensor4D, window: number, stride: number): tf.Tensor4D;
   /** Gradient of max pooling without padding; where a maximum is tied, the first place of the window takes it. */
   maxPoolGradient(
     x: tf.Tensor4D,
@@ -74,6 +95,11 @@ export interface Kernels {
     scale: tf.Tensor1D,
     options: { readonly together: number; readonly needsInputGradient: boolean },
   ): { readonly scale: tf.Tensor2D; readonly offset: tf.Tensor2D; readonly input?: tf.Tensor3D };
+  /**
+   * Weight standardisation of kernel [D, P]: each channel's filter less its mean, times factor [P] = 1/√max(Σ(w − m)², least).
+   * projected [P] is 1 where the factor moves with the weights, 0 where the least holds it.
+   */
+  standardise(kernel: tf.Tensor2D, leastSquares: number): StandardisedFilters;
   /**
    * Gradients of standardised filters, one an example, to those of the raw weights and gains: rows ĝ [n, D·P], unit u [D, P]
    * → slope·(ĝ − mean(ĝ) − projected·u·(u·ĝ)) [n, D·P] and u·ĝ [n, P], for each channel p. rows may be overwritten.
@@ -130,6 +156,10 @@ export const FLOAT32_ROUND_OFF = 2 ** -24;
 
 /** Stock operations only: runs on every TensorFlow.js backend that has them. */
 export const stockKernels: Kernels = {
+  variant: "tfjs",
+  keepsExamplesApart: false,
+  convolution: (x, filter, stride, bias) =>
+    tf.fused.conv2d({ x, filter, strides: stride, pad: "valid", ...(bias && { bias }) }),
   filterGradients: filterGradientsBy(patches),
   positionSums(dy, views) {
     const [images, ho, wo, filters] = dy.shape;
@@ -148,6 +178,7 @@ export const stockKernels: Kernels = {
       return tf.slice(whole, [0, top, left, 0], [images, height, width, channels]);
     });
   },
+  maxPool: (x, window, stride) => tf.maxPool(x, window, stride, "valid"),
   maxPoolGradient(x, y, dy, window, stride) {
     return tf
       .engine()
@@ -195,6 +226,13 @@ export const stockKernels: Kernels = {
     const share = tf.mul(normal, tf.mean(tf.mul(d, normal), [1, 3], true));
     const centred = tf.sub(tf.sub(d, tf.mean(d, [1, 3], true)), share);
     return { ...gradients, input: tf.reshape(tf.mul(centred, inverse), [images, positions, channels]) };
+  },
+  standardise(kernel, leastSquares) {
+    const centred = tf.sub(kernel, tf.mean(kernel, 0, true));
+    const squares = tf.sum(tf.square(centred), 0) as tf.Tensor1D;
+    const factor = tf.rsqrt(tf.maximum(squares, leastSquares)) as tf.Tensor1D;
+    const projected = tf.cast(tf.greater(squares, leastSquares), "float32") as tf.Tensor1D;
+    return { unit: tf.mul(centred, factor) as tf.Tensor2D, factor, projected };
   },
   standardisedGradients(rows, unit, slope, projected) {
     return tf.tidy(() => {

@@ -43,6 +43,7 @@ const SHORT_PIECE = 16;
 
 export const nativeKernels: Kernels = {
   ...stockKernels,
+  variant: "tensorflow",
   filterGradients: filterGradientsBy((x, outSides, convolution) => {
     const [, , width, channels] = x.shape;
     const short = pixelRun(width, convolution) * channels < SHORT_PIECE;

@@ -10,6 +10,7 @@ import {
   type JointAudit,
   type Recomputed,
   type Remaining,
+  sumsText,
   type Verdict,
 } from "../audit/index.js";
 import { roundedDown, roundedUp } from "../planner/index.js";
@@ -45,6 +46,7 @@ export function showReport(report: AuditReport & { remaining?: Remaining | null 
           ? `nothing; epsilon at delta ${roundedUp(report.recomputed[0]!.delta)}, ${report.recomputed[0]!.neighboring}`
           : "nothing readable",
     ],
+    ...(report.sums ? [["sums", sumsText(report.sums)] as const] : []),
     ...bounds(report),
     ...(report.empirical ? [empiricalRow(report.empirical)] : []),
     ...(report.remaining ? [remainingRow(report.remaining)] : []),

@@ -45,8 +45,12 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
       [1, 6, 6, 5, 10, 1, 1, 1],
       [1, 7, 8, 2, 3, 4, 4, 2],
       [2, 6, 9, 1, 4, 2, 3, 3],
+      // 3 x 3 by tiles, of 4 x 4 and of 2 x 2, forwards and backwards; sums that do not fill a panel or a block.
+      [2, 6, 6, 8, 16, 3, 3, 1],
+      [1, 8, 8, 24, 8, 3, 3, 1],
+      [1, 10, 6, 72, 40, 3, 3, 1],
     ])(
-      "filter and input gradients are the written-out sums: %j",
+      "convolutions, filter and input gradients are the written-out sums: %j",
       async (views, h, w, c, p, kh, kw, stride) => {
         const k = await kernels();
         const n = 3;
@@ -55,7 +59,9 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
         const sides = [1, 0, 0, 1] as const;
         const dy = tensor([n * views, ho, wo, p]);
         const filter = tensor([kh, kw, c, p]);
-        const [xs, ds, fs] = [x, dy, filter].map((t) => t.dataSync());
+        const shift = tf.tensor1d(numbers(p));
+        const [xs, ds, fs, bs] = [x, dy, filter, shift].map((t) => t.dataSync());
+        const outputs = Float64Array.from({ length: dy.size }, (_, at) => bs[at % p]);
         const expected = new Float64Array(n * kh * kw * c * p);
         const expectedBias = new Float64Array(n * p);
         const expectedInput = new Float64Array(x.size);
@@ -63,7 +69,8 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
           for (let oy = 0; oy < ho; oy++)
             for (let ox = 0; ox < wo; ox++)
               for (let q = 0; q < p; q++) {
-                const d = ds[((m * ho + oy) * wo + ox) * p + q];
+                const to = ((m * ho + oy) * wo + ox) * p + q;
+                const d = ds[to];
                 const example = Math.floor(m / views);
                 expectedBias[example * p + q] += d;
                 for (let ky = 0; ky < kh; ky++)
@@ -73,19 +80,30 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
                       const tap = ((ky * kw + kx) * c + ch) * p + q;
                       expected[example * kh * kw * c * p + tap] += xs[at] * d;
                       expectedInput[at] += fs[tap] * d;
+                      outputs[to] += fs[tap] * xs[at];
                     }
               }
+        // Sums of many terms, by tiles: against the size of the whole sum (test/backends/convolution.test.ts says how near).
+        const tolerance = Math.max(2e-5, 4e-6 * Math.sqrt(kh * kw * Math.max(c, p)));
+        close(k.convolution(x, filter, stride, shift).dataSync(), outputs, tolerance);
+        const unshifted = outputs.map((value, at) => value - bs[at % p]);
+        close(k.convolution(x, filter, stride).dataSync(), unshifted, tolerance);
         const convolution = { kernelHeight: kh, kernelWidth: kw, stride };
         const gradients = k.filterGradients(x, dy, views, convolution);
         expect(gradients.shape).toEqual([n, kh * kw * c * p]);
         close(gradients.dataSync(), expected);
         close(k.positionSums(dy, views).dataSync(), expectedBias);
-        close(k.inputGradient(dy, filter, x.shape, stride, [0, 0, 0, 0]).dataSync(), expectedInput);
+        close(
+          k.inputGradient(dy, filter, x.shape, stride, [0, 0, 0, 0]).dataSync(),
+          expectedInput,
+          tolerance,
+        );
         // Had row 0 and the last column been padding: the gradient of the image within.
         const image = [n * views, h - 1, w - 1, c] as const;
         close(
           k.inputGradient(dy, filter, image, stride, sides).dataSync(),
           expectedInput.filter((_, at) => Math.floor(at / (w * c)) % h > 0 && Math.floor(at / c) % w < w - 1),
+          tolerance,
         );
       },
     );
@@ -98,7 +116,8 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
       const k = await kernels();
       const shape = [2, 7, 7, c];
       const x = tf.round(tf.mul(tensor(shape), 3)) as tf.Tensor4D;
-      const y = tf.maxPool(x, window, stride, "valid");
+      const y = k.maxPool(x, window, stride);
+      close(y.dataSync(), tf.maxPool(x, window, stride, "valid").dataSync(), 0);
       const dy = tensor(y.shape);
       const [xs, ds] = [x.dataSync(), dy.dataSync()];
       const expected = new Float64Array(x.size);

@@ -6,6 +6,7 @@ import { afterAll, afterEach, expect, test, vi } from "vitest";
 import { plan } from "../../src/planner/index.js";
 import { createRunFolder, GaussianNoise } from "../../src/trainer/index.js";
 import { dpsgdHere } from "../support/commandLine.js";
+import { ARITHMETIC } from "../support/runs.js";
 
 // Whole trainings, on machines that others use too.
 vi.setConfig({ testTimeout: 240_000 });
@@ -53,6 +54,7 @@ function finishedRun(epsilon: number): string {
     plan: made,
     dataset: { name: "none", fingerprint: "0".repeat(64) },
     privateMetrics: false,
+    arithmetic: ARITHMETIC,
   });
   for (let i = 0; i < 30; i++) ledger.step(made);
   ledger.end();

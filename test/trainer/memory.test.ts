@@ -36,7 +36,7 @@ test("WRN-16-4 holds at most 12 MB an example, and more views take no more memor
   // The heap grows by fifths.
   expect(many.heap).toBeLessThan(1.25 * one.heap);
   // All of them at once do need room for their activations: the measure can tell.
-  const together = measure(2, 6, 6);
+  const together = measure(2, 24, 24);
   expect(together.held).toBeLessThan(12 * MB);
   expect(together.heap).toBeGreaterThan(many.heap);
   tf.dispose(tensors);

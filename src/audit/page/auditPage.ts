@@ -6,6 +6,7 @@ import type { JointAudit } from "../joint.js";
 import { smallestEpsilon } from "../recompute.js";
 import type { Remaining } from "../remaining.js";
 import type { AuditReport, Finding, Severity, Verdict } from "../report.js";
+import { sumsText } from "../sums.js";
 import {
   banner,
   code,
@@ -131,6 +132,7 @@ function spentRows(
           : `${grouped(remaining.steps)} further steps at the plan's rate and noise`,
       ),
     ]);
+  if (report.sums) rows.push(["sums", text(sumsText(report.sums))]);
   const { stepPlanned } = report;
   if (stepPlanned)
     rows.push([

@@ -1,7 +1,8 @@
 // Activations and their gradients, element by element.
 
 import { plus } from "./arithmetic.js";
-import { type Code, cat, FunctionBuilder, f32x4, int, splat, v128 } from "./assembler.js";
+import { type Code, cat, FunctionBuilder, f32x4, int, v128 } from "./assembler.js";
+import type { MultiplyAdd } from "./variant.js";
 
 // tanh x ≈ x·P(x²)/Q(x²) on |x| ≤ 7.905, where float32 tanh reaches ±1: the minimax rational form of [Eigen].
 const TANH_LIMIT = 7.905311107635498;
@@ -12,7 +13,7 @@ const TANH_P = [
 const TANH_Q = [1.19825839466702e-6, 1.18534705686654e-4, 2.268434632439e-3, 4.89352518554385e-3];
 
 /** Element by element over `bytes` (a multiple of 16) of memory: out = tanh(x). */
-export function tanh(): FunctionBuilder {
+export function tanh(multiplyAdd: MultiplyAdd): FunctionBuilder {
   const f = new FunctionBuilder("tanh", 3);
   const [x, out, bytes] = f.parameters;
   const [at] = f.integers(1);
@@ -20,14 +21,20 @@ export function tanh(): FunctionBuilder {
   const polynomial = (coefficients: readonly number[]): Code =>
     coefficients
       .slice(1)
-      .reduce<Code>((sum, c) => f32x4.add(f32x4.mul(sum, square.get), splat(c)), splat(coefficients[0]));
+      .reduce<Code>((sum, c) => multiplyAdd(sum, square.get, f.constant(c)), f.constant(coefficients[0]));
   f.body = f.loop(
     at,
     int(0),
     bytes.get,
     16,
     cat(
-      value.set(f32x4.max(f32x4.min(v128.load(plus(x.get, at.get)), splat(TANH_LIMIT)), splat(-TANH_LIMIT))),
+      // In this order of operands NaN stays what it is.
+      value.set(
+        f32x4.pseudoMax(
+          f32x4.pseudoMin(v128.load(plus(x.get, at.get)), f.constant(TANH_LIMIT)),
+          f.constant(-TANH_LIMIT),
+        ),
+      ),
       square.set(f32x4.mul(value.get, value.get)),
       v128.store(
         plus(out.get, at.get),
@@ -53,10 +60,7 @@ export function tanhGradient(): FunctionBuilder {
       value.set(v128.load(plus(y.get, at.get))),
       v128.store(
         plus(out.get, at.get),
-        f32x4.mul(
-          v128.load(plus(dy.get, at.get)),
-          f32x4.add(splat(1), f32x4.mul(value.get, f32x4.mul(value.get, splat(-1)))),
-        ),
+        f32x4.mul(v128.load(plus(dy.get, at.get)), f32x4.sub(f.constant(1), f32x4.mul(value.get, value.get))),
       ),
     ),
   );
@@ -75,7 +79,7 @@ export function reluGradient(): FunctionBuilder {
     16,
     v128.store(
       plus(out.get, at.get),
-      v128.and(v128.load(plus(dy.get, at.get)), f32x4.greater(v128.load(plus(y.get, at.get)), splat(0))),
+      v128.and(v128.load(plus(dy.get, at.get)), f32x4.greater(v128.load(plus(y.get, at.get)), f.constant(0))),
     ),
   );
   return f;

@@ -7,5 +7,7 @@ export const plus = (...terms: readonly Code[]): Code => terms.reduce((a, b) => 
 export const FLOAT = int(4);
 export const DOUBLE = int(8);
 
+export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
+
 /** 0, 1, …, count − 1. */
 export const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index);

@@ -64,9 +64,13 @@ export const i32 = {
   add: two([0x6a]),
   sub: two([0x6b]),
   mul: two([0x6c]),
+  and: two([0x71]),
   shiftLeft: two([0x74]),
+  shiftRight: two([0x76]),
   /** Unsigned: the memory has addresses beyond 2^31. */
   lessThan: two([0x49]),
+  /** `first` where the condition is not zero, else `second`. */
+  select: (first: Code, second: Code, condition: Code): Code => cat(first, second, condition, [0x1b]),
   load: (address: Code, offset = 0): Code => cat(address, [0x28, 2, ...unsigned(offset)]),
   loadByte: (address: Code, offset = 0): Code => cat(address, [0x2d, 0, ...unsigned(offset)]),
 };
@@ -112,9 +116,27 @@ export const f32x4 = {
   max: two(simd(233)),
   /** To a whole number, towards zero. */
   trunc: one(simd(105)),
+  /** b < a ? b : a. */
+  pseudoMin: two(simd(234)),
+  /** a < b ? b : a. */
+  pseudoMax: two(simd(235)),
   equal: two(simd(65)),
+  notEqual: two(simd(66)),
   greater: two(simd(68)),
+  /** Four of the eight lanes of a and b, by number. */
+  shuffle: (a: Code, b: Code, lanes: readonly [number, number, number, number]): Code =>
+    cat(
+      a,
+      b,
+      simd(13),
+      lanes.flatMap((lane) => [4 * lane, 4 * lane + 1, 4 * lane + 2, 4 * lane + 3]),
+    ),
+  /** a·b + c with one rounding or with two, as the engine likes best: relaxed SIMD. */
+  relaxedMultiplyAdd: (a: Code, b: Code, c: Code): Code => cat(a, b, c, simd(261)),
 };
+/** The value computed and not wanted. */
+export const drop = (value: Code): Code => cat(value, [0x1a]);
+
 export const f64x2 = {
   add: two(simd(240)),
   mul: two(simd(242)),
@@ -138,6 +160,10 @@ export const highHalf = (a: Code): Code =>
 export const whileLoop = (condition: Code, body: Code): Code =>
   cat([0x02, 0x40, 0x03, 0x40], condition, [0x45, 0x0d, 1], body, [0x0c, 0, 0x0b, 0x0b]);
 
+/** do body while (condition): one jump a round. */
+export const doWhile = (body: Code, condition: Code): Code =>
+  cat([0x03, 0x40], body, condition, [0x0d, 0, 0x0b]);
+
 /** if (condition) body. */
 export const when = (condition: Code, body: Code): Code => cat(condition, [0x04, 0x40], body, [0x0b]);
 
@@ -145,6 +171,7 @@ export const when = (condition: Code, body: Code): Code => cat(condition, [0x04,
 export class FunctionBuilder {
   readonly parameters: readonly Local[];
   private readonly locals: ValueType[] = [];
+  private readonly constants = new Map<number, Local>();
   body: Code = [];
 
   constructor(
@@ -165,17 +192,26 @@ export class FunctionBuilder {
     return Array.from({ length: count }, () => this.local());
   }
 
+  /** The f32 constant `value` in all four lanes, made once at the start: V8 makes a constant anew wherever it stands. */
+  constant(value: number): Code {
+    const known = this.constants.get(value);
+    if (known) return known.get;
+    const local = this.local("v128");
+    this.constants.set(value, local);
+    return local.get;
+  }
+
   /** for (counter = from; counter < to; counter += step) body. */
   loop(counter: Local, from: Code, to: Code, step: number, body: Code): Code {
-    return cat(
-      counter.set(from),
-      whileLoop(i32.lessThan(counter.get, to), cat(body, counter.add(int(step)))),
-    );
+    // Tested at the end of a round: what does not change in the loop can then leave it.
+    const more = i32.lessThan(counter.get, to);
+    return cat(counter.set(from), when(more, doWhile(cat(body, counter.add(int(step))), more)));
   }
 
   encode(): number[] {
     const locals = [...unsigned(this.locals.length), ...this.locals.flatMap((type) => [1, TYPE_BYTE[type]])];
-    return sized([...locals, ...this.body, 0x0b]);
+    const constants = [...this.constants].flatMap(([value, local]) => local.set(splat(value)));
+    return sized([...locals, ...constants, ...this.body, 0x0b]);
   }
 }
 

@@ -4,27 +4,51 @@
 import { reluGradient, tanh, tanhGradient } from "./activations.js";
 import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts } from "./channels.js";
+import { copyRows, transpose } from "./copies.js";
 import { lookUp } from "./lookUp.js";
 import { addOuterProducts } from "./outerProducts.js";
-import { multiply } from "./products.js";
+import { maxPool, maxPoolGradient } from "./pooling.js";
+import { outerProducts, windowProducts } from "./products.js";
+import { standardisedGradients } from "./standardised.js";
 import { addRows, squaredNorm } from "./sums.js";
-import { addPatches, filterGradients, maxPoolGradient } from "./windows.js";
+import { MULTIPLY_ADD, type Variant, WebAssembly } from "./variant.js";
+import { addPatches, filterGradients } from "./windows.js";
+import { tileTransforms } from "./winograd.js";
 
 type Kernel = (...operands: number[]) => void;
 /** What the module exports. */
 export interface WasmKernels {
   readonly filterGradients4: Kernel;
   readonly filterGradients1: Kernel;
+  readonly windowProducts: Kernel;
+  readonly outerProducts: Kernel;
+  readonly pack: Kernel;
+  readonly imageToFrequencies2: Kernel;
+  readonly gradientToFrequencies2: Kernel;
+  readonly filterToFrequencies2: Kernel;
+  readonly outputFromFrequencies2: Kernel;
+  readonly filterFromFrequencies2: Kernel;
+  readonly imageToFrequencies4: Kernel;
+  readonly gradientToFrequencies4: Kernel;
+  readonly filterToFrequencies4: Kernel;
+  readonly outputFromFrequencies4: Kernel;
+  readonly filterFromFrequencies4: Kernel;
+  readonly copyRows: Kernel;
+  readonly transpose: Kernel;
   readonly addPatches: Kernel;
-  readonly maxPoolGradient: Kernel;
+  readonly maxPool2: Kernel;
+  readonly maxPool0: Kernel;
+  readonly maxPoolGradient2: Kernel;
+  readonly maxPoolGradient0: Kernel;
   readonly squaredNorm: (address: number, count: number) => number;
   readonly addRows: Kernel;
   readonly addOuterProducts: Kernel;
-  readonly multiply: Kernel;
   readonly lookUp: Kernel;
   readonly tanh: Kernel;
   readonly tanhGradient: Kernel;
   readonly reluGradient: Kernel;
+  readonly standardisedGradients4: Kernel;
+  readonly standardisedGradients1: Kernel;
   readonly channelProducts4: Kernel;
   readonly channelProducts1: Kernel;
   readonly channelMoments4: Kernel;
@@ -33,31 +57,29 @@ export interface WasmKernels {
   readonly channelAffine1: Kernel;
 }
 
-/** The parts of WebAssembly's JavaScript interface used here: no `lib` but DOM declares it. */
-interface WebAssemblyInterface {
-  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  readonly Instance: new (module: object, imports: object) => { readonly exports: object };
-  readonly Memory: abstract new (...parameters: never) => object;
-}
-const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemblyInterface };
-
 /** Compiles the kernels over `memory`, which stays its owner's; undefined if it is no WebAssembly memory. */
-export function instantiateKernels(memory: unknown): WasmKernels | undefined {
+export function instantiateKernels(memory: unknown, variant: Variant): WasmKernels | undefined {
   if (!(memory instanceof WebAssembly.Memory)) return undefined;
+  const multiplyAdd = MULTIPLY_ADD[variant];
   const functions = [
-    filterGradients(4),
-    filterGradients(1),
+    filterGradients(4, multiplyAdd),
+    filterGradients(1, multiplyAdd),
+    windowProducts(multiplyAdd),
+    outerProducts(multiplyAdd),
+    ...tileTransforms(multiplyAdd),
+    copyRows(),
+    transpose(),
     addPatches(),
-    maxPoolGradient(),
+    ...[2, 0].flatMap((window) => [maxPool(window), maxPoolGradient(window)]),
     squaredNorm(),
     addRows(),
     addOuterProducts(),
-    multiply(),
     lookUp(),
-    tanh(),
+    tanh(multiplyAdd),
     tanhGradient(),
     reluGradient(),
     ...[4, 1].flatMap((vectors) => [
+      standardisedGradients(vectors, multiplyAdd),
       channelProducts(vectors),
       channelMoments(vectors),
       channelAffine(vectors),

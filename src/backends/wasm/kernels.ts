@@ -2,104 +2,67 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ExactSum, type Kernels, stockKernels } from "../kernels.js";
 import { instantiateKernels, type WasmKernels } from "./code.js";
+import { Convolutions } from "./convolution.js";
 import { FLOAT_BYTES, TensorMemory, type WasmBackend } from "./memory.js";
 import { Normalisation } from "./normalisation.js";
 import { BLOCK_BYTES, MOST_EXAMPLES } from "./outerProducts.js";
-import { PANEL } from "./products.js";
-
-const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
+import { Pooling } from "./poolingInMemory.js";
+import { bestVariant, type Variant } from "./variant.js";
 
 const DOUBLE_BYTES = 8;
 
 /** Compiled once for each instance of the backend. */
-const compiled = new WeakMap<WasmBackend, Kernels>();
+const compiled = new WeakMap<WasmBackend, Map<Variant, Kernels>>();
 
-/** Kernels over the running WASM backend; the stock ones if this build of it keeps its memory to itself. */
-export function wasmKernels(): Kernels {
+/**
+ * Kernels over the running WASM backend, of the fastest variant that this engine takes unless one is asked for; the stock ones
+ * if this build of the backend keeps its memory to itself.
+ */
+export function wasmKernels(variant: Variant = bestVariant()): Kernels {
   const backend = tf.backend() as unknown as WasmBackend;
-  let kernels = compiled.get(backend);
+  const own = compiled.get(backend) ?? new Map<Variant, Kernels>();
+  compiled.set(backend, own);
+  let kernels = own.get(variant);
   if (!kernels) {
-    const code = instantiateKernels(backend.wasm.asm?.memory);
-    kernels = code ? new KernelsInMemory(new TensorMemory(backend), code) : stockKernels;
-    compiled.set(backend, kernels);
+    const code = instantiateKernels(backend.wasm.asm?.memory, variant);
+    kernels = code
+      ? new KernelsInMemory(new TensorMemory(backend, code), code, variant)
+      : { ...stockKernels, variant: "tfjs-wasm" };
+    own.set(variant, kernels);
   }
   return kernels;
 }
 
 class KernelsInMemory implements Kernels {
+  readonly keepsExamplesApart = true;
+  private readonly convolutions: Convolutions;
   private readonly normalisation: Normalisation;
+  private readonly pooling: Pooling;
 
   constructor(
     private readonly memory: TensorMemory,
     private readonly code: WasmKernels,
+    readonly variant: Variant,
   ) {
+    this.convolutions = new Convolutions(memory, code);
     this.normalisation = new Normalisation(memory, code);
+    this.pooling = new Pooling(memory, code);
   }
 
-  filterGradients(
-    ...[x, dy, views, { kernelHeight, kernelWidth, stride }, into]: Parameters<Kernels["filterGradients"]>
-  ) {
-    return tf.tidy((): tf.Tensor2D => {
-      const [images, height, width, channels] = x.shape;
-      const filters = dy.shape[3];
-      const wide = padChannels(dy, 8);
-      const padded = wide.shape[3];
-      const n = images / views;
-      const run = kernelWidth * channels;
-      const adds = into !== undefined && padded === filters;
-      const out = adds ? into : this.memory.output([n, kernelHeight * run, padded]);
-      const rowBytes = width * channels * FLOAT_BYTES;
-      const call = (kernel: "filterGradients4" | "filterGradients1", from: number, to: number) => {
-        if (to > from)
-          this.code[kernel](
-            ...([
-              this.memory.address(x),
-              this.memory.address(wide),
-              this.memory.address(out),
-              n,
-              views,
-              dy.shape[1],
-              dy.shape[2],
-            ] as const),
-            ...([
-              padded,
-              height * rowBytes,
-              rowBytes,
-              stride * channels * FLOAT_BYTES,
-              stride * rowBytes,
-            ] as const),
-            ...([kernelHeight, run, from, to, adds ? 1 : 0] as const),
-          );
-      };
-      const byFour = run - (run % 4);
-      call("filterGradients4", 0, byFour);
-      call("filterGradients1", byFour, run);
-      if (adds) return into;
-      const kept = padded === filters ? out : tf.slice(out, [0, 0, 0], [n, kernelHeight * run, filters]);
-      const rows = tf.reshape(kept, [n, kernelHeight * run * filters]) as tf.Tensor2D;
-      return (into ? tf.add(into, rows) : rows) as tf.Tensor2D;
-    });
+  convolution(...args: Parameters<Kernels["convolution"]>) {
+    return this.convolutions.convolution(...args);
   }
 
-  product(...[a, b, transposed]: Parameters<Kernels["product"]>): tf.Tensor2D {
-    return tf.tidy(() => {
-      const [m, depth] = a.shape;
-      const columns = b.shape[transposed ? 0 : 1];
-      const panels = Math.ceil(columns / PANEL);
-      const packed = this.memory.output([panels, depth, PANEL], 0);
-      const out = this.memory.output([m, panels * PANEL]);
-      const [from, to] = [this.memory.floats(b), this.memory.floats(packed)];
-      const [perRow, perColumn] = transposed ? [1, depth] : [columns, 1];
-      for (let column = 0; column < columns; column++) {
-        const first = (column - (column % PANEL)) * depth + (column % PANEL);
-        for (let k = 0; k < depth; k++) to[first + k * PANEL] = from[k * perRow + column * perColumn];
-      }
-      this.code.multiply(
-        ...([this.memory.address(a), this.memory.address(packed), this.memory.address(out)] as const),
-        ...([m, depth, panels] as const),
-      );
-      return (columns === panels * PANEL ? out : tf.slice(out, [0, 0], [m, columns])) as tf.Tensor2D;
-    });
+  filterGradients(...args: Parameters<Kernels["filterGradients"]>) {
+    return this.convolutions.filterGradients(...args);
+  }
+
+  inputGradient(...args: Parameters<Kernels["inputGradient"]>) {
+    return this.convolutions.inputGradient(...args);
+  }
+
+  product(...args: Parameters<Kernels["product"]>) {
+    return this.convolutions.product(...args);
   }
 
   positionSums(...[dy, views]: Parameters<Kernels["positionSums"]>) {
@@ -113,74 +76,16 @@ class KernelsInMemory implements Kernels {
     );
   }
 
-  inputGradient(...[dy, filter, imageShape, stride, sides]: Parameters<Kernels["inputGradient"]>) {
-    return tf.tidy(() => {
-      const [images, ho, wo, filters] = dy.shape;
-      const [kernelHeight, kernelWidth, channels] = filter.shape;
-      const [, height, width] = imageShape;
-      const [top, bottom, left, right] = sides;
-      if (stride === 1 && Math.max(top, bottom) < kernelHeight && Math.max(left, right) < kernelWidth) {
-        // With stride 1 it is a convolution of dy, padded, with the filter turned round.
-        const turned = tf.transpose(tf.reverse(filter, [0, 1]), [0, 1, 3, 2]) as tf.Tensor4D;
-        return tf.conv2d(dy, turned, 1, [
-          [0, 0],
-          [kernelHeight - 1 - top, kernelHeight - 1 - bottom],
-          [kernelWidth - 1 - left, kernelWidth - 1 - right],
-          [0, 0],
-        ]);
-      }
-      const patch = kernelHeight * kernelWidth * channels;
-      const columns = this.product(
-        tf.reshape(dy, [images * ho * wo, filters]),
-        tf.reshape(filter, [patch, filters]),
-        true,
-      );
-      const padded = [images, height + top + bottom, width + left + right, channels];
-      const out = this.memory.output(padded, 0) as tf.Tensor4D;
-      const rowBytes = padded[2] * channels * FLOAT_BYTES;
-      this.code.addPatches(
-        ...([this.memory.address(columns), this.memory.address(out), images, ho, wo, kernelHeight] as const),
-        ...([kernelWidth * channels, padded[1] * rowBytes, rowBytes] as const),
-        ...([stride * channels * FLOAT_BYTES, stride * rowBytes] as const),
-      );
-      return top + bottom + left + right === 0 ? out : tf.slice(out, [0, top, left, 0], [...imageShape]);
-    });
+  maxPool(...args: Parameters<Kernels["maxPool"]>) {
+    return this.pooling.maxPool(...args);
   }
 
-  maxPoolGradient(...[x, y, dy, window, stride]: Parameters<Kernels["maxPoolGradient"]>) {
-    return tf.tidy(() => {
-      const [wideX, wideY, wideDy] = [x, y, dy].map((tensor) => padChannels(tensor, 4));
-      const [images, height, width, channels] = wideX.shape;
-      const out = this.memory.output(wideX.shape, 0);
-      const rowBytes = width * channels * FLOAT_BYTES;
-      this.code.maxPoolGradient(
-        ...([
-          this.memory.address(wideX),
-          this.memory.address(wideY),
-          this.memory.address(wideDy),
-          this.memory.address(out),
-          images,
-        ] as const),
-        ...([dy.shape[1], dy.shape[2], channels, height * rowBytes, rowBytes] as const),
-        ...([stride * channels * FLOAT_BYTES, stride * rowBytes, window] as const),
-      );
-      return (channels === x.shape[3] ? out : tf.slice(out, [0, 0, 0, 0], x.shape)) as tf.Tensor4D;
-    });
+  maxPoolGradient(...args: Parameters<Kernels["maxPoolGradient"]>) {
+    return this.pooling.maxPoolGradient(...args);
   }
 
   pad(...[x, sides]: Parameters<Kernels["pad"]>) {
-    const [top, bottom, left, right] = sides;
-    if (top + bottom + left + right === 0) return x;
-    const [images, height, width, channels] = x.shape;
-    const out = this.memory.output([images, height + top + bottom, width + left + right, channels], 0);
-    const rowBytes = (width + left + right) * channels * FLOAT_BYTES;
-    // Each image is one patch of `height` rows, put at (top, left): ten times as fast as the stock operation.
-    const corner = this.memory.address(out) + top * rowBytes + left * channels * FLOAT_BYTES;
-    this.code.addPatches(
-      ...([this.memory.address(x), corner, images, 1, 1, height, width * channels] as const),
-      ...([(height + top + bottom) * rowBytes, rowBytes, 0, 0] as const),
-    );
-    return out as tf.Tensor4D;
+    return this.memory.pad(x, sides);
   }
 
   reluGradient<T extends tf.Tensor>(y: T, dy: T): T {
@@ -195,6 +100,10 @@ class KernelsInMemory implements Kernels {
 
   normaliseGradient(...args: Parameters<Kernels["normaliseGradient"]>) {
     return this.normalisation.normaliseGradient(...args);
+  }
+
+  standardise(...args: Parameters<Kernels["standardise"]>) {
+    return this.normalisation.standardise(...args);
   }
 
   /** In place: `rows` is overwritten. */
@@ -335,16 +244,4 @@ class SumInMemory implements ExactSum {
   dispose(): void {
     this.room.dispose();
   }
-}
-
-/** Zero channels appended up to a multiple; the tensor itself if it has one. */
-function padChannels(tensor: tf.Tensor4D, multiple: number): tf.Tensor4D {
-  const missing = roundUp(tensor.shape[3], multiple) - tensor.shape[3];
-  if (missing === 0) return tensor;
-  return tf.pad(tensor, [
-    [0, 0],
-    [0, 0],
-    [0, 0],
-    [0, missing],
-  ]);
 }

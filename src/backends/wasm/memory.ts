@@ -1,5 +1,8 @@
 // Tensors where they lie in the memory of the WASM backend.
 import * as tf from "@tensorflow/tfjs-core";
+import type { Sides } from "../kernels.js";
+import { upTo } from "./arithmetic.js";
+import type { WasmKernels } from "./code.js";
 
 export const FLOAT_BYTES = 4;
 
@@ -11,7 +14,10 @@ export interface WasmBackend {
 }
 
 export class TensorMemory {
-  constructor(private readonly backend: WasmBackend) {}
+  constructor(
+    private readonly backend: WasmBackend,
+    private readonly code: WasmKernels,
+  ) {}
 
   /** Where a tensor lies, in bytes; good until the next allocation moves nothing (WASM memory grows in place). */
   address(tensor: tf.Tensor): number {
@@ -31,6 +37,18 @@ export class TensorMemory {
     const tensor = tf.engine().makeTensorFromTensorInfo(this.backend.makeOutput(shape, "float32"));
     if (fill !== undefined) this.floats(tensor).fill(fill);
     return tensor;
+  }
+
+  /** Whole numbers, such as a table of addresses: a tensor in name only. */
+  integers(values: ArrayLike<number>): tf.Tensor {
+    const tensor = this.output([values.length]);
+    new Int32Array(this.backend.wasm.HEAPU8.buffer, this.address(tensor), values.length).set(values);
+    return tensor;
+  }
+
+  /** 0, bytes, 2·bytes, …: a table of rows that follow one another. */
+  steps(count: number, bytes: number): tf.Tensor {
+    return this.integers(upTo(count).map((index) => index * bytes));
   }
 
   /**
@@ -62,4 +80,55 @@ export class TensorMemory {
     this.floats(out).set(this.floats(places[inputs.length]).subarray(0, rest), whole);
     for (const place of places) place.dispose();
   }
+
+  /** x [images, H, W, C] with rows and columns of zeros around every image; the tensor itself if there are none. */
+  pad(x: tf.Tensor4D, [top, bottom, left, right]: Sides): tf.Tensor4D {
+    if (top + bottom + left + right === 0) return x;
+    const [images, height, width, channels] = x.shape;
+    const out = this.output([images, height + top + bottom, width + left + right, channels], 0);
+    this.copyInner(x, this.address(x), out, this.address(out) + this.corner(out, top, left), [height, width]);
+    return out as tf.Tensor4D;
+  }
+
+  /** The images without those rows and columns. */
+  crop(x: tf.Tensor4D, [top, bottom, left, right]: Sides, shape: readonly number[]): tf.Tensor4D {
+    if (top + bottom + left + right === 0) return x;
+    const out = this.output(shape);
+    const from = this.address(x) + this.corner(x, top, left);
+    this.copyInner(x, from, out, this.address(out), [shape[1], shape[2]]);
+    return out as tf.Tensor4D;
+  }
+
+  /** [batches, rows, columns] → [batches, columns, rows], rows and columns multiples of four. */
+  transposed(x: tf.Tensor, [batches, rows, columns]: readonly [number, number, number]): tf.Tensor {
+    const out = this.output([batches, columns, rows]);
+    this.code.transpose(this.address(x), this.address(out), batches, rows, columns);
+    return out;
+  }
+
+  private corner(x: tf.Tensor, top: number, left: number): number {
+    return (top * x.shape[2]! + left) * x.shape[3]! * FLOAT_BYTES;
+  }
+
+  private copyInner(
+    from: tf.Tensor,
+    fromAddress: number,
+    to: tf.Tensor,
+    toAddress: number,
+    [height, width]: readonly [number, number],
+  ): void {
+    const strides = [from, to].map(({ shape }) => shape[2]! * shape[3]! * FLOAT_BYTES);
+    this.code.copyRows(
+      ...([fromAddress, toAddress, from.shape[0], height, width * from.shape[3]!] as const),
+      ...([from.shape[1]! * strides[0], strides[0], to.shape[1]! * strides[1], strides[1]] as const),
+    );
+  }
+}
+
+/** Zeros appended to the last axis up to a width; the tensor itself if it has that. */
+export function padColumns<T extends tf.Tensor>(tensor: T, width: number): T {
+  const missing = width - tensor.shape[tensor.rank - 1];
+  if (missing === 0) return tensor;
+  const sides = tensor.shape.map((_, axis): [number, number] => [0, axis === tensor.rank - 1 ? missing : 0]);
+  return tf.pad(tensor, sides) as T;
 }

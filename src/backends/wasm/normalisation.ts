@@ -1,11 +1,12 @@
 // Group normalisation and standardised weights of the WASM backend: sums over positions, channel by channel.
 import * as tf from "@tensorflow/tfjs-core";
 import { type Kernels, stockKernels } from "../kernels.js";
+import { upTo } from "./arithmetic.js";
 import type { WasmKernels } from "./code.js";
 import { FLOAT_BYTES, type TensorMemory } from "./memory.js";
 
 export class Normalisation
-  implements Pick<Kernels, "normalise" | "normaliseGradient" | "standardisedGradients">
+  implements Pick<Kernels, "normalise" | "normaliseGradient" | "standardise" | "standardisedGradients">
 {
   constructor(
     private readonly memory: TensorMemory,
@@ -127,6 +128,47 @@ export class Normalisation
     return { scale: scaleRows, offset: offsetRows, input: input as tf.Tensor3D };
   }
 
+  standardise(...[kernel, leastSquares]: Parameters<Kernels["standardise"]>) {
+    const [fanIn, filters] = kernel.shape;
+    if (filters % 4 !== 0) return stockKernels.standardise(kernel, leastSquares);
+    const x = tf.reshape(kernel, [1, fanIn, filters]) as tf.Tensor3D;
+    const [shift, sum, squares, slope, zero, constant, factor, projected] = upTo(8).map(() =>
+      this.memory.output([filters], 0),
+    );
+    const moments = () =>
+      this.overChannels(
+        "channelMoments",
+        x,
+        x,
+        true,
+        shift,
+        this.memory.address(sum),
+        this.memory.address(squares),
+      );
+    moments();
+    const shifts = this.memory.floats(shift);
+    this.memory.floats(sum).forEach((total, p) => {
+      shifts[p] = total / fanIn;
+    });
+    moments();
+    const [slopes, constants, factors, holds] = [slope, constant, factor, projected].map((each) =>
+      this.memory.floats(each),
+    );
+    this.memory.floats(squares).forEach((total, p) => {
+      factors[p] = 1 / Math.sqrt(Math.max(total, leastSquares));
+      holds[p] = total > leastSquares ? 1 : 0;
+      slopes[p] = factors[p];
+      constants[p] = -shifts[p] * factors[p];
+    });
+    const unit = this.memory.output([fanIn, filters]);
+    this.affine(x, x, true, [slope, zero, constant], unit);
+    return {
+      unit: unit as tf.Tensor2D,
+      factor: factor as tf.Tensor1D,
+      projected: projected as tf.Tensor1D,
+    };
+  }
+
   /** In place: `rows` is overwritten. */
   standardisedGradients(
     ...[rows, unit, slope, projected]: Parameters<Kernels["standardisedGradients"]>
@@ -134,36 +176,24 @@ export class Normalisation
     const [fanIn, filters] = unit.shape;
     if (filters % 4 !== 0) return stockKernels.standardisedGradients(rows, unit, slope, projected);
     const n = rows.shape[0];
-    const size = n * filters;
-    const each = tf.reshape(rows, [n, fanIn, filters]) as tf.Tensor3D;
-    const zero = this.memory.output([size], 0);
-    const [sum, unused, product] = [
-      this.memory.output([size]),
-      this.memory.output([size]),
-      this.memory.output([n, filters]),
-    ];
-    this.overChannels(
-      "channelMoments",
-      each,
-      each,
-      true,
-      zero,
-      this.memory.address(sum),
-      this.memory.address(unused),
-    );
-    this.overChannels("channelProducts", each, unit, false, zero, this.memory.address(product));
-    const coefficients = [0, 1, 2].map(() => this.memory.output([size]));
-    const [ofRows, ofUnit, constant] = coefficients.map((tensor) => this.memory.floats(tensor));
-    const [sums, products, slopes, holds] = [sum, product, slope, projected].map((t) =>
-      this.memory.floats(t),
-    );
-    for (let i = 0; i < size; i++) {
-      const p = i % filters;
-      ofRows[i] = slopes[p];
-      ofUnit[i] = -slopes[p] * holds[p] * products[i];
-      constant[i] = (-slopes[p] * sums[i]) / fanIn;
+    const product = this.memory.output([n, filters]);
+    const factor = this.memory.output([3, filters]);
+    const [factors, slopes, holds] = [factor, slope, projected].map((each) => this.memory.floats(each));
+    for (let p = 0; p < filters; p++) {
+      factors[p] = slopes[p];
+      factors[filters + p] = -slopes[p] / fanIn;
+      factors[2 * filters + p] = -slopes[p] * holds[p];
     }
-    this.affine(each, unit, false, coefficients, each);
+    const call = (vectors: 4 | 1, from: number, to: number) => {
+      if (to > from)
+        this.code[`standardisedGradients${vectors}`](
+          ...([rows, unit, product, factor].map((each) => this.memory.address(each)) as number[]),
+          ...[n, fanIn, filters, from, to],
+        );
+    };
+    const bySixteen = filters - (filters % 16);
+    call(4, 0, bySixteen);
+    call(1, bySixteen, filters);
     return [rows, product as tf.Tensor2D];
   }
 

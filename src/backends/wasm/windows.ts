@@ -1,64 +1,58 @@
-// Kernels over windows of images: filter gradients, the sum of patches, and the gradient of max pooling.
+// Kernels over windows of images: filter gradients, and the sum of patches.
 
-import { FLOAT, plus, times } from "./arithmetic.js";
-import { cat, FunctionBuilder, f32, f32x4, i32, int, splat, v128, when, whileLoop } from "./assembler.js";
+import { FLOAT, plus, times, upTo } from "./arithmetic.js";
+import {
+  cat,
+  doWhile,
+  FunctionBuilder,
+  f32,
+  f32x4,
+  i32,
+  int,
+  splat,
+  v128,
+  when,
+  whileLoop,
+} from "./assembler.js";
+import type { MultiplyAdd } from "./variant.js";
 
 /**
- * out[n, kh, r, p] = Σ_{view, oy, ox} x[n·views + view, oy·s + kh, ox·s·C + r] · dy[n·views + view, oy, ox, p] for
- * rFrom ≤ r < rTo, added to what stands in out if `adds`, where r = kw·C + c runs over floats that lie contiguous in NHWC:
- * no patch matrix is ever formed.
- * `rows` values of r by 8 of p stay in registers while the positions stream by; P is a multiple of 8.
+ * out[n, k, r, p] = Σ_{view, t} x[n·views + view, table[t] + k·rowBytes + r] · dy[n·views + view, t, p] for rFrom ≤ r < rTo, added
+ * to what stands in out if `adds`: k is the filter's row, r = kw·C + c runs over floats that lie contiguous in NHWC, and the table
+ * holds, in bytes, where the window of each position t begins. No patch matrix is ever formed.
+ *
+ * `rows` values of r by 8 of p stay in registers while the positions stream by; P is a multiple of 8. Each sum is added up in the
+ * order of views and positions by one multiply-add after the other, from the numbers of its own example.
  */
-export function filterGradients(rows: number): FunctionBuilder {
-  const f = new FunctionBuilder(`filterGradients${rows}`, 17);
-  const [
-    x,
-    dy,
-    out,
-    n,
-    views,
-    ho,
-    wo,
-    channels,
-    imageBytes,
-    rowBytes,
-    xStep,
-    yStep,
-    kh,
-    run,
-    rFrom,
-    rTo,
-    adds,
-  ] = f.parameters;
-  const [i, k, r, p, view, oy, ox, xRow, xAt, dyAt, o] = f.integers(11);
+export function filterGradients(rows: number, multiplyAdd: MultiplyAdd): FunctionBuilder {
+  const f = new FunctionBuilder(`filterGradients${rows}`, 15);
+  const [x, dy, out, n, views, table, positions, channels, imageBytes, rowBytes, kh, run, rFrom, rTo, adds] =
+    f.parameters;
+  const [i, k, r, p, view, xStart, xAt, dyAt, at, end, o, channelBytes] = f.integers(12);
   const left = f.local("v128");
   const d = [f.local("v128"), f.local("v128")];
-  const acc = Array.from({ length: rows * 2 }, () => f.local("v128"));
-  const channelBytes = f.local();
+  const acc = upTo(rows * 2).map(() => f.local("v128"));
 
   const atPosition = cat(
+    xAt.set(plus(xStart.get, i32.load(at.get))),
     d[0].set(v128.load(dyAt.get)),
     d[1].set(v128.load(dyAt.get, 16)),
     ...acc.map((a, index) =>
       cat(
         index % 2 === 0 ? left.set(v128.loadSplat(xAt.get, 4 * (index >> 1))) : [],
-        a.set(f32x4.add(a.get, f32x4.mul(left.get, d[index % 2].get))),
+        a.set(multiplyAdd(left.get, d[index % 2].get, a.get)),
       ),
     ),
-    xAt.add(xStep.get),
+    at.add(int(4)),
     dyAt.add(channelBytes.get),
   );
   const image = i32.add(times(i.get, views.get), view.get);
   const overImage = cat(
-    xRow.set(plus(x.get, times(image, imageBytes.get), times(k.get, rowBytes.get), times(r.get, FLOAT))),
-    dyAt.set(plus(dy.get, times(image, ho.get, wo.get, channelBytes.get), times(p.get, FLOAT))),
-    f.loop(
-      oy,
-      int(0),
-      ho.get,
-      1,
-      cat(xAt.set(xRow.get), f.loop(ox, int(0), wo.get, 1, atPosition), xRow.add(yStep.get)),
-    ),
+    xStart.set(plus(x.get, times(image, imageBytes.get), times(k.get, rowBytes.get), times(r.get, FLOAT))),
+    dyAt.set(plus(dy.get, times(image, positions.get, channelBytes.get), times(p.get, FLOAT))),
+    at.set(table.get),
+    end.set(plus(table.get, times(positions.get, int(4)))),
+    doWhile(atPosition, i32.lessThan(at.get, end.get)),
   );
   const block = cat(
     o.set(
@@ -72,14 +66,14 @@ export function filterGradients(rows: number): FunctionBuilder {
     when(
       adds.get,
       cat(
-        ...Array.from({ length: rows }, (_, row) => {
-          const at = plus(o.get, times(int(row), channelBytes.get));
-          return cat(acc[2 * row].set(v128.load(at)), acc[2 * row + 1].set(v128.load(at, 16)));
+        ...upTo(rows).map((row) => {
+          const from = plus(o.get, times(int(row), channelBytes.get));
+          return cat(acc[2 * row].set(v128.load(from)), acc[2 * row + 1].set(v128.load(from, 16)));
         }),
       ),
     ),
     f.loop(view, int(0), views.get, 1, overImage),
-    ...Array.from({ length: rows }, (_, row) =>
+    ...upTo(rows).map((row) =>
       cat(
         v128.store(o.get, acc[2 * row].get),
         v128.store(o.get, acc[2 * row + 1].get, 16),
@@ -106,10 +100,10 @@ export function filterGradients(rows: number): FunctionBuilder {
   return f;
 }
 
-/** The transpose of taking patches: out[image, oy·s + k, ox·s·C + r] += columns[image, oy, ox, k, r]. */
+/** The transpose of taking patches: out[image, oy·s + k, ox·s·C + r] += columns[image, oy, ox, k, r]; `gap` bytes between patches. */
 export function addPatches(): FunctionBuilder {
-  const f = new FunctionBuilder("addPatches", 11);
-  const [columns, out, images, ho, wo, kh, run, imageBytes, rowBytes, xStep, yStep] = f.parameters;
+  const f = new FunctionBuilder("addPatches", 12);
+  const [columns, out, images, ho, wo, kh, run, imageBytes, rowBytes, xStep, yStep, gap] = f.parameters;
   const [i, oy, ox, k, from, to, end] = f.integers(7);
   const patchRow = cat(
     to.set(
@@ -142,60 +136,12 @@ export function addPatches(): FunctionBuilder {
       int(0),
       images.get,
       1,
-      f.loop(oy, int(0), ho.get, 1, f.loop(ox, int(0), wo.get, 1, f.loop(k, int(0), kh.get, 1, patchRow))),
-    ),
-  );
-  return f;
-}
-
-/** dx[the first place in each window where x equals the maximum y] += dy; channels a multiple of 4. */
-export function maxPoolGradient(): FunctionBuilder {
-  const f = new FunctionBuilder("maxPoolGradient", 13);
-  const [x, y, dy, dx, images, ho, wo, channels, imageBytes, rowBytes, xStep, yStep, window] = f.parameters;
-  const [i, oy, ox, c, ky, kx, at, o, corner] = f.integers(9);
-  const [top, g, free, hit] = [f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128")];
-  const toDx = i32.sub(dx.get, x.get);
-  const tap = cat(
-    hit.set(v128.and(free.get, f32x4.equal(v128.load(at.get), top.get))),
-    free.set(v128.andNot(free.get, hit.get)),
-    v128.store(i32.add(at.get, toDx), f32x4.add(v128.load(i32.add(at.get, toDx)), v128.and(g.get, hit.get))),
-    at.add(times(channels.get, FLOAT)),
-  );
-  const perWindow = cat(
-    top.set(v128.load(plus(y.get, o.get))),
-    g.set(v128.load(plus(dy.get, o.get))),
-    free.set(f32x4.equal(splat(0), splat(0))),
-    corner.set(
-      plus(
-        x.get,
-        times(i.get, imageBytes.get),
-        times(oy.get, yStep.get),
-        times(ox.get, xStep.get),
-        times(c.get, FLOAT),
-      ),
-    ),
-    f.loop(
-      ky,
-      int(0),
-      window.get,
-      1,
-      cat(at.set(corner.get), f.loop(kx, int(0), window.get, 1, tap), corner.add(rowBytes.get)),
-    ),
-    o.add(int(16)),
-  );
-  f.body = cat(
-    o.set(int(0)),
-    f.loop(
-      i,
-      int(0),
-      images.get,
-      1,
       f.loop(
         oy,
         int(0),
         ho.get,
         1,
-        f.loop(ox, int(0), wo.get, 1, f.loop(c, int(0), channels.get, 4, perWindow)),
+        f.loop(ox, int(0), wo.get, 1, cat(f.loop(k, int(0), kh.get, 1, patchRow), from.add(gap.get))),
       ),
     ),
   );

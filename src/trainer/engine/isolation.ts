@@ -18,7 +18,8 @@ const CHEAP = 2e7;
  * One example, alone and among others: what it adds to the clipped sum, and its norm, must be the same to the bit whatever the
  * others hold, how many they are and where it stands among them. Otherwise one example fewer would change what the rest
  * adds, each by up to 2. Tried with noise and where activations tie: ReLUs at exactly 0, equal pixels under a pooling window.
- * On the current backend, with the kernels that will train. Throws MixedExamplesError, naming network and parameters.
+ * On the current backend, with the kernels that will train. Of kernels that do not keep size and place apart to the bit, only
+ * what the others hold is varied. Throws MixedExamplesError, naming network and parameters.
  */
 export function checkIsolation(network: Network, kernels: Kernels, views = 1, microBatch = 4): void {
   const { spec, parameters } = network;
@@ -37,8 +38,10 @@ export function checkIsolation(network: Network, kernels: Kernels, views = 1, mi
       place,
       examples: Array.from({ length: count }, (_, n) => (n === place ? own : noise())),
     });
-    const settings = [among(1, 0), among(3, 1), among(2, tied ? 1 : 0)];
-    if (network.multiplyAdds * views <= CHEAP)
+    const settings = kernels.keepsExamplesApart
+      ? [among(1, 0), among(3, 1), among(2, tied ? 1 : 0)]
+      : [among(3, 1), among(3, 1)];
+    if (kernels.keepsExamplesApart && network.multiplyAdds * views <= CHEAP)
       settings.push(among(5, 4), among(whole, 0), among(whole, whole - 1));
     const tensors = network.upload(values);
     try {

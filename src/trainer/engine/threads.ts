@@ -1,6 +1,7 @@
 // Gradients by data-parallel worker threads: each has its own TensorFlow.js instance and takes micro-batches in turn.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import type { SumArithmetic } from "../../accounting/index.js";
 import {
   type BackendChoice,
   type BackendName,
@@ -120,12 +121,12 @@ export async function startThreads(options: EngineOptions): Promise<GradientEngi
 
 class ThreadEngine implements GradientEngine {
   readonly backend: BackendChoice;
+  readonly arithmetic: SumArithmetic;
   readonly ready: Promise<unknown>;
   private readonly threads: Thread[];
   private closed = false;
   private readonly warn: (message: string) => void;
   private readonly network: Network;
-  private readonly examples: number;
   private readonly parameters: Float32Array;
   private readonly indices: Uint32Array;
   private readonly next = new Int32Array(new SharedArrayBuffer(4));
@@ -140,7 +141,7 @@ class ThreadEngine implements GradientEngine {
     this.backend = options.backend;
     this.warn = options.onWarning ?? (() => {});
     this.network = options.network;
-    this.examples = options.data.train.count;
+    this.arithmetic = arithmeticOf(options.backend.name, options.data.train.count);
     const size = this.network.parameterCount;
     const [train, test] = [options.data.train, options.data.test].map(share);
     this.parameters = new Float32Array(new SharedArrayBuffer(4 * size));
@@ -195,7 +196,7 @@ class ThreadEngine implements GradientEngine {
       for (const part of Object.keys(times) as (keyof EngineTimes)[]) times[part] += reply.times[part];
     }
     // Whole numbers: they add exactly, and dividing by a power of two is exact as well.
-    const unit = 2 ** -fractionBits(this.examples);
+    const unit = 2 ** -this.arithmetic.fractionBits;
     let at = 0;
     const sum = this.network.parameters.map(({ shape }) => {
       const total = new Float64Array(sizeOf(shape));
@@ -256,6 +257,18 @@ class ThreadEngine implements GradientEngine {
     if (this.closed) await this.threads[index].close();
     await this.threads[index].ready;
   }
+}
+
+/** Of the current backend, which must be the one named. */
+function arithmeticOf(engine: BackendName, examples: number): SumArithmetic {
+  const { variant, keepsExamplesApart } = currentKernels();
+  return {
+    engine,
+    kernels: variant,
+    sums: "fixed-point",
+    fractionBits: fractionBits(examples),
+    sensitivity: keepsExamplesApart ? "proven" : "not-proven",
+  };
 }
 
 /** One worker thread with at most one question open. Its death fails the question, now or when it is asked. */

@@ -42,9 +42,9 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
   const convolution = { kernelHeight: kernelSize, kernelWidth: kernelSize, stride };
   const split = (x: tf.Tensor4D): tf.Tensor4D[] => (groups === 1 ? [x] : tf.split(x, groups, 3));
   const join = (parts: tf.Tensor4D[]): tf.Tensor4D => (groups === 1 ? parts[0] : tf.concat(parts, 3));
-  /** The filter that convolves: the kernel itself, or standardised and multiplied by the gain. */
-  const filterOf = ([kernel, gain]: readonly tf.Tensor[]): tf.Tensor4D =>
-    (weightStandardised ? tf.mul(standardise(kernel as tf.Tensor4D).unit, gain) : kernel) as tf.Tensor4D;
+  /** The filter that convolves: the kernel itself, or its unit filters multiplied by the gain. */
+  const filterOf = ([kernel, gain]: readonly tf.Tensor[], unit?: tf.Tensor): tf.Tensor4D =>
+    tf.reshape(unit ? tf.mul(unit, gain) : kernel, kernel.shape as [number, number, number, number]);
   return {
     outputShape: [outHeight, outWidth, filters],
     multiplyAdds: outHeight * outWidth * fanIn * filters,
@@ -59,30 +59,26 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
     ],
     forward(input, parameters, kernels): Forward {
       const padded = kernels.pad(input as tf.Tensor4D, sides);
-      const filter = split(filterOf(parameters));
+      const standard = weightStandardised ? standardise(parameters[0] as tf.Tensor4D, kernels) : undefined;
+      const filter = split(filterOf(parameters, standard?.unit));
       const shift = parameters[parameters.length - 1];
       const shifts = bias && groups > 1 ? tf.split(shift, groups, 0) : [shift];
       const output = join(
         split(padded).map((x, g) =>
-          tf.fused.conv2d({
-            x,
-            filter: filter[g],
-            strides: stride,
-            pad: "valid",
-            ...(bias && { bias: shifts[g] }),
-          }),
+          kernels.convolution(x, filter[g], stride, bias ? (shifts[g] as tf.Tensor1D) : undefined),
         ),
       );
-      return { output, saved: [padded] };
+      const saved = standard ? [padded, standard.unit, standard.factor, standard.projected] : [padded];
+      return { output, saved };
     },
-    backward(outputGradient, [padded], parameters, context): Backward {
+    backward(outputGradient, [padded, ...standard], parameters, context): Backward {
       const { kernels, needsInputGradient } = context;
       const dy = outputGradient as tf.Tensor4D;
       const xs = split(padded as tf.Tensor4D);
       const dys = split(dy);
-      const gradients = formedGradients(xs, dys, dy, parameters, context);
+      const gradients = formedGradients(xs, dys, dy, parameters, standard, context);
       if (!needsInputGradient) return { gradients };
-      const filter = split(filterOf(parameters));
+      const filter = split(filterOf(parameters, standard[0]));
       const image = [dy.shape[0], height, width, channels / groups] as const;
       return {
         gradients,
@@ -98,6 +94,7 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
     dys: readonly tf.Tensor4D[],
     dy: tf.Tensor4D,
     parameters: readonly tf.Tensor[],
+    standard: readonly tf.Tensor[],
     { kernels, views, earlier, trained }: BackwardContext,
   ): readonly FormedGradients[] {
     if (!trained.includes(true)) return [];
@@ -114,11 +111,18 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
       kernels.filterGradients(x, dys[g], views, convolution, groups === 1 ? before?.[0] : undefined),
     );
     const rows = groups === 1 ? byGroup[0] : joined(byGroup, dy.shape[0] / views, before?.[0]);
-    const finish = ([filter, ...rest]: readonly tf.Tensor2D[]) =>
-      [...(weightStandardised ? rawGradients(filter, parameters, kernels) : [filter]), ...rest].filter(
-        (_, index) => trained[index],
-      );
-    return [new FormedGradients(biasTrained ? [rows, shift()] : [rows], kernels, finish)];
+    // Rows in name only, left out in the end: what the forward pass knows of the filters is not to be found again.
+    // Of views that come in passes the first pass keeps it.
+    const held =
+      before?.slice(1, 1 + standard.length) ??
+      standard.map((each) => tf.reshape(each, [-1, filters]) as tf.Tensor2D);
+    const finish = ([filter, ...others]: readonly tf.Tensor2D[]) =>
+      [
+        ...(weightStandardised ? rawGradients(filter, others, parameters[1], kernels) : [filter]),
+        ...others.slice(held.length),
+      ].filter((_, index) => trained[index]);
+    const all = [rows, ...held, ...(biasTrained ? [shift()] : [])];
+    return [new FormedGradients(all, kernels, finish)];
   }
 
   /** The groups' gradients side by side, as the kernel has them. */
@@ -131,13 +135,12 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
   /** From gradients of the standardised filter to those of kernel and gain. */
   function rawGradients(
     rows: tf.Tensor2D,
-    [kernel, gain]: readonly tf.Tensor[],
+    [unit, factor, projected]: readonly tf.Tensor2D[],
+    gain: tf.Tensor,
     kernels: Kernels,
   ): tf.Tensor2D[] {
-    const { unit, factor, projected } = standardise(kernel as tf.Tensor4D);
-    const flat = tf.reshape(unit, [fanIn, filters]) as tf.Tensor2D;
-    const slope = tf.mul(factor, gain) as tf.Tensor1D;
-    return kernels.standardisedGradients(rows, flat, slope, projected);
+    const [factors, held] = [factor, projected].map((each) => tf.reshape(each, [filters]) as tf.Tensor1D);
+    return kernels.standardisedGradients(rows, unit, tf.mul(factors, gain), held);
   }
 }
 

@@ -57,8 +57,8 @@ export function maxPool(inputShape: readonly number[], size: number, stride: num
   return {
     ...plain,
     outputShape: windows("maxPool", inputShape, size, stride),
-    forward(input) {
-      const output = tf.maxPool(input as tf.Tensor4D, size, stride, "valid");
+    forward(input, _, kernels) {
+      const output = kernels.maxPool(input as tf.Tensor4D, size, stride);
       return { output, saved: [input, output] };
     },
     backward: (dy, [input, output], _, { kernels }) => ({
@@ -110,8 +110,9 @@ export function globalAveragePool(inputShape: readonly number[]): Layer {
       saved: [],
     }),
     backward: (dy) => ({
+      // A product with equal shares: several times as fast as a tile.
       inputGradient: tf.reshape(
-        tf.tile(tf.mul(tf.reshape(dy, [-1, 1, channels]), 1 / positions), [1, positions, 1]),
+        tf.mul(tf.reshape(dy, [-1, 1, channels]), tf.fill([1, positions, 1], 1 / positions)),
         [-1, ...inputShape],
       ),
     }),

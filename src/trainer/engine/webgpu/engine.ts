@@ -1,4 +1,5 @@
 // Gradients on WebGPU devices, each in a process of its own: when a process dies, another one does its part again.
+import type { SumArithmetic } from "../../../accounting/index.js";
 import { type BackendChoice, BackendUnavailableError, webgpu as gpu } from "../../../backends/index.js";
 import type { Dataset, LabelledImages } from "../../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../../layers/network.js";
@@ -124,14 +125,14 @@ class Device {
     private readonly warn: (message: string) => void,
   ) {}
 
-  /** Resolves to what the device is. */
-  async open(): Promise<string> {
+  /** Resolves to what the device is, and computes with. */
+  async open(): Promise<{ readonly description: string; readonly precision: gpu.PrecisionName }> {
     this.process = new DeviceProcess(this.environment);
     const { reply } = await this.process.ask(this.start);
     if (reply.kind === "no-device") throw new BackendUnavailableError("webgpu", reply.message);
     if (reply.kind === "mixed-examples") throw new MixedExamplesError(reply.message);
     if (reply.kind !== "started") throw failure(reply);
-    return `${reply.description}, ${reply.precision}`;
+    return { description: `${reply.description}, ${reply.precision}`, precision: reply.precision };
   }
 
   /**
@@ -159,6 +160,7 @@ class Device {
 
 class WebGpuEngine implements GradientEngine {
   backend: BackendChoice = { name: "webgpu", reason: "" };
+  arithmetic: SumArithmetic;
   private readonly devices: readonly Device[];
 
   constructor(
@@ -169,6 +171,13 @@ class WebGpuEngine implements GradientEngine {
     start: Message<Request>,
     { devices = [{}], onWarning = (message) => process.emitWarning(message) }: WebGpuOptions,
   ) {
+    this.arithmetic = {
+      engine: "webgpu",
+      kernels: "",
+      sums: "fixed-point",
+      fractionBits: fractionBits(examples),
+      sensitivity: "proven",
+    };
     this.devices = devices.map((environment) => new Device(start, environment, onWarning));
   }
 
@@ -178,11 +187,16 @@ class WebGpuEngine implements GradientEngine {
 
   async open(): Promise<void> {
     const found = await Promise.all(this.devices.map((device) => device.open()));
-    const kinds = [...new Set(found)].map((kind) => {
-      const count = found.filter((each) => each === kind).length;
+    const descriptions = found.map(({ description }) => description);
+    const kinds = [...new Set(descriptions)].map((kind) => {
+      const count = descriptions.filter((each) => each === kind).length;
       return found.length === 1 ? kind : `${count} × ${kind}`;
     });
     this.backend = { name: "webgpu", reason: kinds.join("; ") };
+    this.arithmetic = {
+      ...this.arithmetic,
+      kernels: [...new Set(found.map(({ precision }) => precision))].join("; "),
+    };
   }
 
   async clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum> {
@@ -207,7 +221,7 @@ class WebGpuEngine implements GradientEngine {
       }),
     );
     const total = answers.map(({ parts }) => parts).reduce(gpu.addFixedPoint);
-    const flat = gpu.fromFixedPoint(total, fractionBits(this.examples));
+    const flat = gpu.fromFixedPoint(total, this.arithmetic.fractionBits);
     let at = 0;
     const sum = this.network.parameters.map(({ shape }) => {
       const from = at;
