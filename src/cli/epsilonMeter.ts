@@ -60,22 +60,23 @@ export class EpsilonMeter {
   }
 }
 
-/** By a worker thread, which starts with the first question and keeps no process alive. */
+/** By a worker thread, which starts with the first question and keeps no process alive; one question at a time. */
 function inThread(plan: Plan): Evaluator {
   let worker: Worker | undefined;
+  let waiting: { resolve: (evaluation: Evaluation) => void; reject: (error: Error) => void } | undefined;
+  const started = () => {
+    const thread = new Worker(workerFile(), { workerData: plan });
+    thread.unref();
+    thread.on("message", (evaluation: Evaluation) => waiting?.resolve(evaluation));
+    thread.on("error", (error) => waiting?.reject(error));
+    return thread;
+  };
   return {
     epsilonAfter(steps) {
-      if (!worker) {
-        worker = new Worker(workerFile(), { workerData: plan });
-        worker.unref();
-        // Also once nobody waits for an answer.
-        worker.on("error", () => {});
-      }
-      const asked = worker;
+      worker ??= started();
+      worker.postMessage(steps);
       return new Promise((resolve, reject) => {
-        asked.once("message", resolve);
-        asked.once("error", reject);
-        asked.postMessage(steps);
+        waiting = { resolve, reject };
       });
     },
     stop() {

@@ -6,6 +6,7 @@ export {
   type BackendName,
   BackendUnavailableError,
   ENGINE_NAMES,
+  OutOfMemoryError,
 } from "../backends/index.js";
 export { epsilonSpent } from "../planner/index.js";
 export * from "./canaries.js";
