@@ -273,7 +273,11 @@ export async function peersOf(python, microBatch) {
       "examples a second of processor time, one thread each; forward, backward, clipping and sum of a batch, no noise, no update\n",
     );
     const results = [];
-    for (const setting of settings()) results.push(await compare(server, setting, microBatch));
+    for (const setting of settings()) {
+      const found = await compare(server, setting, microBatch);
+      console.error(`  ${found.model}: ${found.ratios.opacus.toFixed(2)} × the best Opacus`);
+      results.push(found);
+    }
     const speed = (value) => (value < 1000 ? value.toPrecision(3) : value.toFixed(0));
     const layout = ({ microBatch, channelsLast }) => `${microBatch}${channelsLast ? ", channels last" : ""}`;
     table(
