@@ -6,7 +6,9 @@ export {
   type BackendName,
   BackendUnavailableError,
   ENGINE_NAMES,
+  OutOfMemoryError,
 } from "../backends/index.js";
+export { epsilonSpent } from "../planner/index.js";
 export * from "./canaries.js";
 export { type Checkpoint, CheckpointError, CheckpointStore, decodeCheckpoint } from "./checkpoint.js";
 export * from "./data/index.js";
@@ -31,8 +33,8 @@ export * from "./models/loadLayersModel.js";
 export * from "./models/weights.js";
 export * from "./random/index.js";
 export * from "./recipes.js";
+export { TrainingStoppedError } from "./run.js";
 export { ROUNDING_EXAMPLES, type RoundingRun, trainWithRoundingCanary } from "./roundingCanary.js";
-export { epsilonSpent, TrainingStoppedError } from "./run.js";
 export * from "./runFolder.js";
 export { RunBusyError } from "./runLock.js";
 export * from "./safetensors.js";

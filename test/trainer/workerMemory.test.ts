@@ -116,7 +116,9 @@ describe("an engine whose micro-batch is too large", () => {
   };
 
   test("is refused before it starts, with one that fits", async () => {
-    await expect(startThreads({ ...options, microBatch: 2048 })).rejects.toThrow(
+    const refused = startThreads({ ...options, microBatch: 2048 });
+    await expect(refused).rejects.toBeInstanceOf(OutOfMemoryError);
+    await expect(refused).rejects.toThrow(
       /^a micro-batch of 2048 examples does not fit in the memory of a worker \((WASM has 4 GB at most|the machine has [\d.]+ GB free for one worker)\); one of \d+ would: use --micro-batch \d+$/,
     );
   });

@@ -6,6 +6,7 @@ import {
   type BackendChoice,
   type BackendName,
   currentKernels,
+  OutOfMemoryError,
   saysOutOfMemory,
 } from "../../backends/index.js";
 import type { Dataset, LabelledImages } from "../data/index.js";
@@ -105,7 +106,9 @@ export async function startThreads(options: EngineOptions): Promise<GradientEngi
     given === "auto"
       ? findMicroBatch(network, currentKernels(), views, memory.fitting)
       : (given ?? defaultMicroBatch(network, views, memory.fitting));
-  if (memory.hasNoRoomFor(microBatch)) throw new RangeError(memory.refusal(microBatch, false));
+  // No micro-batch has more examples than there are.
+  if (memory.hasNoRoomFor(Math.min(microBatch, options.data.train.count)))
+    throw new OutOfMemoryError(memory.refusal(microBatch, false));
   const found =
     options.microBatch === "auto" ? `; micro-batches of ${microBatch} were the fastest tried` : "";
   const backend = { ...options.backend, reason: options.backend.reason + found };
