@@ -5,6 +5,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { checkEvent } from "./checkEvent.js";
 import { dpSgdEvent, type PrivacyEvent } from "./event.js";
+import { ARITHMETIC_KEYS, checkSumArithmetic, type SumArithmetic } from "./sumArithmetic.js";
 
 /** Line 1: which plan the run set out to follow. `plan` is the plan file's object, whole. */
 export interface LedgerRun {
@@ -19,6 +20,8 @@ export interface LedgerRun {
   readonly dataset: { readonly name: string; readonly fingerprint: string };
   /** True if metrics computed on private data were printed or stored (outside the guarantee). */
   readonly privateMetrics: boolean;
+  /** Which arithmetic made the sums; left out by runs made before ledgers said it. */
+  readonly arithmetic?: SumArithmetic;
 }
 
 /** One noisy sum, numbered from 1 without gaps, as the noise itself reported it. */
@@ -45,6 +48,8 @@ export interface LedgerResume {
   /** How many of them are in the weights that it went on from: the others were spent and lost. */
   readonly kept: number;
   readonly resumedAt: string;
+  /** That of the process that took up the run; left out as in the run line. */
+  readonly arithmetic?: SumArithmetic;
 }
 
 /** Last line of a run that ended by itself; steps = number of step lines. */
@@ -77,14 +82,18 @@ export function ledgerLine(entry: LedgerEntry, previous: string): string {
   for (const key of KEYS[entry.kind]) ordered[key] = (entry as unknown as Record<string, unknown>)[key];
   if (entry.kind === "run")
     ordered.dataset = { name: entry.dataset.name, fingerprint: entry.dataset.fingerprint };
+  if ((entry.kind === "run" || entry.kind === "resume") && entry.arithmetic) {
+    const { arithmetic } = entry;
+    ordered.arithmetic = Object.fromEntries(ARITHMETIC_KEYS.map((key) => [key, arithmetic[key]]));
+  }
   return JSON.stringify({ ...ordered, previous });
 }
 
 const KEYS: { readonly [K in LedgerEntry["kind"]]: readonly string[] } = {
-  run: ["kind", "version", "software", "startedAt", "plan", "dataset", "privateMetrics"],
+  run: ["kind", "version", "software", "startedAt", "plan", "dataset", "privateMetrics", "arithmetic"],
   step: ["kind", "step", "samplingRate", "noiseMultiplier"],
   event: ["kind", "reason", "event"],
-  resume: ["kind", "steps", "kept", "resumedAt"],
+  resume: ["kind", "steps", "kept", "resumedAt", "arithmetic"],
   end: ["kind", "steps", "finishedAt"],
 };
 
@@ -108,6 +117,7 @@ export function checkLedgerEntry(entry: LedgerEntry): void {
         );
       if (typeof entry.privateMetrics !== "boolean")
         throw new TypeError(`privateMetrics must be true or false, got ${String(entry.privateMetrics)}`);
+      if (entry.arithmetic !== undefined) checkSumArithmetic(entry.arithmetic);
       return;
     case "step":
       count("step", entry.step, 1);
@@ -132,6 +142,7 @@ export function checkLedgerEntry(entry: LedgerEntry): void {
       if (!(entry.kept <= entry.steps))
         throw new RangeError(`kept must be at most steps ${entry.steps}, got ${entry.kept}`);
       date("resumedAt", entry.resumedAt);
+      if (entry.arithmetic !== undefined) checkSumArithmetic(entry.arithmetic);
       return;
     case "end":
       count("steps", entry.steps, 0);

@@ -6,9 +6,11 @@ import {
   hashLine,
   type LedgerEnd,
   type LedgerEntry,
+  type LedgerResume,
   type LedgerRun,
   ledgerLine,
 } from "./ledger.js";
+import type { SumArithmetic } from "./sumArithmetic.js";
 
 /** What can be wrong with a ledger by itself, without its plan; docs/ledger.md has an example of each. */
 export type LedgerProblemCode =
@@ -55,6 +57,7 @@ export interface Resumption {
   readonly steps: number;
   readonly kept: number;
   readonly line: number;
+  readonly arithmetic?: SumArithmetic;
 }
 
 export interface StepGroup {
@@ -264,8 +267,9 @@ class Collector {
   }
 
   /** The line before a resume line may be what a crash left of one: tolerated, as at the end of the file. */
-  #resumed({ steps, kept }: { readonly steps: number; readonly kept: number }, line: number): void {
-    if (this.#resumes.length < MOST_PROBLEMS) this.#resumes.push({ steps, kept, line });
+  #resumed({ steps, kept, arithmetic }: LedgerResume, line: number): void {
+    if (this.#resumes.length < MOST_PROBLEMS)
+      this.#resumes.push({ steps, kept, line, ...(arithmetic && { arithmetic }) });
     const last = this.#problems.at(-1);
     if (!(last?.code === "malformed-line" && last.line === line - 1)) return;
     this.#problems[this.#problems.length - 1] = { ...last, code: "torn-last-line" };

@@ -6,6 +6,7 @@ import {
   type LedgerEntry,
   type LedgerReading,
   MOST_PROBLEMS,
+  type OlderSums,
   readingEvent,
   readLedger,
   readLedgerEntries,
@@ -13,6 +14,7 @@ import {
 import { type Claim, readClaim, sameJson } from "./claim.js";
 import { type Find, finder, recompute, smallestEpsilon } from "./recompute.js";
 import { type AuditReport, ENGINE_TOLERANCE, type Finding, type Recomputed, type Verdict } from "./report.js";
+import { auditedSums } from "./sums.js";
 
 export interface AuditOptions {
   /**
@@ -24,6 +26,8 @@ export interface AuditOptions {
   readonly datasetFingerprint?: string;
   /** SHA-256 of a text's UTF-8 bytes in hexadecimal; default: the portable one. Node's own is about five times faster. */
   readonly hash?: (line: string) => string;
+  /** What made the sums of a run whose ledger does not say it: of runs before version 0.2. Default: WASM, micro-batches of 64. */
+  readonly older?: OlderSums;
 }
 
 /**
@@ -31,7 +35,8 @@ export interface AuditOptions {
  * ledger: the ledger file's text (UTF-8, decoded), or its entries (then there is no hash chain to check).
  *
  * Guarantee: "holds" only if the ledger is sound as far as it can show by itself, every use of the data that it shows
- * or may have lost is counted, and a proven upper bound on ε at the claimed δ is at most the claimed ε.
+ * or may have lost is counted, and a proven upper bound on ε at the claimed δ is at most the claimed ε. Of runs made before
+ * sums were exact, ε is that of the sensitivity which their arithmetic proves.
  * Edges: a partial run is audited for ε so far; a torn last line counts as a step; never throws on bad input.
  */
 export function audit(
@@ -54,8 +59,10 @@ export function audit(
   if (claim) compare(claim, reading, find);
   compareRun(plan, reading, options, find);
 
-  const own = readingEvent(reading, claim);
-  const event = claim ? claim.whole(own) : own;
+  const sums = auditedSums(reading, claim?.examples, options.older ?? {}, find);
+  const sensitivity = sums.sensitivity ?? Infinity;
+  const own = readingEvent(against(reading, sensitivity), claim && weaker(claim, sensitivity));
+  const event = claim ? claim.whole(own, sensitivity) : own;
   const recomputed = claim
     ? recompute(
         event,
@@ -76,9 +83,19 @@ export function audit(
     run: reading.run
       ? { software: reading.run.software, startedAt: reading.run.startedAt, dataset: reading.run.dataset }
       : null,
+    sums,
     event,
   };
 }
+
+/** The noise against what one example can really move. */
+const weaker = <T extends { readonly noiseMultiplier: number }>(step: T, sensitivity: number): T =>
+  sensitivity === 1 ? step : { ...step, noiseMultiplier: step.noiseMultiplier / sensitivity };
+
+const against = (reading: LedgerReading, sensitivity: number): LedgerReading => ({
+  ...reading,
+  steps: reading.steps.map((group) => weaker(group, sensitivity)),
+});
 
 function claimOf(plan: unknown, reading: LedgerReading, find: Find): Claim | undefined {
   const source = plan ?? reading.run?.plan;

@@ -8,9 +8,14 @@ export interface Claim {
   readonly samplingRate: number;
   readonly noiseMultiplier: number;
   readonly steps: number;
+  /** N, if the plan states it as a whole number ≥ 1. */
+  readonly examples: number | undefined;
   readonly achieved: Guarantee;
-  /** What was spent in all, with the search for hyper-parameters that the plan pays for, where there is one. */
-  whole(own: PrivacyEvent): PrivacyEvent;
+  /**
+   * What was spent in all, with the search for hyper-parameters that the plan pays for, where there is one; the noise of its runs
+   * is taken over `sensitivity`, which is that of the run's own.
+   */
+  whole(own: PrivacyEvent, sensitivity: number): PrivacyEvent;
 }
 
 /** Throws TypeError or RangeError, naming the field, the value and what is allowed, unless plan is one of version 1. */
@@ -36,8 +41,10 @@ export function readClaim(plan: unknown): Claim {
     noiseMultiplier: number("noiseMultiplier", noiseMultiplier, 0, Number.MAX_VALUE),
     steps: count,
   };
+  const { examples } = plan as Record<string, unknown>;
   return {
     ...run,
+    examples: Number.isSafeInteger(examples) && (examples as number) >= 1 ? (examples as number) : undefined,
     whole: wholeOf(plan as Record<string, unknown>, run),
     achieved: {
       epsilon: number("achieved.epsilon", epsilon, 0, Number.MAX_VALUE),
@@ -63,7 +70,8 @@ function wholeOf(
     ...(finalAfterProxy && { finalAfterProxy }),
   };
   checkTuning(request);
-  return (own) => wholeEvent(request, { ...run, batchSize }, own);
+  return (own, sensitivity) =>
+    wholeEvent(request, { ...run, noiseMultiplier: run.noiseMultiplier / sensitivity, batchSize }, own);
 }
 
 /** Equal as JSON, whatever the order of keys. */

@@ -14,3 +14,4 @@ export * from "./page/htmlPage.js";
 export * from "./page/lineChart.js";
 export * from "./remaining.js";
 export * from "./report.js";
+export { type AuditedSums, sumsText } from "./sums.js";

@@ -7,6 +7,7 @@ import type {
   PrivacyEvent,
 } from "../accounting/index.js";
 import type { Empirical } from "./empirical.js";
+import type { AuditedSums } from "./sums.js";
 
 /**
  * - holds: the ledger is sound, and some accountant proves the claimed ε for what it shows.
@@ -27,6 +28,8 @@ export type FindingCode =
   | "other-rate"
   | "other-event"
   | "resumed"
+  | "older-sums"
+  | "sensitivity-not-proven"
   | "private-metrics"
   | "unfinished"
   | "imported"
@@ -34,6 +37,7 @@ export type FindingCode =
   | "epsilon-exceeded"
   | "contradicting-bounds"
   | "empirical-excess"
+  | "empirical-rounding"
   | "more-findings";
 
 /**
@@ -75,6 +79,8 @@ export interface AuditReport {
   readonly finished: boolean;
   /** What the ledger's first line says of the run; null if it could not be read. */
   readonly run: Pick<LedgerRun, "software" | "startedAt" | "dataset"> | null;
+  /** By how much one example could move the run's sums; left out of imported records. */
+  readonly sums?: AuditedSums;
   /** What the accountants were asked about. */
   readonly event: PrivacyEvent;
   /** From `certifyReport`. */
@@ -106,6 +112,8 @@ export const SEVERITY: { readonly [code in FindingCode]: Severity } = {
   "other-rate": "warning",
   "other-event": "warning",
   resumed: "note",
+  "older-sums": "warning",
+  "sensitivity-not-proven": "warning",
   "private-metrics": "warning",
   unfinished: "note",
   imported: "note",
@@ -113,6 +121,7 @@ export const SEVERITY: { readonly [code in FindingCode]: Severity } = {
   "epsilon-exceeded": "error",
   "contradicting-bounds": "error",
   "empirical-excess": "error",
+  "empirical-rounding": "error",
   "more-findings": "error",
 };
 

@@ -1,15 +1,21 @@
-// Which TensorFlow.js backend computes: tfjs-node-gpu, tfjs-node, WASM, plain JS, in this order for "auto".
+// Which TensorFlow.js backend computes: tfjs-node-gpu, tfjs-node, WASM, plain JS.
 import * as tf from "@tensorflow/tfjs-core";
 import { type Kernels, stockKernels } from "./kernels.js";
 import { nativeKernels } from "./native.js";
+import { guardMemory } from "./wasm/guard.js";
 import { wasmKernels } from "./wasm/kernels.js";
 
 export const BACKEND_NAMES = ["tfjs-node-gpu", "tfjs-node", "wasm", "cpu"] as const;
+/**
+ * What "auto" takes, the first that starts. Not tfjs-node: TensorFlow does not promise that an example's numbers have the same
+ * bits wherever it stands in a batch, and the sensitivity rests on that (docs/math-clipping.md).
+ */
+const AUTO_NAMES = ["wasm", "cpu"] as const;
 type TensorFlowName = (typeof BACKEND_NAMES)[number];
 /** "webgpu" is no TensorFlow.js backend: the engine of that name has kernels of its own (docs/gpu.md). */
 export type BackendName = TensorFlowName | "webgpu";
 
-/** All that the trainer can be asked for, in the order of "auto". */
+/** All that the trainer can be asked for. */
 export const ENGINE_NAMES = [
   "tfjs-node-gpu",
   "webgpu",
@@ -41,6 +47,7 @@ const STARTERS: { readonly [K in TensorFlowName]: () => Promise<void> } = {
   wasm: async () => {
     await import("@tensorflow/tfjs-backend-wasm");
     await use("wasm");
+    guardMemory();
   },
   cpu: async () => {
     await import("@tensorflow/tfjs-backend-cpu");
@@ -84,7 +91,7 @@ function explain(name: TensorFlowName, error: unknown): string {
 }
 
 /**
- * Starts a backend and makes it TensorFlow.js's current one. "auto" takes the first that starts; a name that cannot
+ * Starts a backend and makes it TensorFlow.js's current one. "auto" takes wasm, or cpu where that does not start; a name that cannot
  * start throws BackendUnavailableError, an unknown one RangeError.
  */
 export async function startBackend(request: BackendName | "auto" = "auto"): Promise<BackendChoice> {
@@ -101,7 +108,7 @@ export async function startBackend(request: BackendName | "auto" = "auto"): Prom
     return { name: request, reason: "asked for by name" };
   }
   const refused: string[] = [];
-  for (const name of BACKEND_NAMES) {
+  for (const name of AUTO_NAMES) {
     try {
       await STARTERS[name]();
       return { name, reason: refused.length === 0 ? "the fastest, and it starts" : refused.join("; ") };
@@ -115,5 +122,8 @@ export async function startBackend(request: BackendName | "auto" = "auto"): Prom
 /** The Kernels for the current backend. */
 export function currentKernels(): Kernels {
   const name = tf.getBackend();
-  return name === "wasm" ? wasmKernels() : name === "tensorflow" ? nativeKernels : stockKernels;
+  if (name === "wasm") return wasmKernels();
+  if (name === "tensorflow") return nativeKernels;
+  // Plain loops, each number's terms in one order wherever it stands.
+  return name === "cpu" ? { ...stockKernels, variant: "tfjs-cpu", keepsExamplesApart: true } : stockKernels;
 }

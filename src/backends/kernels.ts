@@ -24,8 +24,13 @@ export interface StandardisedFilters {
  * images in a row. Every method keeps examples apart: row n of a result depends on example n alone.
  */
 export interface Kernels {
-  /** What computes: the same bits come only from the same variant. "simd", "relaxed-simd", "tensorflow", "tfjs-cpu", … */
+  /** Which code computes, for the record: within one variant, equal inputs give equal bits. */
   readonly variant: string;
+  /**
+   * Whether it is known that what a row of a result holds depends, to the bit, on that example alone: not on how many others
+   * there are, on where it stands, or on what they hold.
+   */
+  readonly keepsExamplesApart: boolean;
   /**
    * Convolution of images already padded: x [m, H, W, C], filter [kh, kw, C, P], and bias [P] → [m, ho, wo, P], the same
    * stride both ways.
@@ -105,15 +110,45 @@ export interface Kernels {
     slope: tf.Tensor1D,
     projected: tf.Tensor1D,
   ): [tf.Tensor2D, tf.Tensor2D];
-  /** a [m, n] times b [n, p], or with one of them given transposed: "first" a [n, m], "second" b [p, n]. */
-  product(a: tf.Tensor2D, b: tf.Tensor2D, transposed?: "first" | "second"): tf.Tensor2D;
+  /** a [m, n] times b [n, p]; transposed: b is given as [p, n]. */
+  product(a: tf.Tensor2D, b: tf.Tensor2D, transposed?: boolean): tf.Tensor2D;
   tanh<T extends tf.Tensor>(x: T): T;
   /** dy · (1 − y²), y = tanh(x). */
   tanhGradient<T extends tf.Tensor>(y: T, dy: T): T;
   /** Σ_j rows[n, j]² for each n, rounded up: never below the true value. NaN or Infinity where a row is not finite. */
   squaredNorms(rows: tf.Tensor2D): Float64Array;
-  /** Σ_n weights[n] · rows[n, ·]. */
-  weightedSum(rows: tf.Tensor2D, weights: tf.Tensor1D): tf.Tensor1D;
+  /**
+   * A tensor of numbers looked up for bytes, which `write` fills in: element i is tables[c][byte i], c = i modulo the number of
+   * tables, 256 numbers each.
+   */
+  fromBytes<T extends tf.Tensor>(
+    shape: readonly number[],
+    tables: readonly Float32Array[],
+    write: (bytes: Uint8Array) => void,
+  ): T;
+  /** A tensor whose numbers `write` fills in, where they are to lie if the backend's memory can be reached: nothing is copied. */
+  filled<T extends tf.Tensor>(shape: readonly number[], write: (values: Float32Array) => void): T;
+  /** `size` zeros to add to, in the backend's memory where its kernels can. */
+  exactSum(size: number): ExactSum;
+  /**
+   * sum[j] += Σ_n trunc(factors[n]·rows[n, j]): each product is rounded to float64 and then towards zero to a whole number,
+   * so what an example adds has at most the norm of factors[n]·rows[n, ·]·(1 + 2^-53), and whole numbers add exactly
+   * below 2^53. Rows whose factor is 0 are not read: they may hold what is no number.
+   */
+  addRows(sum: ExactSum, rows: tf.Tensor2D, factors: Float64Array): void;
+  /**
+   * sum[i·units + j] += Σ_n trunc(inputScales[n]·x[n, i])·outputs[n·units + j], exactly, where outputs are whole numbers and
+   * inputScales powers of two such that the truncated products are below 2^24; examples whose scale is 0 are not read.
+   * x [n, inputs] is scaled in float32, without rounding: what becomes subnormal there is truncated to 0 anyway.
+   */
+  addOuterProducts(sum: ExactSum, x: tf.Tensor2D, inputScales: Float64Array, outputs: Float64Array): void;
+}
+
+/** Sums of whole numbers in float64: exact, in whatever order they are added, while they stay below 2^53. */
+export interface ExactSum {
+  /** To be read or added to at once: the next kernel may move the memory. */
+  readonly values: Float64Array;
+  dispose(): void;
 }
 
 /** Unit round-off of float32. */
@@ -121,7 +156,8 @@ export const FLOAT32_ROUND_OFF = 2 ** -24;
 
 /** Stock operations only: runs on every TensorFlow.js backend that has them. */
 export const stockKernels: Kernels = {
-  variant: "tfjs-cpu",
+  variant: "tfjs",
+  keepsExamplesApart: false,
   convolution: (x, filter, stride, bias) =>
     tf.fused.conv2d({ x, filter, strides: stride, pad: "valid", ...(bias && { bias }) }),
   filterGradients: filterGradientsBy(patches),
@@ -213,7 +249,7 @@ export const stockKernels: Kernels = {
       ] as [tf.Tensor2D, tf.Tensor2D];
     });
   },
-  product: (a, b, transposed) => tf.matMul(a, b, transposed === "first", transposed === "second"),
+  product: (a, b, transposed = false) => tf.matMul(a, b, false, transposed),
   tanh: (x) => tf.tanh(x),
   tanhGradient: (y, dy) => tf.tidy(() => tf.mul(dy, tf.sub(1, tf.square(y)))) as typeof y,
   squaredNorms(rows) {
@@ -226,7 +262,39 @@ export const stockKernels: Kernels = {
     const up = 1 / (1 - (width + 2) * FLOAT32_ROUND_OFF);
     return Float64Array.from(values, (value) => value * up + width * 2 ** -126);
   },
-  weightedSum(rows, weights) {
-    return tf.tidy(() => tf.reshape(tf.matMul(tf.reshape(weights, [1, -1]), rows), [-1]));
+  fromBytes<T extends tf.Tensor>(...[shape, tables, write]: Parameters<Kernels["fromBytes"]>): T {
+    const bytes = new Uint8Array(shape.reduce((a, b) => a * b, 1));
+    write(bytes);
+    return tf.tensor(
+      Float32Array.from(bytes, (byte, i) => tables[i % tables.length][byte]),
+      [...shape],
+    ) as T;
+  },
+  filled<T extends tf.Tensor>(shape: readonly number[], write: (values: Float32Array) => void) {
+    const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    write(values);
+    return tf.tensor(values, [...shape]) as T;
+  },
+  exactSum: (size) => ({ values: new Float64Array(size), dispose() {} }),
+  addRows({ values }, rows, factors) {
+    const numbers = rows.dataSync() as Float32Array;
+    const width = values.length;
+    factors.forEach((factor, n) => {
+      if (factor === 0) return;
+      for (let j = 0, at = n * width; j < width; j++, at++) values[j] += Math.trunc(factor * numbers[at]);
+    });
+  },
+  addOuterProducts({ values }, x, inputScales, outputs) {
+    const numbers = x.dataSync() as Float32Array;
+    const inputs = x.shape[1];
+    const units = values.length / inputs;
+    inputScales.forEach((scale, n) => {
+      if (scale === 0) return;
+      for (let i = 0; i < inputs; i++) {
+        const input = Math.trunc(scale * numbers[n * inputs + i]);
+        if (input === 0) continue;
+        for (let j = 0; j < units; j++) values[i * units + j] += input * outputs[n * units + j];
+      }
+    });
   },
 };

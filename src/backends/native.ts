@@ -32,10 +32,10 @@ function operation(
 }
 
 /** For two dimensions TensorFlow.js asks for a batch of products, which costs three times as much to start. */
-const product: Kernels["product"] = (a, b, transposed) =>
+const product: Kernels["product"] = (a, b, transposed = false) =>
   operation("MatMul", [a, b], (binding) => [
-    { name: "transpose_a", type: binding.TF_ATTR_BOOL, value: transposed === "first" },
-    { name: "transpose_b", type: binding.TF_ATTR_BOOL, value: transposed === "second" },
+    { name: "transpose_a", type: binding.TF_ATTR_BOOL, value: false },
+    { name: "transpose_b", type: binding.TF_ATTR_BOOL, value: transposed },
   ]) as tf.Tensor2D;
 
 /** Pieces of fewer numbers than this are gathered in two steps, which makes them longer. */
@@ -65,8 +65,6 @@ export const nativeKernels: Kernels = {
     });
   },
   product,
-  weightedSum: (rows, weights) =>
-    tf.tidy(() => tf.reshape(product(tf.reshape(weights, [1, -1]), rows), [-1])),
   reluGradient: (y, dy) => operation("ReluGrad", [dy, y], () => []) as typeof y,
   tanhGradient: (y, dy) => operation("TanhGrad", [y, dy], () => []) as typeof y,
   squaredNorms(rows) {

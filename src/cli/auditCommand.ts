@@ -2,6 +2,7 @@
 
 import { NEIGHBORINGS } from "../accounting/index.js";
 import { IMPORT_FORMATS } from "../audit/index.js";
+import { ENGINE_NAMES } from "../trainer/index.js";
 import { CANARIES, CONFIDENCE } from "./auditEmpirically.js";
 import { auditImported } from "./auditImported.js";
 import { commandOf, HTML } from "./auditPageFile.js";
@@ -17,12 +18,26 @@ import {
   readNumbers,
   readText,
   UsageError,
+  whole,
 } from "./options.js";
 
 const BUDGET: Option = {
   name: "budget",
   value: "FILE",
   help: "the data set's budget over all runs (docs/budget.md): runs given are charged to it; made if --epsilon and --delta say how much",
+};
+const OLDER_BACKEND: Option = {
+  name: "backend",
+  value: "NAME",
+  help: `of a run whose ledger does not say which arithmetic made its sums: ${ENGINE_NAMES.join(", ")}`,
+  otherwise: "wasm",
+};
+const OLDER_MICRO_BATCH: Option = {
+  name: "micro-batch",
+  value: "n",
+  help: "of such a run: examples of a micro-batch, on which depends what its sums in float32 prove (docs/math-clipping.md)",
+  range: whole(1),
+  otherwise: "64",
 };
 const OPTIONS: readonly Option[] = [
   {
@@ -53,6 +68,8 @@ const OPTIONS: readonly Option[] = [
   },
   CANARIES,
   CONFIDENCE,
+  OLDER_BACKEND,
+  OLDER_MICRO_BATCH,
   BUDGET,
   {
     name: "import",
@@ -88,7 +105,14 @@ export const AUDIT_HELP: VerbHelp = {
 
 export async function auditCommand(args: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(args, { options: OPTIONS, positionals: Infinity });
-  const { epsilon, delta, canaries, confidence } = await readNumbers(values, OPTIONS);
+  const numbers = await readNumbers(values, OPTIONS);
+  const { epsilon, delta, canaries, confidence } = numbers;
+  const older = {
+    ...(values.backend !== undefined && {
+      engine: readChoice(values, "backend", ENGINE_NAMES, "wasm"),
+    }),
+    ...(numbers["micro-batch"] !== undefined && { microBatch: numbers["micro-batch"] }),
+  };
   const options = {
     remaining: values.remaining === true,
     certify: values["no-certify"] !== true,
@@ -105,7 +129,7 @@ export async function auditCommand(args: readonly string[]): Promise<number> {
       `DIR is missing: ${imported ? "the file to import" : "the run folder of dpsgd train"}`,
     );
   if (imported) {
-    refuseMixed(values, ["data", "budget", "empirical"]);
+    refuseMixed(values, ["data", "budget", "empirical", "backend", "micro-batch"]);
     if (positionals.length > 1)
       throw new UsageError(`unexpected argument ${JSON.stringify(positionals[1])}: --import takes one file`);
     return auditImported(positionals[0]!, {
@@ -121,6 +145,7 @@ export async function auditCommand(args: readonly string[]): Promise<number> {
     throw new UsageError("--neighboring must be given with --import or --budget");
   return auditRuns(positionals, {
     ...options,
+    older,
     ...(typeof values.data === "string" && { data: values.data }),
     ...(empirical && { empirical: { canaries: canaries ?? 1024, confidence: confidence ?? 0.99 } }),
     ...(budget !== undefined && { budget }),

@@ -1,6 +1,6 @@
 // Audits run folders: one by one, and together where there are several.
 import { realpathSync } from "node:fs";
-import type { Neighboring } from "../accounting/index.js";
+import type { Neighboring, OlderSums } from "../accounting/index.js";
 import {
   type AuditReport,
   audit,
@@ -38,6 +38,8 @@ export interface AuditRunsOptions {
   readonly remaining: boolean;
   readonly certify: boolean;
   readonly json: boolean;
+  /** Of runs whose ledger does not say it: what made their sums. */
+  readonly older: OlderSums;
   /** As `openImages` takes it. */
   readonly data?: string;
   readonly epsilon?: number;
@@ -88,7 +90,7 @@ async function auditAll(
   checkDistinct(folders);
   const reports: (AuditReport & { remaining?: Remaining | null })[] = [];
   for (const { plan, ledgerText, ...rest } of stored) {
-    const plain = audit(plan, ledgerText, { hash: hashLineNode, ...rest });
+    const plain = audit(plan, ledgerText, { hash: hashLineNode, older: options.older, ...rest });
     const certified = options.certify ? await certifyReport(plain) : plain;
     const report = options.empirical ? await auditEmpirically(certified, options.empirical) : certified;
     reports.push(options.remaining ? { ...report, remaining: remaining(report) ?? null } : report);

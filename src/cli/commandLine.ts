@@ -90,6 +90,7 @@ const USAGE_ERRORS = new Set([
   "DatasetError",
   "RunFolderError",
   "BackendUnavailableError",
+  "OutOfMemoryError",
   "UnsupportedNetworkError",
   "MixedExamplesError",
   "ModelConversionError",

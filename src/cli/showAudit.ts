@@ -10,6 +10,7 @@ import {
   type JointAudit,
   type Recomputed,
   type Remaining,
+  sumsText,
   type Verdict,
 } from "../audit/index.js";
 import { roundedDown, roundedUp } from "../planner/index.js";
@@ -45,8 +46,9 @@ export function showReport(report: AuditReport & { remaining?: Remaining | null 
           ? `nothing; epsilon at delta ${roundedUp(report.recomputed[0]!.delta)}, ${report.recomputed[0]!.neighboring}`
           : "nothing readable",
     ],
+    ...(report.sums ? [["sums", sumsText(report.sums)] as const] : []),
     ...bounds(report),
-    ...(report.empirical ? [empiricalRow(report.empirical)] : []),
+    ...(report.empirical ? empiricalRows(report.empirical) : []),
     ...(report.remaining ? [remainingRow(report.remaining)] : []),
   ]);
   showFindings(findings);
@@ -104,13 +106,24 @@ function bounds({
   ];
 }
 
-function empiricalRow(empirical: Empirical): Row {
+function empiricalRows(empirical: Empirical): Row[] {
+  const { rounding } = empirical;
   const { epsilonLowerBound, epsilonLowerBoundAny, confidence, canaries, steps, tallies } = empirical;
   const [{ correct, guesses }] = tallies as readonly [GuessTally];
-  return [
-    "canaries",
-    `epsilon at least ${roundedDown(epsilonLowerBound)} with confidence ${roundedDown(confidence, 6)} (${roundedDown(epsilonLowerBoundAny)} assuming nothing): ${correct} of ${guesses} guesses right, ${canaries} canaries, ${steps} steps`,
+  const rows: Row[] = [
+    [
+      "canaries",
+      `epsilon at least ${roundedDown(epsilonLowerBound)} with confidence ${roundedDown(confidence, 6)} (${roundedDown(epsilonLowerBoundAny)} assuming nothing): ${correct} of ${guesses} guesses right, ${canaries} canaries, ${steps} steps`,
+    ],
   ];
+  if (rounding)
+    rows.push([
+      "rounding",
+      rounding.refuted
+        ? `one of ${rounding.examples} examples moved a sum by ${roundedDown(rounding.movedAtLeast)} at least, where 1 was counted`
+        : `one of ${rounding.examples} examples moved sums by no more than 1, as far as ${rounding.steps === 1 ? "1 step shows" : `${rounding.steps} steps show`}`,
+    ]);
+  return rows;
 }
 
 function remainingRow(left: Remaining): Row {

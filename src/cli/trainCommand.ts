@@ -100,7 +100,7 @@ async function resumeCommand(values: Arguments["values"], positionals: readonly 
         onBackend: tellBackend,
         onResume(found) {
           tellResumed(found);
-          begin();
+          begin({ step: found.steps, steps: found.steps + found.left });
         },
       }),
     ),
@@ -162,7 +162,7 @@ export function runTraining(
       ...options,
       onBackend(backend) {
         (options.onBackend ?? tellBackend)(backend);
-        begin();
+        begin({ step: 0, steps: plan.steps });
       },
     }),
   );
@@ -175,7 +175,10 @@ export function runTraining(
 async function supervised(
   plan: Plan,
   out: string,
-  training: (options: Omit<ProcessOptions, "data">, begin: () => void) => Promise<TrainResult>,
+  training: (
+    options: Omit<ProcessOptions, "data">,
+    begin: (at: { readonly step: number; readonly steps: number }) => void,
+  ) => Promise<TrainResult>,
 ): Promise<TrainResult> {
   const progress = showProgress(plan);
   const stopping = new AbortController();
@@ -192,16 +195,12 @@ async function supervised(
         onProgress: (each) => {
           if (!stopping.signal.aborted) progress.update(each);
         },
-        onWarning: (message) => {
-          // The bar ends on a line of its own and starts again below.
-          progress.stop();
-          tell(`warning: ${message}`);
-        },
+        onWarning: (message) => progress.beside(() => tell(`warning: ${message}`)),
         signal: stopping.signal,
       },
-      () => {
+      (at) => {
         began = true;
-        progress.begin();
+        progress.begin(at);
       },
     );
   } catch (error) {

@@ -27,7 +27,7 @@ const belowOne: Range = { allowed: "in [0, 1)", accepts: (value) => value >= 0 &
 export const BACKEND: Option = {
   name: "backend",
   value: "NAME",
-  help: `auto (the first that starts), ${ENGINE_NAMES.join(", ")}`,
+  help: `auto (the first of webgpu on a card, wasm and cpu that starts), ${ENGINE_NAMES.join(", ")}; on tfjs-node the sensitivity is not proven (docs/math-clipping.md)`,
   otherwise: "auto",
 };
 const PRECISIONS = ["float16x2", "float16", "float32"] as const;

@@ -1,6 +1,7 @@
 // What an audit of dropped files found, verdict first; the words and roundings are those of `dpsgd audit`.
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Finding, Verdict } from "../audit/index.js";
+import { sumsText } from "../audit/sums.js";
 import { roundedDown, roundedUp } from "../planner/format.js";
 import type { Plan } from "../planner/index.js";
 import { Statement } from "./markdown.js";
@@ -88,6 +89,7 @@ export function AuditView({ audited, onClose, onPlan }: Props) {
                 ? `ε ${roundedUp(claimed.epsilon, 6)} at δ ${roundedUp(claimed.delta)}, ${claimed.neighboring}`
                 : "nothing readable"}
             </Row>
+            {report.sums && <Row label="sums">{sumsText(report.sums)}</Row>}
             {report.recomputed.map(({ accountant, epsilon, epsilonLowerBound }) => (
               <Row key={accountant} label={`by ${accountant}`}>
                 {interval(epsilon, epsilonLowerBound)}

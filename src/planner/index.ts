@@ -1,5 +1,6 @@
 // dpsgd/planner: what to run. No Node, no TensorFlow.js: runs in a browser.
 export * from "./emit.js";
+export * from "./epsilonSpent.js";
 export * from "./expression.js";
 export * from "./format.js";
 export * from "./frontier.js";

@@ -6,13 +6,16 @@ export {
   type BackendName,
   BackendUnavailableError,
   ENGINE_NAMES,
+  OutOfMemoryError,
 } from "../backends/index.js";
+export { epsilonSpent } from "../planner/index.js";
 export * from "./canaries.js";
 export { type Checkpoint, CheckpointError, CheckpointStore, decodeCheckpoint } from "./checkpoint.js";
 export * from "./data/index.js";
+export { findMicroBatch } from "./engine/findMicroBatch.js";
 export * from "./engine/gradientEngine.js";
 export { checkIsolation, MixedExamplesError } from "./engine/isolation.js";
-export { defaultMicroBatch, findMicroBatch } from "./engine/microBatchSize.js";
+export { defaultMicroBatch } from "./engine/microBatchSize.js";
 export {
   type EngineOptions,
   MOST_WORKERS,
@@ -30,7 +33,8 @@ export * from "./models/loadLayersModel.js";
 export * from "./models/weights.js";
 export * from "./random/index.js";
 export * from "./recipes.js";
-export { epsilonSpent, TrainingStoppedError } from "./run.js";
+export { ROUNDING_EXAMPLES, type RoundingRun, trainWithRoundingCanary } from "./roundingCanary.js";
+export { TrainingStoppedError } from "./run.js";
 export * from "./runFolder.js";
 export { RunBusyError } from "./runLock.js";
 export * from "./safetensors.js";

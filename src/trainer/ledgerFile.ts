@@ -16,6 +16,7 @@ import { dirname } from "node:path";
 import {
   CHAIN_START,
   type LedgerEntry,
+  type LedgerResume,
   type LedgerRun,
   type LedgerStep,
   ledgerLine,
@@ -90,11 +91,11 @@ export class LedgerWriter {
    */
   constructor(
     path: string,
-    begin: Omit<LedgerRun, "kind" | "version"> | { readonly kept: number; readonly resumedAt: string },
+    begin: Omit<LedgerRun, "kind" | "version"> | Omit<LedgerResume, "kind" | "steps">,
   ) {
     this.path = path;
-    if ("kept" in begin) {
-      this.#continue(begin.kept, begin.resumedAt);
+    if (!("plan" in begin)) {
+      this.#continue(begin);
       return;
     }
     const entry: LedgerRun = { kind: "run", version: 1, ...begin };
@@ -164,9 +165,9 @@ export class LedgerWriter {
     this.#lines++;
   }
 
-  #continue(kept: number, resumedAt: string): void {
+  #continue(begin: Omit<LedgerResume, "kind" | "steps">): void {
     const { stepsDone: steps } = readStoppedLedger(this.path).reading;
-    const entry = { kind: "resume", steps, kept, resumedAt } as const;
+    const entry = { kind: "resume", steps, ...begin } as const;
     ledgerLine(entry, CHAIN_START);
     const text = readFileSync(this.path, "utf8");
     const lines = text.split("\n");

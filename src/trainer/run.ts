@@ -1,8 +1,7 @@
 // One run in hand: Poisson batches, clipped sums, noise, update; the ledger says each step before it happens.
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
-import { accountant, dpSgdEvent } from "../accounting/index.js";
 import { CHAIN_START } from "../accounting/ledger.js";
-import type { Plan } from "../planner/index.js";
+import { epsilonSpent, type Plan } from "../planner/index.js";
 import type { CheckpointStore } from "./checkpoint.js";
 import type { GradientEngine } from "./engine/gradientEngine.js";
 import { viewsPerExample } from "./engine/views.js";
@@ -40,13 +39,6 @@ export class TrainingStoppedError extends Error {
   ) {
     super(`training stopped after step ${stepsDone} of ${steps}; ${out} holds an unfinished run`);
   }
-}
-
-/** ε that `steps` steps of the plan spend, an upper bound by the plan's accountant at the plan's δ. */
-export function epsilonSpent(plan: Plan, steps: number): number {
-  const { accountant: name, neighboring } = plan.request;
-  const curve = accountant(name, { neighboring }).account(dpSgdEvent({ ...plan, steps }));
-  return curve.epsilonAt(plan.achieved.delta);
 }
 
 /** Takes the steps that are still to do. */

@@ -4,6 +4,7 @@ import type { BackendChoice, BackendName, webgpu } from "../backends/index.js";
 import type { Plan } from "../planner/index.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { type Dataset, datasetFingerprint } from "./data/index.js";
+import type { GradientEngine } from "./engine/gradientEngine.js";
 import { startEngine } from "./engine/startEngine.js";
 import type { DeviceEnvironment } from "./engine/webgpu/engine.js";
 import { Network } from "./layers/network.js";
@@ -28,7 +29,8 @@ export interface ProcessOptions {
   /** Its training images are the private data, and as many as the plan says; its test images count as public. */
   readonly data: Dataset;
   /**
-   * Default "auto": tfjs-node-gpu, webgpu (on hardware, where it can do the run), tfjs-node, wasm, cpu, the first that starts.
+   * Default "auto": webgpu (on hardware, where it can do the run), wasm, cpu, the first that starts. On tfjs-node and
+   * tfjs-node-gpu the sensitivity is not proven, and ledger and audit say so (docs/math-clipping.md).
    */
   readonly backend?: BackendName | "auto";
   /** Of the WebGPU engine, default "float16x2" (docs/gpu.md); the other backends compute in float32. */
@@ -148,7 +150,7 @@ export async function train(plan: Plan, options: TrainOptions): Promise<TrainRes
       // Before the ledger: a run that has one can be resumed from the first moment.
       run.saveFirst();
       options.onBackend?.(parts.engine.backend);
-      return run.go(folder.openLedger(runLine(plan, settings, data, folder)));
+      return run.go(folder.openLedger(runLine(plan, settings, data, folder, parts.engine)));
     });
   });
 }
@@ -195,8 +197,8 @@ export async function resumeTraining(path: string, options: ResumeOptions): Prom
       options.onResume?.({ steps: found.steps, lost, left: Math.max(0, stepsWanted - found.steps) });
       const begin =
         found.dataset === undefined
-          ? runLine(plan, settings, data, folder)
-          : { kept, resumedAt: new Date().toISOString() };
+          ? runLine(plan, settings, data, folder, parts.engine)
+          : { kept, resumedAt: new Date().toISOString(), arithmetic: parts.engine.arithmetic };
       return run.go(folder.openLedger(begin));
     });
   });
@@ -305,12 +307,19 @@ function optimizerFor(
   });
 }
 
-function runLine(plan: Plan, { logPrivateMetrics }: RunSettings, data: Dataset, { salt }: RunFolder) {
+function runLine(
+  plan: Plan,
+  { logPrivateMetrics }: RunSettings,
+  data: Dataset,
+  { salt }: RunFolder,
+  { arithmetic }: GradientEngine,
+) {
   return {
     software: SOFTWARE,
     startedAt: new Date().toISOString(),
     plan,
     dataset: { name: data.name, fingerprint: datasetFingerprint(data.original ?? data.train, salt) },
     privateMetrics: logPrivateMetrics,
+    arithmetic,
   };
 }

@@ -1,18 +1,36 @@
 // The audit: its verdict on sound, partial, dishonest and damaged ledgers; one test a finding, named by its code.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { ACCOUNTANT_NAMES, CHAIN_START, hashLine, type LedgerEntry } from "../../src/accounting/index.js";
+import {
+  ACCOUNTANT_NAMES,
+  CHAIN_START,
+  float32Sensitivity,
+  hashLine,
+  type LedgerEntry,
+} from "../../src/accounting/index.js";
 import {
   type AuditReport,
   audit,
   auditImport,
   empiricalAudit,
   readImport,
+  roundingFound,
+  roundingSteps,
   SEVERITY,
+  sumsText,
   withEmpirical,
 } from "../../src/audit/index.js";
 import { singleByteChanges } from "../support/byteChanges.js";
-import { asText, chain, DELTA, epsilonOf, sampleEntries, samplePlan, zcdp } from "../support/runs.js";
+import {
+  ARITHMETIC,
+  asText,
+  chain,
+  DELTA,
+  epsilonOf,
+  sampleEntries,
+  samplePlan,
+  zcdp,
+} from "../support/runs.js";
 
 const plan = samplePlan();
 const entries = sampleEntries(plan);
@@ -279,6 +297,102 @@ test("private-metrics: holds, with a warning", () => {
   const report = ask(entries.map((e) => (e.kind === "run" ? { ...e, privateMetrics: true } : e)));
   expect(report.verdict).toBe("holds");
   expectCode(report, "private-metrics");
+});
+
+/** The entries as they were written before ledgers said which arithmetic made the sums. */
+const older = entries.map((entry) => {
+  if (entry.kind !== "run") return entry;
+  const { arithmetic: _, ...rest } = entry;
+  return rest;
+});
+
+test("older-sums: of a run made before sums were exact, epsilon is that of the sensitivity which float32 proves", () => {
+  const report = ask(older);
+  // N = 1,000 in micro-batches of 64: 1 + 16·64·65·2^-24 and what float64 adds.
+  const sensitivity = float32Sensitivity(1000, 64);
+  expect(sensitivity).toBeGreaterThan(1 + (16 * 64 * 65) / 2 ** 24);
+  expect(sensitivity).toBeLessThan(1 + (16 * 64 * 65) / 2 ** 24 + 1e-5);
+  expect(report.verdict).toBe("exceeded");
+  expect(report.recomputed[0]!.epsilon).toBeCloseTo(epsilonOf(6, 4.25 / sensitivity), 12);
+  expect(report.sums).toEqual({
+    arithmetic: null,
+    proven: true,
+    sensitivity,
+    assumed: { engine: "wasm", microBatch: 64 },
+  });
+  expectCode(report, "older-sums");
+  expect(report.findings[0]!.found).toBe(
+    "a run made before ledgers did: sums in float32 by wasm, micro-batches of 64 of 1000 examples, can move by 1.0040 where 1 was counted; epsilon has it",
+  );
+  const text = asText(chain(older));
+  const told = (engine: string, microBatch?: number) =>
+    audit(plan, text, { ...options, older: { engine, ...(microBatch && { microBatch }) } });
+  expect(told("webgpu")).toMatchObject({ verdict: "holds", sums: { sensitivity: 1, proven: true } });
+  expect(told("wasm", 1).sums!.sensitivity).toBeLessThan(1.001);
+  expect(told("tfjs-node")).toMatchObject({
+    verdict: "exceeded",
+    sums: { sensitivity: null, proven: false },
+    recomputed: [{ epsilon: null }],
+  });
+  // Resumed by a process whose sums were exact: the steps before it were not.
+  const resumed = [
+    ...older.slice(0, 4),
+    { kind: "resume", steps: 3, kept: 3, resumedAt: "2026-01-31T12:30:00.000Z", arithmetic: ARITHMETIC },
+    ...older.slice(4),
+  ] as LedgerEntry[];
+  expectCode(ask(resumed), "older-sums");
+});
+
+test("float32's bound lies above what the worst sums that are known of do", () => {
+  // Measured: 1.207 and 4.31 and 54.0 in one micro-batch, 1.0016 and 1.0455 in micro-batches of 64.
+  for (const [examples, microBatch, moved, most] of [
+    [4096, 4096, 1.207, 2.1],
+    [16_384, 16_384, 4.31, 17.1],
+    [65_536, 65_536, 54, 259],
+    [2048, 64, 1.0016, 1.01],
+    [60_000, 64, 1.0455, 1.24],
+  ] as const) {
+    expect(float32Sensitivity(examples, microBatch)).toBeGreaterThan(moved);
+    expect(float32Sensitivity(examples, microBatch)).toBeLessThan(most);
+  }
+  expect(float32Sensitivity(10, 64)).toBe(float32Sensitivity(10, 10));
+  expect(() => float32Sensitivity(0, 1)).toThrow("examples must be a whole number >= 1, got 0");
+});
+
+test("sensitivity-not-proven: a run on an engine that does not promise equal bits holds, with a warning", () => {
+  const doubtful = { ...ARITHMETIC, engine: "tfjs-node", sensitivity: "not-proven" as const };
+  const report = ask(entries.map((e) => (e.kind === "run" ? { ...e, arithmetic: doubtful } : e)));
+  expect(report).toMatchObject({ verdict: "holds", sums: { proven: false, sensitivity: 1 } });
+  expectCode(report, "sensitivity-not-proven");
+  expect(sumsText(report.sums!)).toBe("exact to 2^-40 (tfjs-node, simd); sensitivity 1 is NOT proven");
+});
+
+test("empirical-rounding: one example that moves a sum by more than 1 refutes the sensitivity", () => {
+  const found = (moved: number, noiseMultiplier: number, steps: number) =>
+    roundingFound({ moved, steps, noiseMultiplier, examples: 65_536 });
+  // Six standard deviations of the difference of two trainings' noise, and what float32 weights may be misread by.
+  expect(found(40, 1, 1)).toEqual({
+    refuted: true,
+    movedAtLeast: 40 - 6 * Math.SQRT2 - 0.05,
+    examples: 65_536,
+    steps: 1,
+  });
+  expect(found(1 + 6 * Math.SQRT2, 1, 1).refuted).toBe(false);
+  expect(found(-20 * 58, 5, 20).refuted).toBe(true);
+  expect(found(Number.NaN, 1, 1).refuted).toBe(true);
+  expect([0.3, 1, 5, 100].map(roundingSteps)).toEqual([1, 1, 19, 100]);
+  const empirical = {
+    ...empiricalAudit({
+      scores: Array.from({ length: 64 }, (_, i) => i % 7),
+      included: Array.from({ length: 64 }, (_, i) => i % 2 === 0),
+      event: plan.event,
+      delta: DELTA,
+    }),
+    rounding: found(40, 1, 1),
+  };
+  const report = withEmpirical(ask(lines), empirical);
+  expect(report.verdict).toBe("exceeded");
+  expectCode(report, "empirical-rounding");
 });
 
 test("not-accounted: an accountant that fails or is for other neighbours proves nothing, and none proves nothing", () => {

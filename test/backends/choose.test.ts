@@ -3,7 +3,13 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
-import { BACKEND_NAMES, BackendUnavailableError, startBackend } from "../../src/backends/index.js";
+import {
+  BackendUnavailableError,
+  currentKernels,
+  startBackend,
+  stockKernels,
+} from "../../src/backends/index.js";
+import { nativeKernels } from "../../src/backends/native.js";
 
 const installed = (name: string): boolean => {
   try {
@@ -14,11 +20,14 @@ const installed = (name: string): boolean => {
   }
 };
 
-test("auto takes the first of the order that starts, and says why not those before", async () => {
-  const choice = await startBackend("auto");
-  const before = BACKEND_NAMES.slice(0, BACKEND_NAMES.indexOf(choice.name));
-  for (const name of before) expect(choice.reason).toContain(`${name}: `);
-  expect(tf.getBackend()).toBe(choice.name.startsWith("tfjs-node") ? "tensorflow" : choice.name);
+test("auto takes wasm, never a backend on which examples are not known to keep apart to the bit", async () => {
+  expect((await startBackend("auto")).name).toBe("wasm");
+  expect(tf.getBackend()).toBe("wasm");
+  expect(currentKernels().keepsExamplesApart).toBe(true);
+  await startBackend("cpu");
+  expect(currentKernels()).toMatchObject({ variant: "tfjs-cpu", keepsExamplesApart: true });
+  expect(stockKernels.keepsExamplesApart).toBe(false);
+  expect(nativeKernels.keepsExamplesApart).toBe(false);
 });
 
 test.skipIf(installed("tfjs-node"))(

@@ -90,7 +90,7 @@ function results(kernels: Kernels, c: Case, examples: readonly Example[]): Recor
       inputGradient: kernels.inputGradient(dy, filter, x.shape, c.stride, [0, 0, 0, 0]),
       sums: kernels.positionSums(dy, c.views),
       product: kernels.product(pixels, matrix),
-      productOfTurned: kernels.product(pixels, turned, "second"),
+      productOfTurned: kernels.product(pixels, turned, true),
       tanh,
       tanhGradient: kernels.tanhGradient(tanh, dy),
       reluGradient: kernels.reluGradient(tanh, dy),

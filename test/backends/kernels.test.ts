@@ -306,33 +306,91 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
       expect([...broken].map(Number.isFinite)).toEqual([false, true, false]);
     });
 
-    test("products take either factor transposed", async () => {
+    test("products take the second factor transposed", async () => {
       const k = await kernels();
-      const [m, n, p] = [3, 5, 4];
-      const [left, right] = [numbers(m * n), numbers(n * p)];
-      const expected = Array.from({ length: m * p }, (_, at) =>
-        Array.from({ length: n }, (_, i) => left[Math.floor(at / p) * n + i] * right[i * p + (at % p)]),
-      ).map((terms) => terms.reduce((sum, term) => sum + term, 0));
-      const [a, b] = [tf.tensor2d(left, [m, n]), tf.tensor2d(right, [n, p])];
-      const turned = (t: tf.Tensor2D) => tf.transpose(t) as tf.Tensor2D;
-      for (const product of [
-        k.product(a, b),
-        k.product(turned(a), b, "first"),
-        k.product(a, turned(b), "second"),
+      for (const [m, n, p] of [
+        [3, 5, 4],
+        [9, 37, 10],
+        [4, 1, 1],
+        [13, 8, 23],
       ]) {
-        expect(product.shape).toEqual([m, p]);
-        close(product.dataSync(), expected);
+        const [left, right] = [numbers(m * n), numbers(n * p)];
+        const expected = Array.from({ length: m * p }, (_, at) =>
+          Array.from({ length: n }, (_, i) => left[Math.floor(at / p) * n + i] * right[i * p + (at % p)]),
+        ).map((terms) => terms.reduce((sum, term) => sum + term, 0));
+        const [a, b] = [tf.tensor2d(left, [m, n]), tf.tensor2d(right, [n, p])];
+        for (const product of [k.product(a, b), k.product(a, tf.transpose(b) as tf.Tensor2D, true)]) {
+          expect(product.shape).toEqual([m, p]);
+          close(product.dataSync(), expected);
+        }
       }
     });
 
-    test("the weighted sum of rows is the written-out one", async () => {
+    test("rows are added up exactly, each number cut to a whole one, and rows of factor 0 are not read", async () => {
       const k = await kernels();
-      for (const width of [3, 16, 45]) {
-        const [n, rows, weights] = [7, numbers(7 * width), numbers(7)];
-        const expected = new Float64Array(width);
-        for (let i = 0; i < n; i++)
-          for (let j = 0; j < width; j++) expected[j] += weights[i] * rows[i * width + j];
-        close(k.weightedSum(tf.tensor2d(rows, [n, width]), tf.tensor1d(weights)).dataSync(), expected);
+      for (const width of [1, 3, 8, 16, 45]) {
+        const [n, rows] = [7, numbers(7 * width)];
+        const factors = Float64Array.from({ length: n }, (_, i) => (i % 3 === 1 ? 0 : 1e9 / (i + 0.3)));
+        factors.forEach((factor, i) => {
+          if (factor === 0)
+            rows.fill([Number.NaN, Number.POSITIVE_INFINITY][i % 2], i * width, (i + 1) * width);
+        });
+        const sum = k.exactSum(width);
+        for (const times of [1, 2]) {
+          k.addRows(sum, tf.tensor2d(rows, [n, width]), factors);
+          // The oracle: each product in float64, as the documentation says, and whole numbers that add without rounding.
+          const expected = Array.from({ length: width }, (_, j) => {
+            let total = 0n;
+            factors.forEach((factor, i) => {
+              if (factor !== 0)
+                total += BigInt(Math.trunc(factor * Math.fround(rows[i * width + j]))) * BigInt(times);
+            });
+            return Number(total);
+          });
+          expect([...sum.values]).toEqual(expected);
+        }
+        sum.dispose();
+      }
+    });
+
+    test("outer products of cut inputs and whole numbers are added up exactly", async () => {
+      const k = await kernels();
+      for (const [n, inputs, units] of [
+        [1, 1, 1],
+        [5, 7, 3],
+        [70, 9, 10],
+        [130, 4, 6],
+        [3, 30, 17],
+      ]) {
+        const x = numbers(n * inputs);
+        const scales = Float64Array.from({ length: n }, (_, i) => (i % 5 === 3 ? 0 : 2 ** (18 - (i % 4))));
+        scales.forEach((scale, i) => {
+          if (scale === 0) x.fill(Number.NaN, i * inputs, (i + 1) * inputs);
+        });
+        const outputs = Float64Array.from({ length: n * units }, () => Math.trunc(1e5 * numbers(1)[0]));
+        const sum = k.exactSum(inputs * units);
+        k.addOuterProducts(sum, tf.tensor2d(x, [n, inputs]), scales, outputs);
+        const expected = Array.from({ length: inputs * units }, (_, at) => {
+          let total = 0n;
+          scales.forEach((scale, i) => {
+            if (scale === 0) return;
+            const input = Math.trunc(scale * Math.fround(x[i * inputs + Math.floor(at / units)]));
+            total += BigInt(input) * BigInt(outputs[i * units + (at % units)]);
+          });
+          return Number(total);
+        });
+        expect([...sum.values]).toEqual(expected);
+        sum.dispose();
+      }
+    });
+
+    test("bytes become the numbers of their channel's table", async () => {
+      const k = await kernels();
+      for (const channels of [1, 3]) {
+        const tables = Array.from({ length: channels }, () => Float32Array.from(numbers(256)));
+        const bytes = Uint8Array.from({ length: 7 * channels }, (_, i) => (i * 83) % 256);
+        const looked = k.fromBytes([7, channels], tables, (out) => out.set(bytes));
+        expect([...looked.dataSync()]).toEqual(Array.from(bytes, (byte, i) => tables[i % channels][byte]));
       }
     });
   },

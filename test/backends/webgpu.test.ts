@@ -2,30 +2,46 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { webgpu as gpu } from "../../src/backends/index.js";
+import { fractionBits } from "../../src/trainer/engine/fixedPoint.js";
 import { SeededRandom } from "../../src/trainer/random/index.js";
 import { openTestDevice } from "../support/softwareVulkan.js";
 
-test("fixed-point sums of several devices add without rounding, as full as they may be", () => {
-  // As `accumulate` leaves them: multiples of 2^-14, and a rest of 26 bits.
-  const word = fc.record({
-    whole: fc.integer({ min: -(2 ** 31) / 32, max: 2 ** 31 / 32 - 1 }),
-    rest: fc.integer({ min: 0, max: 2 ** 26 - 1 }),
-  });
+test("fixed-point sums of as many devices as may be add without rounding, with the whole training set in them", () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(word, word), { minLength: 1, maxLength: 16 }), (devices) => {
-      const parts = devices.map((words) =>
-        Int32Array.from(words.flatMap(({ whole, rest }) => [whole, rest])),
-      );
-      const got = gpu.fromFixedPoint(parts.reduce(gpu.addFixedPoint));
-      [0, 1].forEach((i) => {
-        const exact = devices.reduce(
-          (sum, words) => sum + BigInt(words[i].whole) * 2n ** 26n + BigInt(words[i].rest),
-          0n,
+    fc.property(
+      fc.integer({ min: 0, max: 40 }).chain((power) => {
+        // Together within 2^52 units, as N examples are; words as `accumulate` leaves them.
+        const most = 2 ** 52 / gpu.MOST_PARTS;
+        const units = fc.bigInt({ min: -BigInt(most), max: BigInt(most) });
+        const devices = fc.array(fc.tuple(units, units), { minLength: 1, maxLength: gpu.MOST_PARTS });
+        return fc.tuple(fc.constant(power), devices);
+      }),
+      ([power, devices]) => {
+        const bits = fractionBits(2 ** power);
+        const parts = devices.map((sums) =>
+          Int32Array.from(sums.flatMap((sum) => [Number(sum >> 26n), Number(sum & (2n ** 26n - 1n))])),
         );
-        expect(got[i]).toBe(Number(exact) / 2 ** 40);
-      });
+        const got = gpu.fromFixedPoint(parts.reduce(gpu.addFixedPoint), bits);
+        [0, 1].forEach((i) => {
+          const exact = devices.reduce((sum, each) => sum + each[i], 0n);
+          expect(BigInt(got[i] * 2 ** bits)).toBe(exact);
+        });
+      },
+    ),
+  );
+});
+
+test("the grid leaves room for the whole training set within 2^52 units, and never for twice as many without need", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 2 ** 40 }), (examples) => {
+      const bits = fractionBits(examples);
+      expect(BigInt(examples) << BigInt(bits)).toBeLessThanOrEqual(2n ** 52n);
+      if (bits < 40) expect(BigInt(examples) << BigInt(bits + 1)).toBeGreaterThan(2n ** 52n);
     }),
   );
+  expect([1, 4096, 4097, 60_000, 2 ** 40].map(fractionBits)).toEqual([40, 40, 39, 36, 12]);
+  for (const examples of [0, -1, 1.5, Number.NaN, Infinity, 2 ** 40 + 1])
+    expect(() => fractionBits(examples)).toThrow("examples must be a whole number from 1 to 2^40");
 });
 
 const { open, why } = await openTestDevice();
@@ -283,53 +299,57 @@ describe.skipIf(!open)(why ? `WebGPU kernels (${why})` : "WebGPU kernels", () =>
     expect(difference(await floats(program, sum, size), expected)).toBeLessThan(1e-6);
   });
 
-  test("the clipped sum is exact to 2^-40, leaves out what is not finite, and never exceeds norm 1 an example", async () => {
-    const [count, examples, norm] = [1000, 6, 0.5];
-    const program = new gpu.Program(open!);
-    const gradients = numbers(count * examples);
-    const sizes = [1e-3, 1, 50, 1e17, 1, 1];
-    for (let i = 0; i < gradients.length; i++) gradients[i] *= sizes[Math.floor(i / count)];
-    gradients[4 * count + 17] = Number.NaN;
-    gradients[5 * count + 3] = Infinity;
-    const scales = Float32Array.of(1, 2, 4, 8, 1, 1);
-    const bits = new Uint32Array(Float32Array.of(norm).buffer)[0];
-    const buffers = {
-      gradients: filled(program, gradients),
-      squares: program.buffer(4 * examples * gpu.NORM_PARTS),
-      scales: filled(program, scales),
-      micro: filled(program, Uint32Array.of(bits, 0, examples, 0)),
-      factors: program.buffer(4 * examples),
-      outcomes: program.buffer(8 * examples),
-      sums: program.buffer(8 * count),
-    };
-    const { squares, micro, factors, outcomes, sums } = buffers;
-    program.add("clip", gpu.squaredNorms(count), buffers.gradients, squares);
-    program.add("clip", gpu.clipFactors(count), squares, buffers.scales, micro, factors, outcomes);
-    program.add("clip", gpu.accumulate(count), buffers.gradients, factors, micro, sums);
-    await program.build();
-    program.run(["clip"], examples);
-    program.run(["clip"], examples);
+  test.each([1, 50_000, 2_000_000])(
+    "with room for %d examples, the clipped sum is exact, each contribution cut off towards zero, none longer than 1, and leaves out what is not finite",
+    async (room) => {
+      const grid = fractionBits(room);
+      const [count, examples, norm] = [1000, 6, 0.5];
+      const program = new gpu.Program(open!);
+      const gradients = numbers(count * examples);
+      const sizes = [1e-3, 1, 50, 1e17, 1, 1];
+      for (let i = 0; i < gradients.length; i++) gradients[i] *= sizes[Math.floor(i / count)];
+      gradients[4 * count + 17] = Number.NaN;
+      gradients[5 * count + 3] = Infinity;
+      const scales = Float32Array.of(1, 2, 4, 8, 1, 1);
+      const bits = new Uint32Array(Float32Array.of(norm).buffer)[0];
+      const buffers = {
+        gradients: filled(program, gradients),
+        squares: program.buffer(4 * examples * gpu.NORM_PARTS),
+        scales: filled(program, scales),
+        micro: filled(program, Uint32Array.of(bits, 0, examples, 0)),
+        factors: program.buffer(4 * examples),
+        outcomes: program.buffer(8 * examples),
+        sums: program.buffer(8 * count),
+      };
+      const { squares, micro, factors, outcomes, sums } = buffers;
+      program.add("clip", gpu.squaredNorms(count), buffers.gradients, squares);
+      program.add("clip", gpu.clipFactors(count), squares, buffers.scales, micro, factors, outcomes);
+      program.add("clip", gpu.accumulate(count, grid), buffers.gradients, factors, micro, sums);
+      await program.build();
+      program.run(["clip"], examples);
+      program.run(["clip"], examples);
 
-    const found = await floats(program, factors, examples);
-    const pairs = await floats(program, outcomes, 2 * examples);
-    const sum = new Float64Array(count);
-    for (let n = 0; n < examples; n++) {
-      const row = gradients.subarray(n * count, (n + 1) * count);
-      const length = Math.hypot(...row);
-      if (n >= 4) {
-        expect(found[n]).toBe(0);
-        continue;
+      const found = await floats(program, factors, examples);
+      const pairs = await floats(program, outcomes, 2 * examples);
+      const sum = new Float64Array(count);
+      for (let n = 0; n < examples; n++) {
+        const row = gradients.subarray(n * count, (n + 1) * count);
+        const length = Math.hypot(...row);
+        if (n >= 4) {
+          expect(found[n]).toBe(0);
+          continue;
+        }
+        expect(Math.abs(pairs[2 * n + 1] / (length / scales[n]) - 1)).toBeLessThan(1e-5);
+        // min(1/C, 1/norm) of the gradient itself, less the margin, never more.
+        const wanted = Math.min(1 / norm, scales[n] / length) / scales[n];
+        expect(found[n]).toBeLessThanOrEqual(wanted);
+        expect(found[n]).toBeGreaterThan(wanted * (1 - 1e-5));
+        const added = row.map((value) => Math.fround(Math.fround(found[n] * value)));
+        expect(Math.hypot(...added)).toBeLessThanOrEqual(1);
+        for (let i = 0; i < count; i++) sum[i] += 2 * Math.trunc(added[i] * 2 ** grid);
       }
-      expect(Math.abs(pairs[2 * n + 1] / (length / scales[n]) - 1)).toBeLessThan(1e-5);
-      // min(1/C, 1/norm) of the gradient itself, less the margin, never more.
-      const wanted = Math.min(1 / norm, scales[n] / length) / scales[n];
-      expect(found[n]).toBeLessThanOrEqual(wanted);
-      expect(found[n]).toBeGreaterThan(wanted * (1 - 1e-5));
-      const added = row.map((value) => Math.fround(Math.fround(found[n] * value)));
-      expect(Math.hypot(...added)).toBeLessThanOrEqual(1);
-      for (let i = 0; i < count; i++) sum[i] += 2 * added[i];
-    }
-    const got = gpu.fromFixedPoint(new Int32Array(await program.read(sums, 8 * count)));
-    for (let i = 0; i < count; i++) expect(Math.abs(got[i] - sum[i])).toBeLessThanOrEqual(8 * 2 ** -40);
-  });
+      const got = gpu.fromFixedPoint(new Int32Array(await program.read(sums, 8 * count)), grid);
+      for (let i = 0; i < count; i++) expect(got[i] * 2 ** grid + 0).toBe(sum[i] + 0);
+    },
+  );
 });

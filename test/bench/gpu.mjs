@@ -10,6 +10,7 @@ import { buildModel } from "../../dist/trainer/models/index.js";
 import { Optimizer } from "../../dist/trainer/optimizer.js";
 import { GaussianNoise, SeededRandom } from "../../dist/trainer/random/index.js";
 import { stopwatch } from "../../dist/trainer/stepTimes.js";
+import { fastestTiles, recorder } from "./tiles.mjs";
 
 /** Views a second, forward and backward pass, WRN-16-4 at 32 × 32 on one H100, as measured for this project's issue. */
 const PEERS = [
@@ -22,14 +23,14 @@ const PEERS = [
   ["PyTorch not private, bf16, compiled", 74205],
 ];
 
+/** 256 different images, over and over. */
 function imagesOf(count, seed) {
   const random = new SeededRandom(seed);
-  return {
-    count,
-    shape: [32, 32, 3],
-    pixels: Uint8Array.from({ length: count * 3072 }, () => random.below(256)),
-    labels: Uint8Array.from({ length: count }, () => random.below(10)),
-  };
+  const own = Uint8Array.from({ length: 256 * 3072 }, () => random.below(256));
+  const pixels = new Uint8Array(count * 3072);
+  for (let at = 0; at < pixels.length; at += own.length) pixels.set(own.subarray(0, pixels.length - at), at);
+  const labels = Uint8Array.from({ length: count }, () => random.below(10));
+  return { count, shape: [32, 32, 3], pixels, labels };
 }
 
 /** Parameters away from their initial values, so that gains and offsets count. */
@@ -65,7 +66,7 @@ async function trainingSteps({ network, data, augmentation, microBatch, precisio
   const noise = new GaussianNoise();
   const values = network.initialise(3);
   const optimizer = new Optimizer(values, { learningRate: 2, averageDecay: 0.9999 });
-  const indices = Uint32Array.from({ length: examples }, (_, i) => i % data.train.count);
+  const indices = Uint32Array.from({ length: examples }, (_, i) => i);
   const laps = { gradients: [], noise: [], update: [] };
   const seconds = await timed(3, async (step) => {
     const lap = stopwatch();
@@ -89,9 +90,9 @@ async function trainingSteps({ network, data, augmentation, microBatch, precisio
 
 /** Starts the engine's core in this process, on a device and with a precision. */
 function starter({ network, train, test, views }) {
-  return (open, precision, microBatch, together = false) =>
+  return (open, precision, microBatch, together = false, tiles = gpu.TILES.chosen) =>
     WebGpuCore.start({
-      ...{ open, network, train, test, microBatch, precision, together },
+      ...{ open, network, train, test, microBatch, precision, together, tiles },
       augmentation: { views, seed: 7 },
     });
 }
@@ -99,15 +100,20 @@ function starter({ network, train, test, views }) {
 /** Examples and step of the self-checks. */
 const CHECKED = { indices: Uint32Array.from({ length: 6 }, (_, i) => 17 * i + 3), step: 5 };
 
-/** The same examples by float32 tiles (which the tests hold against float64) and by the core that is timed. */
-async function checkAgainstTiles(start, core, precision, parameters) {
+/** The examples of the self-check by float32 tiles, which the tests hold against float64. */
+async function referenceOf(start, parameters) {
   const tiles = await gpu.openDevice({ level: "tiles" });
   const exact = await start(tiles, "float32", CHECKED.indices.length);
-  const reference = await exact.clippedSum(parameters, CHECKED, { norm: 1 });
+  const { norms, parts } = await exact.clippedSum(parameters, CHECKED, { norm: 1 });
   tiles.close();
+  return { norms, sum: gpu.fromFixedPoint(parts, exact.fractionBits) };
+}
+
+/** The same by the core that is timed; and that it keeps examples apart. */
+async function selfCheck(core, precision, parameters, reference) {
   const fast = await core.clippedSum(parameters, CHECKED, { norm: 1 });
   const worstNormError = worstError(fast.norms, reference.norms);
-  const sumError = relativeError(gpu.fromFixedPoint(fast.parts), gpu.fromFixedPoint(reference.parts));
+  const sumError = relativeError(gpu.fromFixedPoint(fast.parts, core.fractionBits), reference.sum);
   const norms = [...reference.norms].map((value) => Number(value.toPrecision(4)));
   // float16 alone rounds activations to 11 bits, which moves masks: that is its price, not a fault.
   const [normLimit, sumLimit] = precision === "float16" ? [5e-3, 0.2] : [2e-3, 5e-3];
@@ -119,14 +125,22 @@ async function checkAgainstTiles(start, core, precision, parameters) {
     console.log("self-check FAILED: the figures below are of a wrong engine");
     process.exitCode = 1;
   }
+  const from = performance.now();
+  try {
+    await core.checkIsolation();
+    console.log(`examples do not mix: checked in ${((performance.now() - from) / 1000).toFixed(1)} s`);
+  } catch (error) {
+    console.log(`self-check FAILED: ${error.message}`);
+    process.exitCode = 1;
+  }
   return { worstNormError, sumError, norms };
 }
 
 /** The gradient of a micro-batch without privacy against the sum over the examples of the private one. */
-async function checkTogether(start, open, precision, parameters) {
+async function checkTogether(start, open, precision, parameters, tiles) {
   const { indices, step } = CHECKED;
   const sumOf = async (together) => {
-    const core = await start(open, precision, indices.length, together);
+    const core = await start(open, precision, indices.length, together, tiles);
     core.setParameters(parameters);
     core.submit(indices, 0, step, { norm: 1 }, 1024);
     const count = parameters.length;
@@ -154,6 +168,45 @@ async function timed(count, work) {
     seconds.push((performance.now() - from) / 1000);
   }
   return seconds.slice(1);
+}
+
+/** Sets of tilings by name; "fastest" is measured first, product by product. */
+async function tilesByName(names, { start, open, precision, N }) {
+  const sets = [];
+  for (const name of names) {
+    if (name !== "fastest") {
+      if (!Object.hasOwn(gpu.TILES, name))
+        throw new RangeError(`tiles must be of ${Object.keys(gpu.TILES).join(", ")}, fastest, got ${name}`);
+      sets.push({ name, tiles: gpu.TILES[name] });
+      continue;
+    }
+    const noted = recorder();
+    await start(open, precision, N, false, noted);
+    console.log("\nevery large product with every tiling that takes it:");
+    const { tiles, found } = await fastestTiles(open, noted.products, N);
+    sets.push({ name, tiles, found });
+  }
+  return sets;
+}
+
+/** Clipped sums with each set of tilings in turn, twice; sets the core, the rate and the self-check beside each. */
+async function compareTiles(sets, { start, open, precision, N, parameters, reference, batch, views }) {
+  for (const set of sets) {
+    set.core = await start(open, precision, N, false, set.tiles);
+    console.log(`\ntiles ${set.name}:`);
+    set.check = await selfCheck(set.core, precision, parameters, reference);
+    set.seconds = [];
+  }
+  for (let round = 0; round < 2; round++)
+    for (const { core, seconds } of sets)
+      seconds.push(
+        ...(await timed(2, (step) => core.clippedSum(parameters, { ...batch, step }, { norm: 1 }))),
+      );
+  for (const { name, seconds } of sets)
+    console.log(
+      `  clipped sum with tiles ${name}: ${seconds.map((each) => Math.round((batch.indices.length * views) / each)).join(", ")} views/s`,
+    );
+  return sets.toSorted((a, b) => medianOf(a.seconds) - medianOf(b.seconds))[0];
 }
 
 /** Device time of one micro-batch, kernel by kernel. */
@@ -201,36 +254,55 @@ export async function run({
   examples: asked,
   // Of the training step alone, as `dpsgd train --devices` takes them.
   devices: list = "default",
+  // One set of tilings, or several to compare: the rest is measured with the fastest of them.
+  tiles: sets = "chosen",
+  // Nothing but that comparison.
+  "tiles-only": tilesOnly,
   json,
   details,
 }) {
   const network = buildModel(model, [32, 32, 3], 10);
   const K = Number(views);
-  const [train, test] = [imagesOf(256, 1), imagesOf(256, 2)];
   const parameters = parametersOf(network, 3);
-  const start = starter({ network, train, test, views: K });
   const open = await gpu.openDevice({ robust: false });
   const { description, level, timestamps } = open;
   // The gradients of all examples in flight are one buffer.
   const most = Math.floor(open.device.limits.maxStorageBufferBindingSize / (4 * network.parameterCount));
   const N = Math.min(Number(size), most);
+  const examples = asked === undefined ? 32 * N : Number(asked);
+  // The sum has room for each example once.
+  const [train, test] = [imagesOf(Math.max(256, examples), 1), imagesOf(256, 2)];
+  const start = starter({ network, train, test, views: K });
   console.log(
     `${description}; level ${level}; ${open.hardware ? "hardware" : "software: its times mean nothing"}`,
   );
+  const indices = Uint32Array.from({ length: examples }, (_, i) => i);
+  const reference = await referenceOf(start, parameters);
+  const compared = await tilesByName(sets.split(","), { start, open, precision, N });
+  const { tiles, name: tilesName } =
+    compared.length === 1 && !tilesOnly
+      ? compared[0]
+      : await compareTiles(compared, {
+          ...{ start, open, precision, N, parameters, reference, views: K },
+          batch: { indices },
+        });
+  if (tilesOnly) {
+    const rows = compared.map(({ name, seconds, check, found }) => ({ name, seconds, check, found }));
+    if (json) writeFileSync(json, `${JSON.stringify({ device: description, precision, rows }, null, 1)}\n`);
+    return open.close();
+  }
   const began = performance.now();
-  const core = await start(open, precision, N);
+  const core = await start(open, precision, N, false, tiles);
   const compiled = (performance.now() - began) / 1000;
   const deviceBytes = core.plan.program.allocated;
-  const check = await checkAgainstTiles(start, core, precision, parameters);
+  const check = await selfCheck(core, precision, parameters, reference);
 
   // Clipped sums, wall clock: upload of parameters, views from the host, micro-batches, the read at the end.
-  const examples = asked === undefined ? 32 * N : Number(asked);
-  const indices = Uint32Array.from({ length: examples }, (_, i) => i % train.count);
   const stepSeconds = await timed(3, (step) => core.clippedSum(parameters, { indices, step }, { norm: 1 }));
   const median = medianOf(stepSeconds);
   const rateOf = (seconds) => Math.round((examples * K) / seconds);
   console.log(
-    `\n${model}, ${precision}, ${N} examples × ${K} views, ${(deviceBytes / 2 ** 30).toFixed(1)} GiB on the device, ` +
+    `\n${model}, ${precision}, tiles ${tilesName}, ${N} examples × ${K} views, ${(deviceBytes / 2 ** 30).toFixed(1)} GiB on the device, ` +
       `kernels ready in ${compiled.toFixed(0)} s`,
   );
   console.log(
@@ -240,8 +312,8 @@ export async function run({
   // Without privacy: the same kernels but for filter gradients of the whole micro-batch, no norms, no clipped sum.
   let notPrivate;
   if (level === "matrices" && precision !== "float32") {
-    check.togetherError = await checkTogether(start, open, precision, parameters);
-    const free = await start(open, precision, N, true);
+    check.togetherError = await checkTogether(start, open, precision, parameters, tiles);
+    const free = await start(open, precision, N, true, tiles);
     const seconds = await timed(3, async (step) => {
       free.setParameters(parameters);
       for (let at = 0; at < examples; at += N) free.submit(indices, at, step, { norm: 1 }, 1024);
@@ -290,6 +362,8 @@ export async function run({
       trainingStepSeconds: whole,
       trainingDevices: devices.length,
       ...notPrivate,
+      tiles: tilesName,
+      tilesCompared: compared.map(({ name, seconds, check, found }) => ({ name, seconds, check, found })),
       privateOverNotPrivateByKernels: profiled?.overhead,
       stepSeconds,
       deviceBytes,

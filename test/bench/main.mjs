@@ -31,8 +31,13 @@ const BENCHES = {
   },
   trainer: {
     load: () => import("./trainer.mjs"),
-    options: { backend: { type: "string" }, "micro-batch": { type: "string" }, json: { type: "string" } },
-    usage: "trainer [--backend NAME] [--micro-batch N] [--json FILE]",
+    options: {
+      backend: { type: "string" },
+      "micro-batch": { type: "string" },
+      python: { type: "string" },
+      json: { type: "string" },
+    },
+    usage: "trainer [--backend NAME] [--micro-batch N] [--python PATH] [--json FILE]",
   },
   gpu: {
     load: () => import("./gpu.mjs"),
@@ -42,11 +47,14 @@ const BENCHES = {
       "micro-batch": { type: "string" },
       precision: { type: "string" },
       examples: { type: "string" },
+      tiles: { type: "string" },
+      "tiles-only": { type: "boolean" },
+      devices: { type: "string" },
       details: { type: "boolean" },
       json: { type: "string" },
     },
     usage:
-      "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--precision NAME] [--examples N] [--details] [--json FILE]",
+      "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--precision NAME] [--examples N] [--tiles NAMES [--tiles-only]] [--devices LIST] [--details] [--json FILE]",
   },
   page: {
     load: () => import("./page.mjs"),

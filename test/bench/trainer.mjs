@@ -16,6 +16,7 @@ import {
   PoissonSampler,
   startThreads,
 } from "../../dist/trainer/index.js";
+import { peersOf } from "./trainerPeers.mjs";
 
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 const timed = (work) => {
@@ -291,6 +292,11 @@ export async function run(options) {
   if (wide.activationMegabytes !== null)
     console.log(
       `activations           ${wide.activationMegabytes.toFixed(1)} MB a view that is in the network`,
+    );
+  if (options.python)
+    result.peers = await peersOf(
+      options.python,
+      options["micro-batch"] === undefined ? undefined : microBatch,
     );
   if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
 }

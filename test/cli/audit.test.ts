@@ -7,6 +7,7 @@ import { accountant, dpSgdEvent } from "../../src/accounting/index.js";
 import { plan } from "../../src/planner/index.js";
 import { createRunFolder, datasetFingerprint, loadDataset } from "../../src/trainer/index.js";
 import { dpsgdHere } from "../support/commandLine.js";
+import { ARITHMETIC } from "../support/runs.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "dpsgd-audit-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -23,6 +24,7 @@ function runFolder(name: string, steps: number, noiseMultiplier = made.noiseMult
     plan: made,
     dataset: { name: "mnist", fingerprint: datasetFingerprint(mnist.train, folder.salt) },
     privateMetrics: false,
+    arithmetic: ARITHMETIC,
   });
   for (let i = 0; i < steps; i++) ledger.step({ samplingRate: made.samplingRate, noiseMultiplier });
   if (steps === made.steps) ledger.end();

@@ -11,7 +11,11 @@ const runs = readdirSync(folder, { withFileTypes: true }).filter((entry) => entr
 
 test.each(runs.map(({ name }) => name))("%s: the ledger holds its plan", (name) => {
   const read = (file: string) => readFileSync(join(folder, name, file), "utf8");
-  const report = audit(planFromJson(read("plan.json")), read("ledger.jsonl"), { hash: hashLineNode });
+  const report = audit(planFromJson(read("plan.json")), read("ledger.jsonl"), {
+    hash: hashLineNode,
+    // Made before ledgers said it, by the WebGPU engine, whose sums were exact.
+    older: { engine: "webgpu" },
+  });
   expect(report.verdict).toBe("holds");
   expect(report.finished).toBe(true);
   const row = readFileSync("docs/results.md", "utf8")

@@ -1,5 +1,5 @@
 // Small runs for tests of ledger and audit: a plan, its ledger's text, and an accountant in closed form.
-import type { Accountant, LedgerEntry } from "../../src/accounting/index.js";
+import type { Accountant, LedgerEntry, SumArithmetic } from "../../src/accounting/index.js";
 import { CHAIN_START, flatten, hashLine, ledgerLine } from "../../src/accounting/index.js";
 import type { Plan } from "../../src/planner/index.js";
 
@@ -73,6 +73,14 @@ export function samplePlan(steps = 6, noiseMultiplier = 4.25): Plan {
   } as Plan;
 }
 
+export const ARITHMETIC: SumArithmetic = {
+  engine: "wasm",
+  kernels: "simd",
+  sums: "fixed-point",
+  fractionBits: 40,
+  sensitivity: "proven",
+};
+
 /** The entries of a run that followed plan. */
 export function sampleEntries(plan: Plan, steps = plan.steps, finished = true): LedgerEntry[] {
   return [
@@ -84,6 +92,7 @@ export function sampleEntries(plan: Plan, steps = plan.steps, finished = true): 
       plan,
       dataset: { name: "sample", fingerprint: "ab".repeat(32) },
       privateMetrics: false,
+      arithmetic: ARITHMETIC,
     },
     ...Array.from({ length: steps }, (_, i) => ({
       kind: "step" as const,

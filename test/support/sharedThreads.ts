@@ -28,6 +28,7 @@ export function sharingThreads<T extends Threads>(actual: T): T {
     return {
       backend: options.backend,
       workers: engine.workers,
+      arithmetic: engine.arithmetic,
       clippedSum: (...given) => whileOpen(() => engine.clippedSum(...given)),
       evaluate: (...given) => whileOpen(() => engine.evaluate(...given)),
       close: async () => {

@@ -17,3 +17,25 @@ export async function openTestDevice(): Promise<
     throw error;
   }
 }
+
+/** Dawn's own device that has every feature and computes nothing: for what its compiler says of kernels. */
+export async function openNullDevice(): Promise<gpu.OpenDevice | undefined> {
+  const name = "webgpu";
+  const dawn = await import(name).catch(() => undefined);
+  if (!dawn) return undefined;
+  const { create, globals } = dawn as { create(flags: readonly string[]): GPU; globals: object };
+  Object.assign(globalThis, globals);
+  const root = create(["enable-dawn-features=allow_unsafe_apis", "backend=null"]);
+  const adapter = await root.requestAdapter();
+  const device = await adapter?.requestDevice({
+    requiredFeatures: ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix" as GPUFeatureName],
+  });
+  return (
+    device && {
+      device,
+      ...{ level: "matrices", description: "null", hardware: false, timestamps: false },
+      // Keeps the root alive until then.
+      close: () => (root ? device.destroy() : undefined),
+    }
+  );
+}

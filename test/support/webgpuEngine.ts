@@ -1,7 +1,8 @@
 // The WebGPU engine beside the WASM engine, whose gradients are tested against float64 differences, on a small residual network.
 import { currentKernels, webgpu as gpu, startBackend } from "../../src/backends/index.js";
 import type { Dataset } from "../../src/trainer/data/index.js";
-import { MicroBatchRunner, PartialSum } from "../../src/trainer/engine/microBatch.js";
+import { MicroBatchRunner } from "../../src/trainer/engine/microBatch.js";
+import { PartialSum } from "../../src/trainer/engine/partialSum.js";
 import { WebGpuCore } from "../../src/trainer/engine/webgpu/core.js";
 import { type LayerSpec, Network } from "../../src/trainer/layers/network.js";
 import { SeededRandom } from "../../src/trainer/random/index.js";
@@ -13,16 +14,20 @@ const unit = (filters: number, kernelSize: number, stride: number, groups: numbe
   { kind: "conv2d", filters, kernelSize, stride, padding: "same", weightStandardised: true },
 ];
 
+/** The norm before the ReLU, as in the shortcuts of wrn-D-k-gn-relu-shortcut. */
+const normFirst = ([relu, norm, convolution]: readonly LayerSpec[]): LayerSpec[] => [norm, relu, convolution];
+
 /**
  * "plain": one block with an identity shortcut, the fewest kernels to compile. "strided": a strided shortcut with a convolution.
- * "deep": also a second convolution in that block, and a block with an identity shortcut after it.
+ * "deep": also a second convolution in that block, and a block with an identity shortcut after it. "norm first": as strided,
+ * but the shortcut's ReLU comes after its norm, and a unit of the same kind follows.
  */
-export function smallResidual(kind: "plain" | "strided" | "deep"): Network {
+export function smallResidual(kind: "plain" | "strided" | "deep" | "norm first"): Network {
   const identity: LayerSpec = { kind: "residual", body: unit(kind === "plain" ? 8 : 12, 3, 1, 4) };
   const strided: LayerSpec = {
     kind: "residual",
     body: [...unit(12, 3, 2, 4), ...(kind === "deep" ? unit(12, 3, 1, 6) : [])],
-    shortcut: unit(12, 1, 2, 2),
+    shortcut: kind === "norm first" ? normFirst(unit(12, 1, 2, 2)) : unit(12, 1, 2, 2),
   };
   return new Network({
     name: "small-residual",
@@ -30,7 +35,12 @@ export function smallResidual(kind: "plain" | "strided" | "deep"): Network {
     classes: 4,
     layers: [
       { kind: "conv2d", filters: 8, kernelSize: 3, padding: "same", weightStandardised: true },
-      ...{ plain: [identity], strided: [strided], deep: [strided, identity] }[kind],
+      ...{
+        plain: [identity],
+        strided: [strided],
+        deep: [strided, identity],
+        "norm first": [strided, ...normFirst(unit(12, 3, 1, 4))],
+      }[kind],
       { kind: "relu" },
       { kind: "group-norm", groups: 4 },
       { kind: "global-average-pool" },
@@ -74,28 +84,27 @@ export async function bothEngines(
   });
   const flat = Float32Array.from(parameters.flatMap((values) => [...values]));
   const { parts, ...rest } = await core.clippedSum(flat, BATCH, { norm: 1 });
-  const got = { sum: gpu.fromFixedPoint(parts), ...rest };
+  const got = { sum: gpu.fromFixedPoint(parts, core.fractionBits), ...rest };
   const evaluation = await core.evaluate(flat, "test");
 
   await startBackend("wasm");
   const runner = new MicroBatchRunner(network, currentKernels(), data.train, data.test, AUGMENTATION);
   const tensors = network.upload(parameters);
-  const norms = [...BATCH.indices].map((index) => {
-    // Clipped at a norm that none reaches, an example adds its gradient over that norm.
-    const alone = new PartialSum(network);
-    runner.addClipped(alone, tensors, { indices: Uint32Array.of(index), step: BATCH.step }, 0, 1, {
-      norm: 1e6,
-    });
-    return 1e6 * Math.hypot(...alone.sum.flatMap((part) => [...part]));
-  });
-  const partial = new PartialSum(network);
-  runner.addClipped(partial, tensors, BATCH, 0, BATCH.indices.length, { norm: 1 });
+  const sumOf = (indices: Uint32Array, norm: number): number[] => {
+    const partial = new PartialSum(network, currentKernels(), data.train.count);
+    runner.addClipped(partial, tensors, { indices, step: BATCH.step }, 0, indices.length, { norm });
+    const flat = partial.read().flatMap((part) => [...part]);
+    partial.dispose();
+    return flat.map((whole) => whole * 2 ** -partial.fractionBits);
+  };
+  // Clipped at a norm that none reaches, an example adds its gradient over that norm.
+  const norms = [...BATCH.indices].map((index) => 1e3 * Math.hypot(...sumOf(Uint32Array.of(index), 1e3)));
   return {
     got,
     evaluation,
     expected: {
       norms,
-      sum: partial.sum.flatMap((part) => [...part]),
+      sum: sumOf(BATCH.indices, 1),
       evaluation: runner.evaluate(tensors, "test", 0, data.test.count),
     },
   };

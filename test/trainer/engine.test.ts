@@ -5,9 +5,8 @@ import { startBackend } from "../../src/backends/index.js";
 import type { Dataset } from "../../src/trainer/data/index.js";
 import type { ClippedSum, GradientEngine } from "../../src/trainer/engine/gradientEngine.js";
 import { MOST_WORKERS, startThreads, WorkerFailedError } from "../../src/trainer/engine/threads.js";
-import { fillViews } from "../../src/trainer/engine/views.js";
 import { Network } from "../../src/trainer/layers/network.js";
-import { dataOf, EVERY_LAYER, imagesOf, normOf } from "./support.js";
+import { dataOf, EVERY_LAYER, imagesOf, normOf, viewsOf } from "./support.js";
 
 const data: Dataset = dataOf(64, [9, 8, 2], 3);
 const network = new Network(EVERY_LAYER);
@@ -220,10 +219,10 @@ test("evaluation counts every image once, whatever the number of workers", async
 test("views are crops of the mirrored image, edge included, the same for an example wherever it stands", () => {
   const images = imagesOf(5, [4, 5, 1], 2);
   const augmentation = { views: 3, seed: 5, padding: 2, flip: true };
-  const both = fillViews(images, Uint32Array.of(1, 4), 0, 2, augmentation, 7);
-  const second = fillViews(images, Uint32Array.of(4), 0, 1, augmentation, 7);
+  const both = viewsOf(images, Uint32Array.of(1, 4), 0, 2, augmentation, 7);
+  const second = viewsOf(images, Uint32Array.of(4), 0, 1, augmentation, 7);
   expect(both.subarray(60)).toEqual(second);
-  expect(fillViews(images, Uint32Array.of(4), 0, 1, augmentation, 8)).not.toEqual(second);
+  expect(viewsOf(images, Uint32Array.of(4), 0, 1, augmentation, 8)).not.toEqual(second);
   // Every view must be one of the 5 × 5 × 2 possible ones.
   const at = (y: number, x: number): number => {
     const fold = (v: number, size: number) => (v < 0 ? -1 - v : v < size ? v : 2 * size - 1 - v);
@@ -240,6 +239,6 @@ test("views are crops of the mirrored image, edge included, the same for an exam
           );
     expect(matches.some(Boolean)).toBe(true);
   }
-  const plain = fillViews(images, Uint32Array.of(4), 0, 1, { views: 0, seed: 5 }, 7);
+  const plain = viewsOf(images, Uint32Array.of(4), 0, 1, { views: 0, seed: 5 }, 7);
   expect([...plain]).toEqual(Array.from({ length: 20 }, (_, i) => at(Math.floor(i / 5), i % 5)));
 });

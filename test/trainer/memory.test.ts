@@ -2,8 +2,10 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
 import { currentKernels, startBackend } from "../../src/backends/index.js";
-import { defaultMicroBatch, findMicroBatch, viewsAtOnce } from "../../src/trainer/engine/microBatchSize.js";
+import { findMicroBatch } from "../../src/trainer/engine/findMicroBatch.js";
+import { defaultMicroBatch, viewsAtOnce } from "../../src/trainer/engine/microBatchSize.js";
 import { buildModel } from "../../src/trainer/models/index.js";
+import { sumOf } from "./support.js";
 
 const MB = 1e6;
 const heapBytes = () => (tf.backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length;
@@ -20,9 +22,9 @@ test("WRN-16-4 holds at most 12 MB an example, and more views take no more memor
       const images = tf.randomNormal([examples * views, 16, 16, 3]) as tf.Tensor4D;
       const before = tf.memory().numBytes;
       const labels = Array.from({ length: examples }, (_, n) => n);
-      const { weightedSums } = network.gradients(images, labels, views, tensors, currentKernels(), atOnce);
+      const gradients = network.gradients(images, labels, views, tensors, currentKernels(), atOnce);
       const held = tf.memory().numBytes - before;
-      weightedSums(tf.ones([examples]));
+      sumOf(network, gradients, new Float64Array(examples).fill(1));
       return { held: held / examples, heap: heapBytes() };
     });
   const one = measure(2, 1, 1);

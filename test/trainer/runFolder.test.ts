@@ -23,7 +23,7 @@ import {
   RunFolderError,
   readRunFolder,
 } from "../../src/trainer/index.js";
-import { samplePlan, zcdp } from "../support/runs.js";
+import { ARITHMETIC, samplePlan, zcdp } from "../support/runs.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "dpsgd-run-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -37,6 +37,7 @@ const run = {
   plan,
   dataset: { name: "sample", fingerprint: "ab".repeat(32) },
   privateMetrics: false,
+  arithmetic: ARITHMETIC,
 };
 
 test("a run written through the folder audits, and the folder holds what it should", () => {

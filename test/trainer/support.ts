@@ -4,6 +4,8 @@ import { dpSgdEvent } from "../../src/accounting/index.js";
 import { currentKernels } from "../../src/backends/index.js";
 import type { Plan } from "../../src/planner/index.js";
 import type { Dataset, LabelledImages } from "../../src/trainer/data/index.js";
+import { PartialSum } from "../../src/trainer/engine/partialSum.js";
+import { fillViews, viewsPerExample } from "../../src/trainer/engine/views.js";
 import { type LayerSpec, Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
 import { SeededRandom } from "../../src/trainer/random/index.js";
 
@@ -310,7 +312,7 @@ export function trainedOf<T>({ allParameters, parameters }: Network, each: reado
   return each.filter((_, index) => parameters.includes(allParameters[index]));
 }
 
-/** Norms, and each example's gradient picked out of the weighted sums, on the current backend. */
+/** Norms, and each example's gradient picked out of the exact sums, on the current backend. */
 export function gradientsByEngine(
   spec: NetworkSpec,
   values: Float32Array,
@@ -319,27 +321,48 @@ export function gradientsByEngine(
   parameters: readonly Float32Array[],
   weightOf: (squaredNorm: number) => number = () => 1,
   viewsAtOnce = views,
-): { squaredNorms: Float64Array; examples: Float32Array[][] } {
+): { squaredNorms: Float64Array; examples: Float64Array[][] } {
   const network = withFrozen(spec, parameters);
   const trained = trainedOf(network, parameters);
-  return tf.tidy(() => {
+  const kernels = currentKernels();
+  let squaredNorms = new Float64Array(0);
+  let examples: Float64Array[][] = [];
+  tf.tidy(() => {
     const images = tf.tensor4d(values, [labels.length * views, ...spec.inputShape]);
     const tensors = network.upload(trained);
-    const { squaredNorms, weightedSums } = network.gradients(
-      images,
-      labels,
-      views,
-      tensors,
-      currentKernels(),
-      viewsAtOnce,
-    );
-    const examples = Array.from(labels, (_, n) => {
-      const weights = new Float32Array(labels.length);
-      weights[n] = weightOf(squaredNorms[n]);
-      return weightedSums(tf.tensor1d(weights)).map((sum) => sum.dataSync() as Float32Array);
+    const gradients = network.gradients(images, labels, views, tensors, kernels, viewsAtOnce);
+    squaredNorms = gradients.squaredNorms;
+    examples = Array.from(labels, (_, n) => {
+      const factors = new Float64Array(labels.length);
+      factors[n] = weightOf(squaredNorms[n]);
+      return sumOf(network, gradients, factors);
     });
-    return { squaredNorms, examples };
   });
+  return { squaredNorms, examples };
+}
+
+/** Σ factors[n]·g_n, one array a parameter, rounded to 2^-40 or finer as the engines round. */
+export function sumOf(
+  network: Network,
+  gradients: Parameters<PartialSum["add"]>[0],
+  factors: Float64Array,
+): Float64Array[] {
+  const partial = new PartialSum(network, currentKernels(), 1);
+  try {
+    partial.add(gradients, factors);
+    return partial.read().map((part) => part.map((whole) => whole * 2 ** -partial.fractionBits));
+  } finally {
+    partial.dispose();
+  }
+}
+
+/** Network inputs of examples indices[from … to), the views of each in a row. */
+export function viewsOf(...args: Parameters<typeof fillViews> extends [unknown, ...infer R] ? R : never) {
+  const [images, , from, to, augmentation] = args;
+  const size = images.shape.reduce((a, b) => a * b, 1);
+  const out = new Float32Array((to - from) * viewsPerExample(augmentation) * size);
+  fillViews(out, ...args);
+  return out;
 }
 
 /** Exact to float64. */

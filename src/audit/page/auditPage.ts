@@ -6,6 +6,7 @@ import type { JointAudit } from "../joint.js";
 import { smallestEpsilon } from "../recompute.js";
 import type { Remaining } from "../remaining.js";
 import type { AuditReport, Finding, Severity, Verdict } from "../report.js";
+import { sumsText } from "../sums.js";
 import {
   banner,
   code,
@@ -122,6 +123,15 @@ function spentRows(
         `ε ≥ ${roundedDown(empirical.epsilonLowerBound)} with confidence ${roundedDown(empirical.confidence, 6)} (${roundedDown(empirical.epsilonLowerBoundAny)} assuming nothing), ${grouped(empirical.canaries)} canaries`,
       ),
     ]);
+  if (empirical?.rounding)
+    rows.push([
+      "shown by rounding",
+      text(
+        empirical.rounding.refuted
+          ? `one of ${grouped(empirical.rounding.examples)} examples moved a sum by ${roundedDown(empirical.rounding.movedAtLeast)} at least, where 1 was counted`
+          : `one of ${grouped(empirical.rounding.examples)} examples moved sums by no more than 1, as far as it shows`,
+      ),
+    ]);
   if (remaining)
     rows.push([
       "remaining",
@@ -131,6 +141,7 @@ function spentRows(
           : `${grouped(remaining.steps)} further steps at the plan's rate and noise`,
       ),
     ]);
+  if (report.sums) rows.push(["sums", text(sumsText(report.sums))]);
   const { stepPlanned } = report;
   if (stepPlanned)
     rows.push([

@@ -5,6 +5,7 @@ export const times = (...factors: readonly Code[]): Code => factors.reduce((a, b
 export const plus = (...terms: readonly Code[]): Code => terms.reduce((a, b) => i32.add(a, b));
 /** Bytes of one. */
 export const FLOAT = int(4);
+export const DOUBLE = int(8);
 
 export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 

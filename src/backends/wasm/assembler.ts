@@ -65,29 +65,41 @@ export const i32 = {
   sub: two([0x6b]),
   mul: two([0x6c]),
   and: two([0x71]),
+  shiftLeft: two([0x74]),
   shiftRight: two([0x76]),
-  lessThan: two([0x48]),
+  /** Unsigned: the memory has addresses beyond 2^31. */
+  lessThan: two([0x49]),
   /** `first` where the condition is not zero, else `second`. */
   select: (first: Code, second: Code, condition: Code): Code => cat(first, second, condition, [0x1b]),
   load: (address: Code, offset = 0): Code => cat(address, [0x28, 2, ...unsigned(offset)]),
+  loadByte: (address: Code, offset = 0): Code => cat(address, [0x2d, 0, ...unsigned(offset)]),
 };
 export const f32 = {
   /** f32 constant. */
   constant: (value: number): Code => [0x43, ...new Uint8Array(new Float32Array([value]).buffer)],
   add: two([0x92]),
   mul: two([0x94]),
+  /** To a whole number, towards zero. */
+  trunc: one([0x8f]),
   load: (address: Code, offset = 0): Code => cat(address, [0x2a, 2, ...unsigned(offset)]),
   store: (address: Code, value: Code): Code => cat(address, value, [0x38, 2, 0]),
 };
 export const f64 = {
   add: two([0xa0]),
   mul: two([0xa2]),
+  /** To a whole number, towards zero. */
+  trunc: one([0x9d]),
   promote: one([0xbb]),
+  load: (address: Code, offset = 0): Code => cat(address, [0x2b, 0, ...unsigned(offset)]),
+  store: (address: Code, value: Code, offset = 0): Code =>
+    cat(address, value, [0x39, 0, ...unsigned(offset)]),
 };
 export const v128 = {
   load: (address: Code, offset = 0): Code => cat(address, simd(0), [0, ...unsigned(offset)]),
   /** One f32 from memory in all four lanes. */
   loadSplat: (address: Code, offset = 0): Code => cat(address, simd(9), [0, ...unsigned(offset)]),
+  /** One f64 from memory in both lanes. */
+  loadSplat64: (address: Code, offset = 0): Code => cat(address, simd(10), [0, ...unsigned(offset)]),
   store: (address: Code, value: Code, offset = 0): Code =>
     cat(address, value, simd(11), [0, ...unsigned(offset)]),
   and: two(simd(78)),
@@ -102,6 +114,8 @@ export const f32x4 = {
   div: two(simd(231)),
   min: two(simd(232)),
   max: two(simd(233)),
+  /** To a whole number, towards zero. */
+  trunc: one(simd(105)),
   /** b < a ? b : a. */
   pseudoMin: two(simd(234)),
   /** a < b ? b : a. */
@@ -126,6 +140,14 @@ export const drop = (value: Code): Code => cat(value, [0x1a]);
 export const f64x2 = {
   add: two(simd(240)),
   mul: two(simd(242)),
+  /** To whole numbers, towards zero. */
+  trunc: one(simd(122)),
+  zero: [...simd(12), ...new Uint8Array(16)] as Code,
+  /** Lane 0 of a and lane 0 of b; lanes 1. */
+  lows: (a: Code, b: Code): Code =>
+    cat(a, b, simd(13), [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23]),
+  highs: (a: Code, b: Code): Code =>
+    cat(a, b, simd(13), [8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31]),
   /** Lanes 0 and 1 of an f32x4 as f64x2. */
   promoteLow: one(simd(95)),
   lane: (a: Code, lane: 0 | 1): Code => cat(a, simd(33), [lane]),

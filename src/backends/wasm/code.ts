@@ -1,15 +1,17 @@
 // The kernels that stock TensorFlow.js lacks on WebAssembly, as SIMD code over the backend's own memory (no copies).
 // Arrays are float32, NHWC; addresses and strides are bytes. Each sum belongs to one example and is added up in an order of its
 // own, by the same instructions in whole tiles and in what is left of them: its bits do not depend on how many examples there
-// are, where it stands among them, or what they hold. None meets another's numbers before weightedSum.
+// are, where it stands among them, or what they hold. None meets another's numbers before the exact sums.
 import { reluGradient, tanh, tanhGradient } from "./activations.js";
 import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts, channelSums } from "./channels.js";
 import { copyRows, transpose } from "./copies.js";
+import { lookUp } from "./lookUp.js";
+import { addOuterProducts } from "./outerProducts.js";
 import { maxPool, maxPoolGradient } from "./pooling.js";
 import { outerProducts, windowProducts } from "./products.js";
 import { standardisedGradients } from "./standardised.js";
-import { squaredNorm, weightedSum } from "./sums.js";
+import { addRows, squaredNorm } from "./sums.js";
 import { MULTIPLY_ADD, type Variant, WebAssembly } from "./variant.js";
 import { addPatches, filterGradients } from "./windows.js";
 import { tileTransforms } from "./winograd.js";
@@ -44,7 +46,9 @@ export interface WasmKernels {
   readonly maxPoolGradient2: Kernel;
   readonly maxPoolGradient0: Kernel;
   readonly squaredNorm: (address: number, count: number) => number;
-  readonly weightedSum: Kernel;
+  readonly addRows: Kernel;
+  readonly addOuterProducts: Kernel;
+  readonly lookUp: Kernel;
   readonly tanh: Kernel;
   readonly tanhGradient: Kernel;
   readonly reluGradient: Kernel;
@@ -75,7 +79,9 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     addPatches(),
     ...[2, 0].flatMap((window) => [maxPool(window), maxPoolGradient(window)]),
     squaredNorm(),
-    weightedSum(),
+    addRows(),
+    addOuterProducts(),
+    lookUp(),
     tanh(multiplyAdd),
     tanhGradient(),
     reluGradient(),

@@ -56,6 +56,17 @@ export class Convolutions
     });
   }
 
+  /** Rows are images of one pixel, and the matrix their filter. */
+  product(...[a, b, transposed]: Parameters<Kernels["product"]>): tf.Tensor2D {
+    return tf.tidy(() => {
+      const [m, depth] = a.shape;
+      const right = transposed ? this.turned(b) : b;
+      const images = tf.reshape(a, [m, 1, 1, depth]) as tf.Tensor4D;
+      const filter = tf.reshape(right, [1, 1, ...right.shape]) as tf.Tensor4D;
+      return tf.reshape(this.convolution(images, filter, 1), [m, right.shape[1]]) as tf.Tensor2D;
+    });
+  }
+
   inputGradient(
     ...[dy, filter, imageShape, stride, sides]: Parameters<Kernels["inputGradient"]>
   ): tf.Tensor4D {
@@ -125,23 +136,6 @@ export class Convolutions
         ? this.winograd.filterGradients(x, dy, views, into)
         : this.directFilterGradients(x, dy, views, convolution, into),
     );
-  }
-
-  /** Plain ones are those that this backend multiplies fast itself; others are a convolution of one pixel, or its filter's gradient. */
-  product(...[a, b, transposed]: Parameters<Kernels["product"]>): tf.Tensor2D {
-    return tf.tidy(() => {
-      if (transposed === "first") {
-        const [steps, rows] = a.shape;
-        const [x, dy] = [a, b].map((each) => tf.reshape(each, [1, steps, 1, each.shape[1]]) as tf.Tensor4D);
-        const pixel = { kernelHeight: 1, kernelWidth: 1, stride: 1 };
-        return tf.reshape(this.directFilterGradients(x, dy, 1, pixel), [rows, b.shape[1]]);
-      }
-      if (transposed === undefined) return tf.matMul(a, b) as tf.Tensor2D;
-      const right = this.turned(b);
-      const x = tf.reshape(a, [a.shape[0], 1, 1, a.shape[1]]) as tf.Tensor4D;
-      const filter = tf.reshape(right, [1, 1, ...right.shape]) as tf.Tensor4D;
-      return tf.reshape(this.convolution(x, filter, 1), [a.shape[0], right.shape[1]]);
-    });
   }
 
   positionSums(...[dy, views, into]: Parameters<Kernels["positionSums"]>): tf.Tensor2D {

@@ -27,6 +27,11 @@ export class TensorMemory {
     return new Float32Array(this.backend.wasm.HEAPU8.buffer, this.address(tensor), tensor.size);
   }
 
+  /** A tensor of 2·size float32 numbers as the float64 numbers that it has room for. */
+  doubles(tensor: tf.Tensor): Float64Array {
+    return new Float64Array(this.backend.wasm.HEAPU8.buffer, this.address(tensor), tensor.size / 2);
+  }
+
   output(shape: readonly number[], fill?: number): tf.Tensor {
     const tensor = tf.engine().makeTensorFromTensorInfo(this.backend.makeOutput(shape, "float32"));
     if (fill !== undefined) this.floats(tensor).fill(fill);
@@ -48,23 +53,33 @@ export class TensorMemory {
   }
 
   /**
-   * out = kernel(inputs) element by element: addresses of the inputs and of out, and bytes, a multiple of 16. What is left goes
-   * through the same code in a vector of its own, so that no number's bits depend on its place.
+   * Calls `vectors` with the addresses of inputs and out and with bytes, a multiple of 16, until all elements are done. The last
+   * ones, which fill no vector, go through a place of their own, by the same arithmetic: an element's value does not
+   * depend on where it stands.
    */
-  elementwise<T extends tf.Tensor>(kernel: (...operands: number[]) => void, ...inputs: readonly T[]): T {
-    const out = this.output(inputs[0].shape);
-    const [whole, rest] = [out.size - (out.size % 4), out.size % 4];
-    if (whole > 0) kernel(...[...inputs, out].map((each) => this.address(each)), whole * FLOAT_BYTES);
-    if (rest > 0) {
-      const vectors = [...inputs, out].map(() => this.output([4], 0));
-      inputs.forEach((input, i) => {
-        this.floats(vectors[i]).set(this.floats(input).subarray(whole));
-      });
-      kernel(...vectors.map((each) => this.address(each)), 4 * FLOAT_BYTES);
-      this.floats(out).set(this.floats(vectors[inputs.length]).subarray(0, rest), whole);
-      tf.dispose(vectors);
-    }
-    return out as T;
+  elementwise(
+    out: tf.Tensor,
+    inputs: readonly tf.Tensor[],
+    vectors: (addresses: readonly number[], bytes: number) => void,
+  ): void {
+    const rest = out.size % 4;
+    const whole = out.size - rest;
+    const tensors = [...inputs, out];
+    vectors(
+      tensors.map((tensor) => this.address(tensor)),
+      whole * FLOAT_BYTES,
+    );
+    if (rest === 0) return;
+    const places = tensors.map(() => this.output([4], 0));
+    inputs.forEach((input, i) => {
+      this.floats(places[i]).set(this.floats(input).subarray(whole));
+    });
+    vectors(
+      places.map((place) => this.address(place)),
+      4 * FLOAT_BYTES,
+    );
+    this.floats(out).set(this.floats(places[inputs.length]).subarray(0, rest), whole);
+    for (const place of places) place.dispose();
   }
 
   /** x [images, H, W, C] with rows and columns of zeros around every image; the tensor itself if there are none. */

@@ -1,17 +1,17 @@
-// Norms of examples' gradients and their weighted sum.
+// Norms of examples' gradients and exact sums of them, in float64.
 
-import { FLOAT, plus, times } from "./arithmetic.js";
+import { DOUBLE, FLOAT, plus, times } from "./arithmetic.js";
 import {
+  type Code,
   cat,
   FunctionBuilder,
   f32,
-  f32x4,
   f64,
   f64x2,
   highHalf,
   i32,
   int,
-  splat,
+  type Local,
   v128,
   whileLoop,
 } from "./assembler.js";
@@ -52,53 +52,71 @@ export function squaredNorm(): FunctionBuilder {
   return f;
 }
 
-/** out[j] = Σ_n weights[n] · rows[n, j]. */
-export function weightedSum(): FunctionBuilder {
-  const f = new FunctionBuilder("weightedSum", 5);
-  const [rows, weights, out, n, width] = f.parameters;
-  const [j, i, at, weightAt] = f.integers(4);
+/**
+ * sum[j] += Σ_n trunc(factors[n]·rows[n, j]), in float64. Whole numbers add without rounding, so order and blocks do not matter.
+ * Eight numbers at a time stay in registers while the examples stream by; two multiplications and roundings each.
+ */
+export function addRows(): FunctionBuilder {
+  const f = new FunctionBuilder("addRows", 5);
+  const [sum, rows, factors, n, width] = f.parameters;
+  const [j, i, at, factorAt, sumAt] = f.integers(5);
   const acc = Array.from({ length: 4 }, () => f.local("v128"));
-  const weight = f.local("v128");
-  const scalar = f.local("f32");
-  const start = cat(at.set(plus(rows.get, times(j.get, FLOAT))), weightAt.set(weights.get));
-  const next = cat(at.add(times(width.get, FLOAT)), weightAt.add(int(4)));
+  const [factor, value] = [f.local("v128"), f.local("v128")];
+  const total = f.local("f64");
+  const start = cat(
+    at.set(plus(rows.get, times(j.get, FLOAT))),
+    factorAt.set(factors.get),
+    sumAt.set(plus(sum.get, times(j.get, DOUBLE))),
+  );
+  const next = cat(at.add(times(width.get, FLOAT)), factorAt.add(DOUBLE));
+  const added = (a: Local, pair: Code): Code =>
+    a.set(f64x2.add(a.get, f64x2.trunc(f64x2.mul(factor.get, f64x2.promoteLow(pair)))));
   f.body = cat(
     j.set(int(0)),
     whileLoop(
-      i32.lessThan(i32.add(j.get, int(15)), width.get),
+      i32.lessThan(i32.add(j.get, int(7)), width.get),
       cat(
         start,
-        ...acc.map((a) => a.set(splat(0))),
+        ...acc.map((a, index) => a.set(v128.load(sumAt.get, 16 * index))),
         f.loop(
           i,
           int(0),
           n.get,
           1,
           cat(
-            weight.set(v128.loadSplat(weightAt.get)),
-            ...acc.map((a, index) =>
-              a.set(f32x4.add(a.get, f32x4.mul(weight.get, v128.load(at.get, 16 * index)))),
+            factor.set(v128.loadSplat64(factorAt.get)),
+            ...[0, 1].map((half) =>
+              cat(
+                value.set(v128.load(at.get, 16 * half)),
+                added(acc[2 * half], value.get),
+                added(acc[2 * half + 1], highHalf(value.get)),
+              ),
             ),
             next,
           ),
         ),
-        ...acc.map((a, index) => v128.store(plus(out.get, times(j.get, FLOAT)), a.get, 16 * index)),
-        j.add(int(16)),
+        ...acc.map((a, index) => v128.store(sumAt.get, a.get, 16 * index)),
+        j.add(int(8)),
       ),
     ),
     whileLoop(
       i32.lessThan(j.get, width.get),
       cat(
         start,
-        scalar.set(f32.constant(0)),
+        total.set(f64.load(sumAt.get)),
         f.loop(
           i,
           int(0),
           n.get,
           1,
-          cat(scalar.set(f32.add(scalar.get, f32.mul(f32.load(weightAt.get), f32.load(at.get)))), next),
+          cat(
+            total.set(
+              f64.add(total.get, f64.trunc(f64.mul(f64.load(factorAt.get), f64.promote(f32.load(at.get))))),
+            ),
+            next,
+          ),
         ),
-        f32.store(plus(out.get, times(j.get, FLOAT)), scalar.get),
+        f64.store(sumAt.get, total.get),
         j.add(int(1)),
       ),
     ),

@@ -1,4 +1,4 @@
-// Winograd's transforms: small windows of an image, its gradient or a filter to and from tile frequencies [Winograd1980] [LavinGray2016].
+// Winograd's transforms: small windows of an image, its gradient or a filter to and from tile frequencies [Winograd1980] [Lavin2016].
 //
 // With d a window of the image, g a filter and y the outputs of one tile: y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A, and, the same map
 // transposed, the filter's gradient is Gᵀ[Σ (Bᵀ d B) ⊙ (A dy Aᵀ)]G with one sum for each frequency over all of an example's

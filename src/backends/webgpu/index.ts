@@ -8,6 +8,7 @@ export * from "./kernels/convolutionMatrix.js";
 export * from "./kernels/convolutionTiles.js";
 export * from "./kernels/groupNorm.js";
 export * from "./kernels/head.js";
+export * from "./kernels/matrixTilings.js";
 export * from "./kernels/standardise.js";
 export * from "./kernels/weightGradientMatrix.js";
 export * from "./kernels/weightGradientTiles.js";

@@ -1,4 +1,5 @@
 // The one seam between the trainer and whatever computes gradients: the clipped sum of a batch.
+import type { SumArithmetic } from "../../accounting/index.js";
 import type { BackendChoice } from "../../backends/index.js";
 import type { EngineTimes } from "../stepTimes.js";
 
@@ -54,9 +55,11 @@ export interface Evaluation {
 export interface GradientEngine {
   readonly backend: BackendChoice;
   readonly workers: number;
+  /** Of its sums, as the ledger states it. */
+  readonly arithmetic: SumArithmetic;
   /**
    * The clipped sum over batch at `parameters` (flat arrays in the network's order). An empty batch gives zeros.
-   * The result does not depend on how the batch is split, but for the order of float64 additions.
+   * The sum is exact: it depends neither on how the batch is split nor on the order.
    */
   clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum>;
   /** Accuracy and loss on a whole set: `test` is public, `train` is not. */

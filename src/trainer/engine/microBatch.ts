@@ -2,46 +2,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels } from "../../backends/index.js";
 import type { LabelledImages } from "../data/index.js";
-import { type Network, type NetworkInput, sizeOf } from "../layers/network.js";
+import type { Network, NetworkInput } from "../layers/network.js";
 import { stopwatch } from "../stepTimes.js";
+import { clipFactor } from "./clipFactor.js";
 import type { FeatureStore } from "./featureStore.js";
 import type { ClipRule, Evaluation } from "./gradientEngine.js";
-import { viewsAtOnce } from "./microBatchSize.js";
-import { type Augmentation, fillViews, viewsPerExample } from "./views.js";
-
-/** Pays for all rounding after the norms: 2^-21 of the products (see ExampleGradients). */
-const CLIP_MARGIN = 1 - 2 ** -20;
-/** Larger factors are cut: float32 ends soon after, and infinity times zero would be no number. */
-const LARGEST_FACTOR = 2 ** 126;
-
-/**
- * The factor that an example's gradient is multiplied by: min(1/C, 1/‖g‖), or 1/(‖g‖ + γ), less the margin, as a float32;
- * 0 if the norm is not finite.
- *
- * Guarantee: factor · ‖numbers added‖ ≤ 1 (docs/math-clipping.md). Rounded towards zero: near the smallest floats rounding
- * to nearest could exceed any margin.
- */
-export function clipFactor(squaredNorm: number, clip: ClipRule): number {
-  if (!(squaredNorm < Infinity)) return 0;
-  const norm = Math.sqrt(squaredNorm);
-  const wanted = clip.gamma === undefined ? Math.min(1 / clip.norm, 1 / norm) : 1 / (norm + clip.gamma);
-  const factor = CLIP_MARGIN * Math.min(wanted, LARGEST_FACTOR);
-  const stored = Math.fround(factor);
-  // Of a float32 and the one below it, the spacing is 2^-23 of it or 2^-149, whichever is more.
-  return stored > factor ? Math.max(0, Math.fround(stored - Math.max(stored * 2 ** -24, 2 ** -149))) : stored;
-}
-
-/** A sum under construction: float64, so that its rounding stays far below that of the micro-batches. */
-export class PartialSum {
-  readonly sum: readonly Float64Array[];
-  nonFinite = false;
-  /** Milliseconds so far. */
-  readonly times = { views: 0, gradients: 0, norms: 0, sums: 0 };
-
-  constructor(network: Network) {
-    this.sum = network.parameters.map(({ shape }) => new Float64Array(sizeOf(shape)));
-  }
-}
+import type { PartialSum } from "./partialSum.js";
+import { type Augmentation, byteTables, fillViews, viewsPerExample } from "./views.js";
 
 /** The network on the current backend of this thread. */
 export class MicroBatchRunner {
@@ -51,6 +18,11 @@ export class MicroBatchRunner {
     private readonly train: LabelledImages,
     private readonly test: LabelledImages,
     private readonly augmentation: Augmentation,
+    /**
+     * Views of each example that go through the network in one pass. The same throughout a run, however few examples the last
+     * micro-batch has: views of several passes are added in another order than those of one.
+     */
+    private readonly viewsAtOnce = viewsPerExample(augmentation),
     /** Where the features of frozen layers are kept, if they are. */
     private readonly stores: { readonly train?: FeatureStore; readonly test?: FeatureStore } = {},
   ) {}
@@ -64,14 +36,24 @@ export class MicroBatchRunner {
     augmentation: Augmentation,
   ): { readonly input: tf.Tensor; readonly kind: NetworkInput } {
     const images = set === "train" ? this.train : this.test;
-    const pixels = (indices: Uint32Array, first: number, end: number): tf.Tensor4D => {
-      const values = fillViews(images, indices, first, end, augmentation, batch.step);
-      return tf.tensor4d(values, [(end - first) * viewsPerExample(augmentation), ...images.shape]);
+    const asImages = (indices: Uint32Array, first: number, end: number): tf.Tensor4D => {
+      const { shape: image, pixels } = images;
+      const shape = [(end - first) * viewsPerExample(augmentation), ...image];
+      if (augmentation.views === 0 && pixels instanceof Uint8Array) {
+        const size = image[0] * image[1] * image[2];
+        return this.kernels.fromBytes(shape, byteTables(images), (bytes) => {
+          for (let n = first; n < end; n++)
+            bytes.set(pixels.subarray(indices[n] * size, (indices[n] + 1) * size), (n - first) * size);
+        });
+      }
+      return this.kernels.filled(shape, (values) =>
+        fillViews(values, images, indices, first, end, augmentation, batch.step),
+      );
     };
     const store = augmentation.views === 0 ? this.stores[set] : undefined;
-    if (!store) return { input: pixels(batch.indices, from, to), kind: "images" };
+    if (!store) return { input: asImages(batch.indices, from, to), kind: "images" };
     const rows = store.rows(batch.indices.slice(from, to), (missing) =>
-      this.network.features(pixels(missing, 0, missing.length), parameters, this.kernels),
+      this.network.features(asImages(missing, 0, missing.length), parameters, this.kernels),
     );
     return { input: rows, kind: "features" };
   }
@@ -89,36 +71,26 @@ export class MicroBatchRunner {
     const views = viewsPerExample(this.augmentation);
     const lap = stopwatch();
     const labels = batch.indices.subarray(from, to).map((index) => this.train.labels[index]);
-    const broken = tf.tidy(() => {
+    tf.tidy(() => {
       const { input, kind } = this.inputs("train", parameters, batch, [from, to], this.augmentation);
       partial.times.views += lap();
-      const { squaredNorms, normMilliseconds, weightedSums } = this.network.gradients(
+      const gradients = this.network.gradients(
         input,
         labels,
         views,
         parameters,
         this.kernels,
-        viewsAtOnce(to - from, views),
+        this.viewsAtOnce,
         kind,
       );
+      const { squaredNorms, normMilliseconds } = gradients;
       partial.times.gradients += lap() - normMilliseconds;
       partial.times.norms += normMilliseconds;
-      const weights = Float32Array.from(squaredNorms, (value) => clipFactor(value, clip));
-      // A factor of zero would not remove NaN or Infinity from a sum: such examples must not be in it at all.
-      if (squaredNorms.some((value) => !Number.isFinite(value)))
-        return [...squaredNorms].map((value) => !Number.isFinite(value));
-      weightedSums(tf.tensor1d(weights)).forEach((tensor, index) => {
-        const target = partial.sum[index];
-        const part = tensor.dataSync();
-        for (let i = 0; i < part.length; i++) target[i] += part[i];
-      });
+      const factors = squaredNorms.map((value) => clipFactor(value, clip));
+      partial.nonFinite ||= factors.includes(0);
+      partial.add(gradients, factors);
       partial.times.sums += lap();
-      return undefined;
     });
-    if (!broken) return;
-    partial.nonFinite = true;
-    const kept = batch.indices.subarray(from, to).filter((_, n) => !broken[n]);
-    this.addClipped(partial, parameters, { indices: kept, step: batch.step }, 0, kept.length, clip);
   }
 
   /** Accuracy and loss on images [from … to) of a set, without augmentation. */

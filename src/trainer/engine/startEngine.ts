@@ -19,9 +19,8 @@ export interface StartOptions extends Omit<EngineOptions, "backend"> {
 }
 
 /**
- * "auto" takes tfjs-node-gpu if it starts, then WebGPU on a hardware adapter if it can do the run, then the other TensorFlow.js
- * backends in their order; the choice's reason says what kept it from those before. A backend asked for by name is taken
- * or an error.
+ * "auto" takes WebGPU on a hardware adapter if it can do the run, then wasm, then cpu: the engines whose sensitivity is proven;
+ * the choice's reason says what kept it from those before. A backend asked for by name is taken or an error.
  */
 export async function startEngine(options: StartOptions): Promise<GradientEngine> {
   const { backend: request, clip: _, ...rest } = options;
@@ -35,28 +34,28 @@ export async function startEngine(options: StartOptions): Promise<GradientEngine
   }
   if (options.devices && request !== "auto")
     throw new RangeError(`devices must be left out with backend ${request}: they are webgpu's`);
-  let backend =
-    request === "auto" && !options.devices
-      ? await startBackend("tfjs-node-gpu").catch(() => undefined)
-      : undefined;
-  if (!backend) {
-    let why: string | undefined;
-    if (request === "auto") {
-      try {
-        if (unfit) throw unfit;
-        return await startWebGpu({ ...forWebGpu, hardwareOnly: true });
-      } catch (error) {
-        why =
-          error instanceof UnsupportedNetworkError
-            ? `no kernels for ${options.network.spec.name}`
-            : (error as Error).message.replace(/^backend (must be .* which|webgpu cannot start:) /, "");
-        if (options.devices) throw new RangeError(`devices must be left out unless webgpu can train: ${why}`);
-      }
+  let why: string | undefined;
+  if (request === "auto") {
+    try {
+      if (unfit) throw unfit;
+      return await startWebGpu({ ...forWebGpu, hardwareOnly: true });
+    } catch (error) {
+      why =
+        error instanceof UnsupportedNetworkError
+          ? `no kernels for ${options.network.spec.name}`
+          : (error as Error).message.replace(/^backend (must be .* which|webgpu cannot start:) /, "");
+      if (options.devices) throw new RangeError(`devices must be left out unless webgpu can train: ${why}`);
     }
-    backend = await startBackend(request);
-    if (why) backend = { ...backend, reason: `${backend.reason}; webgpu: ${why}` };
   }
-  checkIsolation(rest.network, currentKernels(), Math.min(2, viewsPerExample(rest.augmentation)));
+  let backend = await startBackend(request);
+  if (why) backend = { ...backend, reason: `${backend.reason}; webgpu: ${why}` };
+  const kernels = currentKernels();
+  checkIsolation(rest.network, kernels, Math.min(2, viewsPerExample(rest.augmentation)));
+  if (!kernels.keepsExamplesApart)
+    backend = {
+      ...backend,
+      reason: `${backend.reason}; sensitivity not proven: TensorFlow does not promise equal bits wherever an example stands`,
+    };
   const native = backend.name === "tfjs-node" || backend.name === "tfjs-node-gpu";
   // The native backends use all cores themselves.
   return startThreads({ ...(native ? { workers: 1 } : {}), ...rest, backend });

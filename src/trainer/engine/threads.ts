@@ -1,11 +1,20 @@
 // Gradients by data-parallel worker threads: each has its own TensorFlow.js instance and takes micro-batches in turn.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { type BackendChoice, type BackendName, currentKernels } from "../../backends/index.js";
+import type { SumArithmetic } from "../../accounting/index.js";
+import {
+  type BackendChoice,
+  type BackendName,
+  currentKernels,
+  OutOfMemoryError,
+  saysOutOfMemory,
+} from "../../backends/index.js";
 import type { Dataset, LabelledImages } from "../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../layers/network.js";
 import type { EngineTimes } from "../stepTimes.js";
 import { type FeatureMemory, featureMemory } from "./featureStore.js";
+import { findMicroBatch } from "./findMicroBatch.js";
+import { fractionBits } from "./fixedPoint.js";
 import {
   type Batch,
   type ClippedSum,
@@ -14,7 +23,8 @@ import {
   type Evaluation,
   type GradientEngine,
 } from "./gradientEngine.js";
-import { defaultMicroBatch, findMicroBatch } from "./microBatchSize.js";
+import { WorkerMemory } from "./memory.js";
+import { defaultMicroBatch } from "./microBatchSize.js";
 import { type Augmentation, viewsPerExample } from "./views.js";
 
 /** What a thread is told once. All arrays are in shared memory: nothing is copied per thread. */
@@ -29,6 +39,8 @@ export interface ThreadSetup {
   readonly test: LabelledImages;
   readonly augmentation: Augmentation;
   readonly microBatch: number;
+  /** Images at once where no gradients are wanted. */
+  readonly evaluationBatch: number;
   /** All parameters, one after the other, float32. */
   readonly parameters: SharedArrayBuffer;
   /** The batch's indices, uint32, as long as the training set. */
@@ -47,11 +59,18 @@ export type ThreadReply =
   | { readonly kind: "ready" }
   | { readonly kind: "clipped-sum"; readonly nonFinite: boolean; readonly times: EngineTimes }
   | { readonly kind: "evaluate"; readonly evaluation: Evaluation }
-  | { readonly kind: "failed"; readonly message: string };
+  | { readonly kind: "failed"; readonly message: string; readonly outOfMemory: boolean };
 
 /** A thread that died or failed: the step was not done, nothing of it was applied. */
 export class WorkerFailedError extends Error {
   override readonly name = "WorkerFailedError";
+  constructor(
+    message: string,
+    /** Another attempt would fail as well. */
+    readonly outOfMemory = false,
+  ) {
+    super(message);
+  }
 }
 
 /** Threads that an engine may have: each holds a backend of its own, and more than a few a core only cost memory. */
@@ -73,22 +92,27 @@ export interface EngineOptions {
 /** A request is computed anew this often after threads died; a thread that dies each time is a fault. */
 const MOST_RESTARTS = 2;
 
-/** Starts the threads and waits until each can compute. A thread that cannot start is an error. */
+/** Starts the threads and waits until each can compute. A thread that cannot start, or a micro-batch that there is no memory for, is an error. */
 export async function startThreads(options: EngineOptions): Promise<GradientEngine> {
   const { workers = availableParallelism(), network } = options;
-  const views = viewsPerExample(options.augmentation);
-  const microBatch =
-    options.microBatch === "auto"
-      ? findMicroBatch(network, currentKernels(), views)
-      : (options.microBatch ?? defaultMicroBatch(network, views));
   if (!(Number.isSafeInteger(workers) && workers >= 1 && workers <= MOST_WORKERS))
     throw new RangeError(`workers must be a whole number in [1, ${MOST_WORKERS}], got ${workers}`);
-  if (!(Number.isSafeInteger(microBatch) && microBatch >= 1))
-    throw new RangeError(`microBatch must be a whole number >= 1, got ${microBatch}`);
+  const given = options.microBatch;
+  if (!(given === undefined || given === "auto" || (Number.isSafeInteger(given) && given >= 1)))
+    throw new RangeError(`microBatch must be a whole number >= 1, got ${given}`);
+  const views = viewsPerExample(options.augmentation);
+  const memory = await WorkerMemory.of(network, { views, workers, backend: options.backend.name });
+  const microBatch =
+    given === "auto"
+      ? findMicroBatch(network, currentKernels(), views, memory.fitting)
+      : (given ?? defaultMicroBatch(network, views, memory.fitting));
+  // No micro-batch has more examples than there are.
+  if (memory.hasNoRoomFor(Math.min(microBatch, options.data.train.count)))
+    throw new OutOfMemoryError(memory.refusal(microBatch, false));
   const found =
     options.microBatch === "auto" ? `; micro-batches of ${microBatch} were the fastest tried` : "";
   const backend = { ...options.backend, reason: options.backend.reason + found };
-  const engine = new ThreadEngine({ ...options, backend }, workers, microBatch);
+  const engine = new ThreadEngine({ ...options, backend }, workers, microBatch, memory);
   try {
     await engine.ready;
   } catch (error) {
@@ -100,6 +124,7 @@ export async function startThreads(options: EngineOptions): Promise<GradientEngi
 
 class ThreadEngine implements GradientEngine {
   readonly backend: BackendChoice;
+  readonly arithmetic: SumArithmetic;
   readonly ready: Promise<unknown>;
   private readonly threads: Thread[];
   private closed = false;
@@ -113,11 +138,13 @@ class ThreadEngine implements GradientEngine {
   constructor(
     options: EngineOptions,
     readonly workers: number,
-    microBatch: number,
+    private readonly microBatch: number,
+    private readonly memory: WorkerMemory,
   ) {
     this.backend = options.backend;
     this.warn = options.onWarning ?? (() => {});
     this.network = options.network;
+    this.arithmetic = arithmeticOf(options.backend.name, options.data.train.count);
     const size = this.network.parameterCount;
     const [train, test] = [options.data.train, options.data.test].map(share);
     this.parameters = new Float32Array(new SharedArrayBuffer(4 * size));
@@ -145,6 +172,7 @@ class ThreadEngine implements GradientEngine {
           test,
           augmentation: options.augmentation,
           microBatch,
+          evaluationBatch: memory.evaluationBatch,
           parameters: this.parameters.buffer as SharedArrayBuffer,
           indices: this.indices.buffer as SharedArrayBuffer,
           next: this.next.buffer as SharedArrayBuffer,
@@ -170,12 +198,14 @@ class ThreadEngine implements GradientEngine {
       nonFinite ||= reply.nonFinite;
       for (const part of Object.keys(times) as (keyof EngineTimes)[]) times[part] += reply.times[part];
     }
+    // Whole numbers: they add exactly, and dividing by a power of two is exact as well.
+    const unit = 2 ** -this.arithmetic.fractionBits;
     let at = 0;
     const sum = this.network.parameters.map(({ shape }) => {
       const total = new Float64Array(sizeOf(shape));
       for (const part of this.sums) for (let i = 0; i < total.length; i++) total[i] += part[at + i];
       at += total.length;
-      return total;
+      return total.map((whole) => whole * unit);
     });
     return { sum, sensitivity: 1, nonFinite, times };
   }
@@ -211,10 +241,12 @@ class ThreadEngine implements GradientEngine {
       Atomics.store(this.next, 0, 0);
       const answers = await Promise.allSettled(this.threads.map((thread) => thread.ask(request)));
       const failed = answers.flatMap((answer, index) =>
-        answer.status === "rejected" ? [{ index, reason: answer.reason as Error }] : [],
+        answer.status === "rejected" ? [{ index, reason: answer.reason as WorkerFailedError }] : [],
       );
       if (failed.length === 0)
         return answers.map((answer) => (answer as PromiseFulfilledResult<ThreadReply>).value);
+      if (request.kind === "clipped-sum" && failed.some(({ reason }) => reason.outOfMemory))
+        throw new WorkerFailedError(this.memory.refusal(this.microBatch, true), true);
       if (this.closed || restarts === MOST_RESTARTS) throw failed[0].reason;
       this.warn(`${failed[0].reason.message}; it was replaced, and its work is done again`);
       await Promise.all(failed.map(({ index }) => this.replace(index)));
@@ -230,6 +262,18 @@ class ThreadEngine implements GradientEngine {
   }
 }
 
+/** Of the current backend, which must be the one named. */
+function arithmeticOf(engine: BackendName, examples: number): SumArithmetic {
+  const { variant, keepsExamplesApart } = currentKernels();
+  return {
+    engine,
+    kernels: variant,
+    sums: "fixed-point",
+    fractionBits: fractionBits(examples),
+    sensitivity: keepsExamplesApart ? "proven" : "not-proven",
+  };
+}
+
 /** One worker thread with at most one question open. Its death fails the question, now or when it is asked. */
 class Thread {
   /** When it can compute. */
@@ -241,13 +285,20 @@ class Thread {
   constructor(readonly setup: ThreadSetup) {
     this.worker = new Worker(workerFile(), { workerData: setup });
     this.worker.on("message", (reply: ThreadReply) => {
+      // What computed until there was no memory left is not asked again.
+      if (reply.kind === "failed" && reply.outOfMemory) {
+        this.fail(`a worker thread failed: ${reply.message}`, true);
+        return;
+      }
       const waiting = this.waiting;
       this.waiting = undefined;
       if (reply.kind === "failed")
         waiting?.reject(new WorkerFailedError(`a worker thread failed: ${reply.message}`));
       else waiting?.resolve(reply);
     });
-    this.worker.on("error", (error) => this.fail(`a worker thread failed: ${error.message}`));
+    this.worker.on("error", (error) =>
+      this.fail(`a worker thread failed: ${error.message}`, saysOutOfMemory(error)),
+    );
     this.worker.on("exit", (code) => this.fail(`a worker thread ended early, with status ${code}`));
     this.ready = this.reply();
     // Whoever waits for it hears of a failure; nobody else need.
@@ -273,8 +324,8 @@ class Thread {
     await this.worker.terminate();
   }
 
-  private fail(message: string): void {
-    this.failure ??= new WorkerFailedError(message);
+  private fail(message: string, outOfMemory = false): void {
+    this.failure ??= new WorkerFailedError(message, outOfMemory);
     this.waiting?.reject(this.failure);
     this.waiting = undefined;
   }

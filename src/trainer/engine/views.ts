@@ -14,25 +14,31 @@ export interface Augmentation {
   readonly flip?: boolean;
 }
 
-/** Network input of a stored value in a channel, by the images' public constants: looked up for bytes, which is faster. */
+/** Network input of a stored value in a channel, by the images' public constants. */
 type Scale = (value: number, channel: number) => number;
 
-const scales = new WeakMap<LabelledImages, Scale>();
+const tables = new WeakMap<LabelledImages, readonly Float32Array[]>();
+
+/** Of images of bytes, for each channel: the network input of each byte. */
+export function byteTables(images: LabelledImages): readonly Float32Array[] {
+  let found = tables.get(images);
+  if (!found) {
+    const { factor, offset } = linearScaling(images);
+    found = Array.from(factor, (each, c) =>
+      Float32Array.from({ length: 256 }, (_, value) => value * each + offset[c]),
+    );
+    tables.set(images, found);
+  }
+  return found;
+}
 
 function scaleOf(images: LabelledImages): Scale {
-  let scale = scales.get(images);
-  if (!scale) {
-    const { factor, offset } = linearScaling(images);
-    if (images.pixels instanceof Uint8Array) {
-      const table = Float32Array.from(
-        { length: 256 * factor.length },
-        (_, i) => (i & 255) * factor[i >> 8] + offset[i >> 8],
-      );
-      scale = (value, channel) => table[(channel << 8) | value];
-    } else scale = (value, channel) => value * factor[channel] + offset[channel];
-    scales.set(images, scale);
+  if (images.pixels instanceof Uint8Array) {
+    const own = byteTables(images);
+    return (value, channel) => own[channel][value];
   }
-  return scale;
+  const { factor, offset } = linearScaling(images);
+  return (value, channel) => value * factor[channel] + offset[channel];
 }
 
 /** Rows of network input for each example: at least one. */
@@ -66,19 +72,19 @@ export function drawViews(
   }));
 }
 
-/** Inputs of examples indices[from … to), the views of each in a row: float32 [(to − from)·K, h, w, c]. */
+/** Writes inputs of examples indices[from … to), the views of each in a row, into out: float32 [(to − from)·K, h, w, c]. */
 export function fillViews(
+  out: Float32Array,
   images: LabelledImages,
   indices: Uint32Array,
   from: number,
   to: number,
   augmentation: Augmentation,
   step: number,
-): Float32Array {
+): void {
   const [height, width, channels] = images.shape;
   const size = height * width * channels;
   const views = viewsPerExample(augmentation);
-  const out = new Float32Array((to - from) * views * size);
   const scale = scaleOf(images);
   for (let n = from; n < to; n++) {
     const source = indices[n] * size;
@@ -98,7 +104,6 @@ export function fillViews(
       }
     }
   }
-  return out;
 }
 
 /** Position in an image continued by its mirror image, edge included: −1 ↦ 0, −2 ↦ 1, size ↦ size − 1. */

@@ -1,11 +1,14 @@
 // A worker thread: its own backend, its own copy of the parameters as tensors, micro-batches taken from a common counter.
 import { parentPort, workerData } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs-core";
-import { currentKernels, startBackend } from "../../backends/index.js";
+import { currentKernels, saysOutOfMemory, startBackend } from "../../backends/index.js";
 import { Network, sizeOf } from "../layers/network.js";
 import { FeatureStore } from "./featureStore.js";
-import { MicroBatchRunner, PartialSum } from "./microBatch.js";
+import { MicroBatchRunner } from "./microBatch.js";
+import { viewsAtOnce } from "./microBatchSize.js";
+import { PartialSum } from "./partialSum.js";
 import type { ThreadReply, ThreadRequest, ThreadSetup } from "./threads.js";
+import { viewsPerExample } from "./views.js";
 
 const setup = workerData as ThreadSetup;
 const port = parentPort!;
@@ -13,8 +16,6 @@ const parameters = new Float32Array(setup.parameters);
 const indices = new Uint32Array(setup.indices);
 const next = new Int32Array(setup.next);
 const sum = new Float64Array(setup.sum);
-/** Evaluation keeps no gradients: larger pieces. */
-const EVALUATION_BATCH = 200;
 
 await startBackend(setup.backend);
 const network = new Network(setup.network, setup.frozen);
@@ -22,10 +23,16 @@ const storeOf = (set: "train" | "test") => {
   const memory = setup.features[set];
   return memory && { [set]: new FeatureStore(memory, network.featureShape!) };
 };
-const runner = new MicroBatchRunner(network, currentKernels(), setup.train, setup.test, setup.augmentation, {
-  ...storeOf("train"),
-  ...storeOf("test"),
-});
+const kernels = currentKernels();
+const runner = new MicroBatchRunner(
+  network,
+  kernels,
+  setup.train,
+  setup.test,
+  setup.augmentation,
+  viewsAtOnce(setup.microBatch, viewsPerExample(setup.augmentation)),
+  { ...storeOf("train"), ...storeOf("test") },
+);
 
 function withParameters<T>(use: (tensors: tf.Tensor[]) => T): T {
   let at = 0;
@@ -57,7 +64,7 @@ function answer(request: ThreadRequest): ThreadReply {
     if (request.kind === "evaluate") {
       const { count } = request.set === "train" ? setup.train : setup.test;
       let [correct, seen, loss] = [0, 0, 0];
-      takeTurns(count, EVALUATION_BATCH, (from, to) => {
+      takeTurns(count, setup.evaluationBatch, (from, to) => {
         const part = runner.evaluate(tensors, request.set, from, to);
         correct += part.correct;
         seen += part.count;
@@ -65,15 +72,19 @@ function answer(request: ThreadRequest): ThreadReply {
       });
       return { kind: "evaluate", evaluation: { correct, count: seen, loss: loss / Math.max(1, seen) } };
     }
-    const partial = new PartialSum(network);
-    const batch = { indices, step: request.step };
-    takeTurns(request.count, setup.microBatch, (from, to) => {
-      runner.addClipped(partial, tensors, batch, from, to, request.clip);
-    });
-    let at = 0;
-    for (const part of partial.sum) {
-      sum.set(part, at);
-      at += part.length;
+    const partial = new PartialSum(network, kernels, setup.train.count);
+    try {
+      const batch = { indices, step: request.step };
+      takeTurns(request.count, setup.microBatch, (from, to) => {
+        runner.addClipped(partial, tensors, batch, from, to, request.clip);
+      });
+      let at = 0;
+      for (const part of partial.read()) {
+        sum.set(part, at);
+        at += part.length;
+      }
+    } finally {
+      partial.dispose();
     }
     return { kind: "clipped-sum", nonFinite: partial.nonFinite, times: partial.times };
   });
@@ -84,7 +95,8 @@ port.on("message", (request: ThreadRequest) => {
   try {
     reply = answer(request);
   } catch (error) {
-    reply = { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+    const message = error instanceof Error ? error.message : String(error);
+    reply = { kind: "failed", message, outOfMemory: saysOutOfMemory(error) };
   }
   port.postMessage(reply);
 });

@@ -1,7 +1,16 @@
 // Layers in a row, forward and backward; activations are freed as soon as the backward pass has used them.
 import * as tf from "@tensorflow/tfjs-core";
 import type { Kernels } from "../../backends/index.js";
-import type { Backward, BackwardContext, ExampleGradients, Forward, Layer, Saved } from "./layer.js";
+import {
+  type Backward,
+  type BackwardContext,
+  type ExampleGradients,
+  type Forward,
+  gradientNumbers,
+  handleOn,
+  type Layer,
+  type Saved,
+} from "./layer.js";
 
 /** Itself a layer's worth of methods: the body of a residual block is a chain. */
 export class Chain implements Layer<readonly Saved[]> {
@@ -31,6 +40,10 @@ export class Chain implements Layer<readonly Saved[]> {
     });
   }
 
+  gradientNumbers(views: number): number {
+    return this.layers.reduce((total, layer) => total + gradientNumbers(layer, views), 0);
+  }
+
   forward(
     input: tf.Tensor,
     parameters: readonly tf.Tensor[],
@@ -38,14 +51,14 @@ export class Chain implements Layer<readonly Saved[]> {
     options: { readonly save: boolean } = { save: true },
   ): Forward<readonly Saved[]> {
     const saved: Saved[] = [];
-    let value = handle(input);
+    let value = handleOn(input);
     this.layers.forEach((layer, index) => {
       const below = value;
       // Each layer keeps handles of its own on what it saves: freeing one layer's takes nothing from its neighbours.
       tidy((keep) => {
         const forward = layer.forward(below, this.own(index, parameters), kernels);
-        if (options.save) saved.push(eachTensor(forward.saved, (tensor) => keep(handle(tensor))));
-        value = keep(handle(forward.output));
+        if (options.save) saved.push(eachTensor(forward.saved, (tensor) => keep(handleOn(tensor))));
+        value = keep(handleOn(forward.output));
       });
       below.dispose();
     });
@@ -61,7 +74,7 @@ export class Chain implements Layer<readonly Saved[]> {
   ): Backward {
     const parts: ExampleGradients[] = [];
     const last = context.needsInputGradient ? 0 : Math.max(0, this.lowest);
-    let gradient = handle(outputGradient);
+    let gradient = handleOn(outputGradient);
     for (let index = this.layers.length - 1; index >= last; index--) {
       const above = gradient;
       let inputGradient: tf.Tensor | undefined;
@@ -73,7 +86,7 @@ export class Chain implements Layer<readonly Saved[]> {
         });
         for (const part of backward.gradients ?? []) part.tensors.forEach(keep);
         parts.unshift(...(backward.gradients ?? []));
-        inputGradient = backward.inputGradient && keep(handle(backward.inputGradient));
+        inputGradient = backward.inputGradient && keep(handleOn(backward.inputGradient));
       });
       above.dispose();
       eachTensor(saved[index], (tensor) => {
@@ -91,9 +104,6 @@ export class Chain implements Layer<readonly Saved[]> {
     return parameters.slice(from, from + this.layers[index].parameters.length);
   }
 }
-
-/** A handle of its own on the same numbers: `clone` would copy them on WASM. */
-const handle = (tensor: tf.Tensor): tf.Tensor => tf.reshape(tensor, tensor.shape);
 
 function eachTensor(saved: Saved, change: (tensor: tf.Tensor) => tf.Tensor): Saved {
   return saved.map((part) =>

@@ -109,10 +109,10 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
     );
     const rows = groups === 1 ? byGroup[0] : joined(byGroup, dy.shape[0] / views, before?.[0]);
     // Rows in name only, left out in the end: what the forward pass knows of the filters is not to be found again.
-    // Those of the first pass do for all.
-    const held = standard.map(
-      (each, index) => before?.[1 + index] ?? (tf.reshape(each, [-1, filters]) as tf.Tensor2D),
-    );
+    // Of views that come in passes the first pass keeps it.
+    const held =
+      before?.slice(1, 1 + standard.length) ??
+      standard.map((each) => tf.reshape(each, [-1, filters]) as tf.Tensor2D);
     const finish = ([filter, ...others]: readonly tf.Tensor2D[]) =>
       [
         ...(weightStandardised ? rawGradients(filter, others, parameters[1], kernels) : [filter]),

@@ -1,13 +1,14 @@
-// Fully connected layer: per-example norms from Gram matrices, no gradient formed (ghost norms) [Goodfellow2015], unless an
-// example has so many views that forming is cheaper.
+// Fully connected layer: of an example with one view no gradient is formed, its norm is that of an outer product
+// [Goodfellow2015]; of one with several it is.
 import * as tf from "@tensorflow/tfjs-core";
-import { FLOAT32_ROUND_OFF, type Kernels } from "../../backends/index.js";
+import type { ExactSum, Kernels } from "../../backends/index.js";
 import { formed } from "./formed.js";
 import {
   type Backward,
   type BackwardContext,
   type ExampleGradients,
   type Forward,
+  handleOn,
   type Layer,
   scaledNormal,
   truncatedNormal,
@@ -30,20 +31,20 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
     dy: tf.Tensor2D,
     context: BackwardContext,
   ): readonly ExampleGradients[] => {
-    const { views, kernels, earlier } = context;
-    const trained = { kernel: context.trained[0], bias: bias && context.trained[1] };
-    const before = earlier?.[earlier.length - 1];
-    // Formed where that takes less memory and fewer products than the Gram matrices of the views, 2K² > D·p [Bu2023]. Where the
-    // views come in passes, the first decides.
-    const ghost = before ? before instanceof OuterProducts : 2 * views ** 2 <= inputs * units;
-    if (trained.kernel && ghost) {
-      earlier?.pop();
-      const own = new OuterProducts(x.clone(), dy.clone(), views, trained.bias, kernels);
-      return [before ? (before as OuterProducts).with(own) : own];
-    }
+    const { views, allViews, kernels } = context;
+    // Norms of several views' sum take a product of each view with each, or the sum itself: what forms it adds it up as well.
+    if (context.trained[0] && allViews === 1)
+      return [
+        new OuterProducts(
+          handleOn(x) as tf.Tensor2D,
+          handleOn(dy) as tf.Tensor2D,
+          bias && context.trained[1],
+          kernels,
+        ),
+      ];
     const pixel = { kernelHeight: 1, kernelWidth: 1, stride: 1 };
     return formed(context, () => [
-      trained.kernel
+      context.trained[0]
         ? kernels.filterGradients(asImages(x), asImages(dy), views, pixel)
         : (tf.zeros([0, 0]) as tf.Tensor2D),
       kernels.positionSums(asImages(dy), views),
@@ -52,6 +53,7 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
   return {
     outputShape: [units],
     multiplyAdds: inputs * units,
+    gradientNumbers: (views) => (views === 1 ? inputs + units : (inputs + 1) * units),
     parameters: [
       {
         name: `${name}/kernel`,
@@ -69,7 +71,7 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       const x = input as tf.Tensor2D;
       const gradients = gradientsOf(x, dy, context);
       if (!context.needsInputGradient) return { gradients };
-      return { gradients, inputGradient: context.kernels.product(dy, kernel as tf.Tensor2D, "second") };
+      return { gradients, inputGradient: context.kernels.product(dy, kernel as tf.Tensor2D, true) };
     },
   };
 }
@@ -77,18 +79,22 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
 /** One pixel a row. */
 const asImages = (rows: tf.Tensor2D): tf.Tensor4D => tf.reshape(rows, [-1, 1, 1, rows.shape[1]]);
 
-/**
- * Inputs of this squared norm or more count as not finite: dy·weight, about 1/‖x‖, would come so near the smallest float32
- * that its rounding is no longer relative.
- */
-const LARGEST_SQUARED_INPUT = 2 ** 200;
+/** Inputs whose squared norm is below this count as zeros: their scale would not be a float32. */
+const LEAST_SQUARED_INPUT = 2 ** -200;
 
-/** g_n = Σ over the example's views k of (x_k, 1) ⊗ dy_k; without a bias x_k ⊗ dy_k. */
+/**
+ * g_n = (x_n, 1) ⊗ dy_n; without a bias x_n ⊗ dy_n.
+ *
+ * Both factors are rounded, not their product (docs/math-clipping.md, theorem 2): (x, 1) scaled by a power of two to norm in
+ * (½, 1] and cut to multiples of 2^-a, the weighted dy divided by the same power and cut to multiples of 2^-b, a + b the
+ * grid's bits. Cutting makes both shorter, their outer product is a multiple of the grid, and its sums are exact.
+ */
 class OuterProducts implements ExampleGradients {
+  private norms: { readonly input: Float64Array; readonly output: Float64Array } | undefined;
+
   constructor(
     private readonly x: tf.Tensor2D,
     private readonly dy: tf.Tensor2D,
-    private readonly views: number,
     private readonly bias: boolean,
     private readonly kernels: Kernels,
   ) {}
@@ -97,67 +103,54 @@ class OuterProducts implements ExampleGradients {
     return [this.x, this.dy];
   }
 
-  /** With the views that another pass has of the same examples. */
-  with(more: OuterProducts): OuterProducts {
-    const joined = (own: tf.Tensor2D, others: tf.Tensor2D): tf.Tensor2D => {
-      const width = own.shape[1];
-      const parts = [tf.reshape(own, [-1, this.views, width]), tf.reshape(others, [-1, more.views, width])];
-      return tf.reshape(tf.concat(parts, 1), [-1, width]);
-    };
-    const views = this.views + more.views;
-    return new OuterProducts(
-      joined(this.x, more.x),
-      joined(this.dy, more.dy),
-      views,
-      this.bias,
-      this.kernels,
-    );
+  get parameters(): number {
+    return this.bias ? 2 : 1;
   }
 
-  squaredNorms(): Float64Array {
-    const { x, dy, views, kernels } = this;
+  /** ‖(x, 1)‖² and ‖dy‖² of each example, rounded up. */
+  private squares() {
     const one = this.bias ? 1 : 0;
-    const left = kernels
-      .squaredNorms(x)
-      .map((value) => (value < LARGEST_SQUARED_INPUT ? value + one : Number.POSITIVE_INFINITY));
-    const right = kernels.squaredNorms(dy);
-    // One view: ‖(x, 1) ⊗ dy‖² = (‖x‖² + 1)·‖dy‖²; the factor covers float64 rounding.
-    if (views === 1) return left.map((value, n) => value * right[n] * (1 + 2 ** -50));
-    // K views: ‖g‖² = Σ_{k,l} (x_k·x_l + 1)(dy_k·dy_l). Opposite views may cancel, so the error of the float32 products
-    // is bounded against what does not cancel: Σ_{k,l} |x_k||x_l||dy_k||dy_l| = (Σ_k |x_k||dy_k|)². It is taken twice, once
-    // for the Gram matrices and once for adding up the K views when the gradient is summed.
-    const [inputs, units] = [x.shape[1], dy.shape[1]];
-    const n = x.shape[0] / views;
-    const gram = (rows: tf.Tensor2D): tf.Tensor => {
-      const grouped = tf.reshape(rows, [n, views, rows.shape[1]]);
-      return tf.matMul(grouped, grouped, false, true);
+    this.norms ??= {
+      input: this.kernels.squaredNorms(this.x).map((value) => (value + one) * (1 + 2 ** -52)),
+      output: this.kernels.squaredNorms(this.dy),
     };
-    const grams = tf.tidy(() => [tf.add(gram(x), one), gram(dy)].map((g) => g.dataSync()));
-    const roundOff = (inputs + units + 2 * views + 8) * FLOAT32_ROUND_OFF;
-    return Float64Array.from({ length: n }, (_, example) => {
-      let squared = 0;
-      let [uncancelled, inputNorms, outputNorms] = [0, 0, 0];
-      for (let i = example * views * views; i < (example + 1) * views * views; i++)
-        squared += grams[0][i] * grams[1][i];
-      for (let k = example * views; k < (example + 1) * views; k++) {
-        uncancelled += Math.sqrt(left[k] * right[k]);
-        inputNorms += Math.sqrt(left[k]);
-        outputNorms += Math.sqrt(right[k]);
-      }
-      // A product below 2^-126 may have become zero: as many in each element of a Gram matrix as its rows are long.
-      const underflow = 2 ** -125 * (units * inputNorms ** 2 + inputs * outputNorms ** 2);
-      return Math.max(0, squared) + 2 * roundOff * uncancelled ** 2 + underflow;
+    return this.norms;
+  }
+
+  /** ‖(x, 1) ⊗ dy‖² = (‖x‖² + 1)·‖dy‖². */
+  squaredNorms(): Float64Array {
+    const { input, output } = this.squares();
+    return input.map((value, n) => value * output[n] * (1 + 2 ** -52));
+  }
+
+  addTo([kernel, shift]: readonly ExactSum[], factors: Float64Array, fractionBits: number): void {
+    const units = this.dy.shape[1];
+    const inputBits = Math.ceil(fractionBits / 2);
+    const slopes = this.dy.dataSync() as Float32Array;
+    const { input } = this.squares();
+    const scales = new Float64Array(factors.length);
+    const outputs = new Float64Array(slopes.length);
+    factors.forEach((factor, n) => {
+      if (factor === 0 || input[n] < LEAST_SQUARED_INPUT) return;
+      const scale = 2 ** -halfExponent(input[n]);
+      scales[n] = scale * 2 ** inputBits;
+      const weight = (factor / scale) * 2 ** (fractionBits - inputBits);
+      for (let at = n * units; at < (n + 1) * units; at++) outputs[at] = Math.trunc(weight * slopes[at]);
+    });
+    this.kernels.addOuterProducts(kernel, this.x, scales, outputs);
+    if (!this.bias) return;
+    const { values } = shift;
+    scales.forEach((scale, n) => {
+      const one = Math.trunc(scale);
+      for (let j = 0; j < units; j++) values[j] += one * outputs[n * units + j];
     });
   }
+}
 
-  weightedSums(weights: tf.Tensor1D): tf.Tensor1D[] {
-    const { x, dy, views, kernels } = this;
-    const [images, units] = dy.shape;
-    const scaled: tf.Tensor2D = tf.reshape(
-      tf.mul(tf.reshape(dy, [images / views, views, units]), tf.reshape(weights, [-1, 1, 1])),
-      [images, units],
-    );
-    const kernel = tf.reshape(kernels.product(x, scaled, "first"), [-1]) as tf.Tensor1D;
-    return this.bias ? [kernel, tf.reshape(kernels.positionSums(asImages(scaled), images), [-1])] : [kernel];
-  }
+/** The least whole e with value ≤ 4^e; value > 0, finite. */
+function halfExponent(value: number): number {
+  let exponent = Math.ceil(Math.log2(value) / 2);
+  while (4 ** exponent < value) exponent++;
+  while (4 ** (exponent - 1) >= value) exponent--;
+  return exponent;
 }

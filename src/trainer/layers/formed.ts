@@ -1,6 +1,6 @@
 // Per-example gradients that are formed: one row an example for each parameter.
 import * as tf from "@tensorflow/tfjs-core";
-import type { Kernels } from "../../backends/index.js";
+import type { ExactSum, Kernels } from "../../backends/index.js";
 import type { BackwardContext, ExampleGradients } from "./layer.js";
 
 /** The norm is that of the very numbers that are added. */
@@ -30,8 +30,15 @@ export class FormedGradients implements ExampleGradients {
     return first;
   }
 
-  weightedSums(weights: tf.Tensor1D): tf.Tensor1D[] {
-    return this.finished().map((rows) => this.kernels.weightedSum(rows, weights));
+  get parameters(): number {
+    return this.finished().length;
+  }
+
+  addTo(sums: readonly ExactSum[], factors: Float64Array, fractionBits: number): void {
+    const scaled = factors.map((factor) => factor * 2 ** fractionBits);
+    this.finished().forEach((rows, index) => {
+      this.kernels.addRows(sums[index], rows, scaled);
+    });
   }
 
   private finished(): readonly tf.Tensor2D[] {

@@ -1,6 +1,6 @@
 // What a layer is to per-example clipping: one forward pass, one backward pass, and per-example gradients without loops.
-import type * as tf from "@tensorflow/tfjs-core";
-import type { Kernels } from "../../backends/index.js";
+import * as tf from "@tensorflow/tfjs-core";
+import type { ExactSum, Kernels } from "../../backends/index.js";
 import type { SeededRandom } from "../random/index.js";
 
 export interface ParameterSpec {
@@ -21,14 +21,19 @@ export interface Forward<S extends Saved = readonly tf.Tensor[]> {
 /**
  * The gradients of all of a layer's parameters, one for each example, not yet clipped.
  *
- * Guarantee: the numbers that `weightedSums` adds for example n with weight w, 0 ≤ w, have squared norm at most
- * (w·(1 + 2^-21))² · squaredNorms()[n]: rounding of the norms is inside squaredNorms, that of the products in the 2^-21.
+ * Guarantee (docs/math-clipping.md): what `addTo` adds for example n with factor w, 0 ≤ w, are whole numbers of squared norm at
+ * most (w·2^fractionBits)²·squaredNorms()[n]·(1 + 2^-48); they depend on example, factor and fractionBits alone.
  */
 export interface ExampleGradients {
   /** Upper bounds of the squared L2 norms; not finite where an example's gradient is not. */
   squaredNorms(): Float64Array;
-  /** Σ_n weights[n]·g_n for each parameter tensor, flat. */
-  weightedSums(weights: tf.Tensor1D): tf.Tensor1D[];
+  /**
+   * sums += Σ_n factors[n]·g_n in multiples of 2^-fractionBits, each example's rounded towards zero; one sum for each parameter.
+   * An example whose factor is 0 adds nothing, whatever its gradient holds.
+   */
+  addTo(sums: readonly ExactSum[], factors: Float64Array, fractionBits: number): void;
+  /** Parameters whose gradients these are: as many sums does addTo take. */
+  readonly parameters: number;
   /** What the two methods read: kept as long as they may be called. */
   readonly tensors: readonly tf.Tensor[];
 }
@@ -44,6 +49,8 @@ export interface BackwardContext {
   readonly kernels: Kernels;
   /** Rows in a row that are one example. */
   readonly views: number;
+  /** Rows of an example in all passes together. */
+  readonly allViews: number;
   readonly needsInputGradient: boolean;
   /** For each of the layer's parameters: whether its gradient is wanted; others are frozen and have none. */
   readonly trained: readonly boolean[];
@@ -63,6 +70,11 @@ export interface Layer<S extends Saved = readonly tf.Tensor[]> {
   readonly parameters: readonly ParameterSpec[];
   /** Multiply-adds of one forward pass of one image. */
   readonly multiplyAdds: number;
+  /**
+   * Float32 numbers that an example's gradients take in memory until they are added, of so many views in all; default: one for
+   * each number of the parameters.
+   */
+  gradientNumbers?(views: number): number;
   forward(input: tf.Tensor, parameters: readonly tf.Tensor[], kernels: Kernels): Forward<S>;
   backward(
     outputGradient: tf.Tensor,
@@ -71,6 +83,13 @@ export interface Layer<S extends Saved = readonly tf.Tensor[]> {
     context: BackwardContext,
   ): Backward;
 }
+
+export const gradientNumbers = (layer: Layer<Saved>, views: number): number =>
+  layer.gradientNumbers?.(views) ??
+  layer.parameters.reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
+
+/** Another tensor on the same numbers, which live until both are disposed. (On WASM, TensorFlow.js's clone copies them.) */
+export const handleOn = (tensor: tf.Tensor): tf.Tensor => tf.reshape(tensor, tensor.shape);
 
 /** Zero: the initial value of every bias. */
 export const zeros = (values: Float32Array): void => {

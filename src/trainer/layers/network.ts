@@ -1,6 +1,6 @@
 // A network from its description: logits, and the per-example gradients of a micro-batch.
 import * as tf from "@tensorflow/tfjs-core";
-import type { Kernels } from "../../backends/index.js";
+import type { ExactSum, Kernels } from "../../backends/index.js";
 import { SeededRandom } from "../random/index.js";
 import { stopwatch } from "../stepTimes.js";
 import { buildChain } from "./build.js";
@@ -19,8 +19,8 @@ export interface MicroBatchGradients {
   readonly squaredNorms: Float64Array;
   /** How long they took. */
   readonly normMilliseconds: number;
-  /** Σ_n weights[n]·g_n, one flat tensor a parameter, in the order of `parameters`. */
-  weightedSums(weights: tf.Tensor1D): tf.Tensor1D[];
+  /** sums += Σ_n factors[n]·g_n in multiples of 2^-fractionBits, one sum a parameter, in their order (see ExampleGradients). */
+  addTo(sums: readonly ExactSum[], factors: Float64Array, fractionBits: number): void;
 }
 
 export class Network {
@@ -104,6 +104,11 @@ export class Network {
     });
   }
 
+  /** Float32 numbers that an example of so many views holds until its gradient is clipped and added. */
+  gradientNumbers(views: number): number {
+    return this.chain.gradientNumbers(views);
+  }
+
   /** images [m, h, w, c] → features [m, ...featureShape]. */
   features(images: tf.Tensor4D, parameters: readonly tf.Tensor[], kernels: Kernels): tf.Tensor {
     return tf.tidy(() => this.split!.body.forward(images, parameters, kernels, { save: false }).output);
@@ -146,7 +151,7 @@ export class Network {
               ...images.shape.slice(1),
             ]);
       const share = { views: count, share: 1 / views, from };
-      parts = this.backwardPass(pass, labels, share, count, parameters, kernels, parts);
+      parts = this.backwardPass(pass, labels, share, [count, views], parameters, kernels, parts);
     }
     return this.measured(parts ?? [], labels.length);
   }
@@ -161,42 +166,36 @@ export class Network {
     return {
       squaredNorms,
       normMilliseconds: lap(),
-      weightedSums: (weights) => parts.flatMap((part) => part.weightedSums(weights)),
+      ...added(parts),
     };
   }
 
   /**
-   * NOT private: the plain sum of the examples' gradients, one view each, as ordinary training computes it. The measure
-   * of what clipping costs. Call inside tf.tidy.
+   * NOT private: the sum of the examples' gradients, one view each, as ordinary training computes it, as if it were the
+   * gradient of one example. The measure of what clipping costs. Call inside tf.tidy.
    */
   plainGradients(
     images: tf.Tensor4D,
     labels: ArrayLike<number>,
     parameters: readonly tf.Tensor[],
     kernels: Kernels,
-  ): tf.Tensor1D[] {
+  ): Pick<MicroBatchGradients, "addTo"> {
     // To the layers the whole micro-batch is one example: nothing is kept apart, nothing is measured.
-    const parts = this.backwardPass(
-      images,
-      labels,
-      { views: 1, share: 1, from: "images" },
-      labels.length,
-      parameters,
-      kernels,
+    const share = { views: 1, share: 1, from: "images" } as const;
+    return added(
+      this.backwardPass(images, labels, share, [labels.length, labels.length], parameters, kernels),
     );
-    const one = tf.ones([1]) as tf.Tensor1D;
-    return parts.flatMap((part) => part.weightedSums(one));
   }
 
   /**
    * views: rows of each example, each with this share of its loss; rowsTogether: rows whose gradients are summed before
-   * anything else; earlier: what other views of the same examples gave, to be added to.
+   * anything else, in this pass and in all; earlier: what other views of the same examples gave, to be added to.
    */
   private backwardPass(
     images: tf.Tensor,
     labels: ArrayLike<number>,
     { views, share, from }: { readonly views: number; readonly share: number; readonly from: NetworkInput },
-    rowsTogether: number,
+    rowsTogether: readonly [number, number],
     parameters: readonly tf.Tensor[],
     kernels: Kernels,
     earlier?: readonly ExampleGradients[],
@@ -214,7 +213,8 @@ export class Network {
     );
     const context = {
       kernels,
-      views: rowsTogether,
+      views: rowsTogether[0],
+      allViews: rowsTogether[1],
       needsInputGradient: false,
       trained: [],
       ...(earlier && { earlier: [...earlier] }),
@@ -228,4 +228,17 @@ export class Network {
     const { body, rest } = this.split!;
     return { chain: rest, own: parameters.slice(body.parameters.length) };
   }
+}
+
+/** The parts' gradients as those of one network. */
+function added(parts: readonly ExampleGradients[]): Pick<MicroBatchGradients, "addTo"> {
+  return {
+    addTo(sums, factors, fractionBits) {
+      let at = 0;
+      for (const part of parts) {
+        part.addTo(sums.slice(at, at + part.parameters), factors, fractionBits);
+        at += part.parameters;
+      }
+    },
+  };
 }

@@ -13,6 +13,7 @@ export function residual(name: string, body: Chain, shortcut: Chain): Layer<read
   return {
     outputShape: body.outputShape,
     multiplyAdds: body.multiplyAdds + shortcut.multiplyAdds,
+    gradientNumbers: (views) => body.gradientNumbers(views) + shortcut.gradientNumbers(views),
     parameters: [...body.parameters, ...shortcut.parameters],
     forward(input, parameters, kernels) {
       const main = body.forward(input, parameters.slice(0, own), kernels);

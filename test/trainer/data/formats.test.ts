@@ -15,7 +15,7 @@ import {
   readDataset,
   readNpy,
 } from "../../../src/trainer/data/index.js";
-import { fillViews } from "../../../src/trainer/engine/views.js";
+import { viewsOf } from "../support.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "dpsgd-formats-"));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -77,7 +77,7 @@ test("CIFAR: planes become triples, the fine label counts, and files are checked
 test("CIFAR's inputs are (x/255 − mean)/deviation with the published constants, MNIST's 2x/255 − 1", () => {
   const bytes = new Uint8Array(10_000 * 3073).fill(100);
   const images = readCifar([{ path: "", name: "test_batch.bin", bytes }], CIFAR_VERSIONS[0]);
-  const [red, green, blue] = fillViews(images, Uint32Array.of(3), 0, 1, { views: 0, seed: 0 }, 0);
+  const [red, green, blue] = viewsOf(images, Uint32Array.of(3), 0, 1, { views: 0, seed: 0 }, 0);
   expect(red).toBeCloseTo((100 / 255 - 0.49139968) / 0.24703223, 5);
   expect(green).toBeCloseTo((100 / 255 - 0.48215841) / 0.24348513, 5);
   expect(blue).toBeCloseTo((100 / 255 - 0.44653091) / 0.26158784, 5);
@@ -87,11 +87,11 @@ test("CIFAR's inputs are (x/255 − mean)/deviation with the published constants
     pixels: Uint8Array.of(0, 100),
     labels: new Uint8Array(1),
   };
-  const inputs = fillViews(grey, Uint32Array.of(0), 0, 1, { views: 0, seed: 0 }, 0);
+  const inputs = viewsOf(grey, Uint32Array.of(0), 0, 1, { views: 0, seed: 0 }, 0);
   expect(inputs[0]).toBe(-1);
   expect(inputs[1]).toBeCloseTo(200 / 255 - 1, 6);
   const floats = { ...grey, pixels: Float32Array.of(-3.5, 1e3) };
-  expect([...fillViews(floats, Uint32Array.of(0), 0, 1, { views: 0, seed: 0 }, 0)]).toEqual([-3.5, 1000]);
+  expect([...viewsOf(floats, Uint32Array.of(0), 0, 1, { views: 0, seed: 0 }, 0)]).toEqual([-3.5, 1000]);
 });
 
 /** Written by NumPy 2: arange(6).reshape(2, 3) as <i8, [[1.5, -2.25]] as >f8, a Fortran-ordered array, and an archive. */

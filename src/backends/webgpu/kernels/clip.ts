@@ -73,21 +73,27 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   };
 }
 
-/** The sum is kept in units of 2^-FRACTION_BITS, in two words: multiples of 2^-WHOLE_BITS, and the rest. */
-export const WHOLE_BITS = 14;
-export const FRACTION_BITS = 40;
-/** Contributions that the sum has room for: each is at most 1 in magnitude. */
-export const MOST_CONTRIBUTIONS = 2 ** (31 - WHOLE_BITS) - 2;
+/**
+ * The sum is kept in whole numbers of 2^-fractionBits, each in two words: multiples of 2^REST_BITS, and the rest, which is
+ * never negative. With N contributions of magnitude at most 1 and fractionBits <= 52 - ceil(log2 N) the multiples stay within
+ * 2^26, whatever N: there is room for 32 times as many.
+ */
+export const REST_BITS = 26;
+
+/** Sums of so many devices add word by word within 32 bits: each rest is below 2^26. */
+export const MOST_PARTS = 2 ** (31 - REST_BITS);
+
+/** WGSL for a power of two as f32. */
+const power = (exponent: number): string => `f32(${2 ** exponent})`;
 
 /**
- * sums[i] += Σ_n ⌊factor_n·gradient_n[i]⌋ in fixed point; bound: gradients, factors, micro, sums (whole, rest).
+ * sums[i] += Σ_n factor_n·gradient_n[i] in fixed point; bound: gradients, factors, micro, sums (multiples, rest).
  *
- * Whole numbers add without rounding: the sum depends neither on the order nor on the micro-batches, and one example
- * more changes it by exactly its own rounded contribution. One thread a number, reading it of every example: bound by
- * memory, 4 bytes an example and number.
+ * Each contribution is cut off towards zero, so that its norm can only shrink. Whole numbers add without rounding: the sum
+ * depends neither on the order nor on the micro-batches, and one example more changes it by exactly its own contribution. One
+ * thread a number, reading it of every example: bound by memory, 4 bytes an example and number.
  */
-export function accumulate(parameterCount: number): Kernel {
-  const rest = FRACTION_BITS - WHOLE_BITS;
+export function accumulate(parameterCount: number, fractionBits: number): Kernel {
   const groups = Math.min(LONGEST_DISPATCH, Math.ceil(parameterCount / 256));
   return {
     name: "accumulate",
@@ -100,10 +106,11 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       let factor = factors[n];
       // Zero times what is not finite would not be zero: such an example must not be read.
       if (factor > 0.0) {
-        let value = factor * gradients[n * ${parameterCount}u + i] * ${2 ** WHOLE_BITS}.0;
-        let whole = floor(value);
-        let low = sum.y + i32((value - whole) * ${2 ** rest}.0);
-        sum = vec2i(sum.x + i32(whole) + (low >> ${rest}u), low & ${2 ** rest - 1});
+        let value = factor * gradients[n * ${parameterCount}u + i] * ${power(fractionBits - REST_BITS)};
+        // The fraction is exact, and so is its product by a power of two; conversion cuts off towards zero.
+        let whole = trunc(value);
+        let low = sum.y + i32((value - whole) * ${power(REST_BITS)});
+        sum = vec2i(sum.x + i32(whole) + (low >> ${REST_BITS}u), low & ${2 ** REST_BITS - 1});
       }
     }
     sums[i] = sum;
@@ -115,18 +122,21 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 }
 
 /**
- * total += part, pair by pair, without rounding; returns total. Exact while the examples of all parts are at most
- * MOST_CONTRIBUTIONS and the parts at most 2^(31 − FRACTION_BITS + WHOLE_BITS) = 32: no word overflows.
+ * total += part, pair by pair, without rounding; returns total. Exact for the sums of at most MOST_PARTS devices whose
+ * examples are together at most the training set's.
  */
 export function addFixedPoint<T extends Int32Array>(total: T, part: Int32Array): T {
   for (let i = 0; i < total.length; i++) total[i] += part[i];
   return total;
 }
 
-/** The numbers that pairs (whole, rest) stand for. */
-export function fromFixedPoint(pairs: Int32Array): Float64Array {
+/**
+ * The numbers that pairs (multiples, rest) stand for. Exact below 2^53 units: for as many examples as fractionBits is for.
+ */
+export function fromFixedPoint(pairs: Int32Array, fractionBits: number): Float64Array {
   const values = new Float64Array(pairs.length / 2);
-  const [whole, rest] = [2 ** -WHOLE_BITS, 2 ** -FRACTION_BITS];
-  for (let i = 0; i < values.length; i++) values[i] = pairs[2 * i] * whole + pairs[2 * i + 1] * rest;
+  const unit = 2 ** -fractionBits;
+  for (let i = 0; i < values.length; i++)
+    values[i] = (pairs[2 * i] * 2 ** REST_BITS + pairs[2 * i + 1]) * unit;
   return values;
 }

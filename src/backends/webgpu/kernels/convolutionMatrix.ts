@@ -2,16 +2,7 @@
 import { bindings, bytesOf, type Kernel, range, scaledBack, unrolled } from "../kernel.js";
 import type { Convolution } from "./convolution.js";
 import type { Epilogue } from "./convolutionTiles.js";
-
-/** How the product is cut up. All counts are of 16 × 16 matrices, but for the subgroups. */
-export interface MatrixTiling {
-  /** Of one subgroup: rows × output channels. */
-  readonly rows: number;
-  readonly columns: number;
-  /** Subgroups of a workgroup, one below the other and side by side. */
-  readonly down: number;
-  readonly across: number;
-}
+import { convolutionTakes, depthOf, type MatrixTiling, TILES } from "./matrixTilings.js";
 
 export const MATRIX_HEADER = `enable f16;
 enable subgroups;
@@ -25,29 +16,24 @@ export function fitsMatrices({ columns, views, input, output }: Convolution): bo
   return (columns * views) % 16 === 0 && input.channels % 16 === 0 && output.channels % 16 === 0;
 }
 
-/** As wide as the output's channels allow: what a workgroup loads once then serves all of them. */
-export function convolutionTiling({ output }: Convolution): MatrixTiling {
-  const blocks = output.channels / 16;
-  if (blocks % 8 === 0) return { rows: 4, columns: 4, down: 2, across: 2 };
-  if (blocks % 4 === 0) return { rows: 4, columns: 2, down: 2, across: 2 };
-  if (blocks % 2 === 0) return { rows: 2, columns: 2, down: 4, across: 1 };
-  return { rows: 2, columns: 1, down: 4, across: 1 };
-}
-
 /**
  * The same product, operands and bindings as `convolutionTiles`, storage float16.
  *
- * Tiling: a workgroup of 4 subgroups makes 128 rows × 128 channels (or 256 × 64), each subgroup 64 × 64 in 16 float32
- * matrices in registers. A step of 32 channels of one tap is brought to workgroup memory by 16-byte loads while the
- * step before it is multiplied (two buffers, one barrier a step); rows are padded by 16 bytes, so that the eight rows
- * of a matrix load lie in different banks. A step of 128 × 128 loads 16 KiB and does 2·128·128·32 operations:
- * 64 a byte from the cache; a subgroup does 2·64·64·16 for the 4 KiB that it loads from workgroup memory, 32 a byte.
+ * Tiling (`matrixTilings.ts`): a workgroup of 2 to 8 subgroups makes 128 rows × 256 channels, 128 × 128 or the like, each
+ * subgroup 64 × 64 in 16 float32 matrices in registers. A step of 32 channels of one tap lies in workgroup memory; while it
+ * is multiplied, the next one's 16-byte loads are on their way to registers, and go to the same place after a barrier. One
+ * place instead of two: twice as many workgroups fit on a multiprocessor and fill each other's waits (measured on an H200:
+ * 64→64 172 instead of 99 TFLOP/s). Rows are padded by 16 bytes, so that the eight rows of a matrix load lie in different
+ * banks. A step of 128 × 128 loads 16 KiB and does 2·128·128·32 operations: 64 a byte from the cache; a subgroup does
+ * 2·64·64·16 for the 4 KiB that it loads from workgroup memory, 32 a byte. A number's sum runs over taps and channels in
+ * their order, whatever the tiling and its place in it.
+ *
  * The sums pass through workgroup memory once more, to be rounded to float16 with bias and residual added in float32.
  */
 export function convolutionMatrix(
   convolution: Convolution,
   epilogue: Epilogue,
-  tiling: MatrixTiling = convolutionTiling(convolution),
+  tiling: MatrixTiling = TILES.chosen.convolution(convolution, epilogue),
 ): Kernel {
   const { rows, columns, views, input, output, taps } = convolution;
   const [ci, co] = [input.channels, output.channels];
@@ -60,18 +46,24 @@ export function convolutionMatrix(
   const threads = 32 * tiling.down * tiling.across;
   const tileRows = 16 * tiling.rows * tiling.down;
   const tileColumns = 16 * tiling.columns * tiling.across;
-  const depth = ci % 32 === 0 ? 32 : 16;
+  const depth = depthOf(ci, tiling);
   // In vectors of eight float16, one more a row against bank conflicts.
   const leftPitch = depth / 8 + 1;
   const rightPitch = tileColumns / 8 + 1;
   const leftSize = tileRows * leftPitch;
   const rightSize = depth * rightPitch;
-  const stripPitch = (tiling.columns * 16) / 4 + 1;
+  // Of a subgroup's sums, so many columns of matrices pass through workgroup memory at a time as the operands leave room for.
+  const strips = (columns: number): number => tiling.down * tiling.across * 16 * (columns * 4 + 1);
+  const stripColumns =
+    range(tiling.columns)
+      .map((i) => tiling.columns - i)
+      .find((count) => tiling.columns % count === 0 && strips(count) <= leftSize + rightSize) ?? 1;
+  const stripPitch = stripColumns * 4 + 1;
   const stripSize = 16 * stripPitch;
-  const shared = Math.max(2 * (leftSize + rightSize), tiling.down * tiling.across * stripSize);
+  const shared = Math.max(leftSize + rightSize, strips(stripColumns));
   const leftLoads = (tileRows * depth) / 8 / threads;
   const rightLoads = (depth * tileColumns) / 8 / threads;
-  if (!(Number.isInteger(leftLoads) && (Number.isInteger(rightLoads) || rightLoads < 1)))
+  if (!convolutionTakes(convolution, tiling))
     throw new RangeError(`tiling ${JSON.stringify(tiling)} does not share out evenly`);
   const rightCount = Math.ceil(rightLoads);
   const someRight = rightLoads < 1 ? `if (thread < ${(depth * tileColumns) / 8}u) ` : "";
@@ -91,10 +83,9 @@ export function convolutionMatrix(
       ${unrolled(leftLoads, (i) => `a${i} = source[origin${i} + tap.x + k];`)}
       ${unrolled(rightCount, (i) => `${someRight}{ b${i} = weights[weightFrom${i} + (tap.y * ${ci}u + k * 8u) * ${co / 8}u]; }`)}
     }`;
-  const keep = (buffer: string): string => `{
-      let at = ${buffer} * ${leftSize + rightSize}u;
-      ${unrolled(leftLoads, (i) => `shared_[at + keepLeft + ${i * (threads / (depth / 8)) * leftPitch}u] = a${i};`)}
-      ${unrolled(rightCount, (i) => `${someRight}{ shared_[at + keepRight${i}] = b${i}; }`)}
+  const keep = `{
+      ${unrolled(leftLoads, (i) => `shared_[keepLeft + ${i * (threads / (depth / 8)) * leftPitch}u] = a${i};`)}
+      ${unrolled(rightCount, (i) => `${someRight}{ shared_[keepRight${i}] = b${i}; }`)}
     }`;
   const code = `${MATRIX_HEADER}${bindings(...buffers)}
 const TAPS = array<vec2u, ${taps.length}>(${taps.map((tap) => `vec2u(${tap.offset / 8}u, ${tap.filter}u)`).join(", ")});
@@ -129,15 +120,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   ${unrolled(tiling.rows * tiling.columns, (i) => `var sum${i}: subgroup_matrix_result<f32, 16, 16>;`)}
   ${unrolled(leftLoads, (i) => `var a${i}: vec4u;`)}
   ${unrolled(rightCount, (i) => `var b${i}: vec4u;`)}
+  let leftAt = down * ${tiling.rows * 16 * leftPitch}u;
+  let rightAt = ${leftSize}u + across * ${tiling.columns * 2}u;
   ${load("0u")}
-  ${keep("0u")}
-  workgroupBarrier();
   for (var step = 0u; step < ${steps}u; step++) {
-    let more = step + 1u < ${steps}u;
-    if (more) ${load("(step + 1u)")}
-    let at = (step % 2u) * ${leftSize + rightSize}u;
-    let leftAt = at + down * ${tiling.rows * 16 * leftPitch}u;
-    let rightAt = at + ${leftSize}u + across * ${tiling.columns * 2}u;
+    ${keep}
+    workgroupBarrier();
+    if (step + 1u < ${steps}u) ${load("(step + 1u)")}
     for (var k = 0u; k < ${depth / 16}u; k++) {
       ${unrolled(tiling.rows, (i) => `let left${i} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, row_major>(&shared_, leftAt + ${i * 16 * leftPitch}u + k * 2u, ${leftPitch}u);`)}
       ${unrolled(
@@ -148,20 +137,20 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       ${unrolled(tiling.rows, (i) => `sum${i * tiling.columns + j} = subgroupMatrixMultiplyAccumulate(left${i}, right${j}, sum${i * tiling.columns + j});`)}`,
       )}
     }
-    if (more) ${keep("((step + 1u) % 2u)")}
     workgroupBarrier();
   }
   let strip = subgroup * ${stripSize}u;
-  ${range(tiling.rows)
+  ${range((tiling.rows * tiling.columns) / stripColumns)
+    .map((part) => part * stripColumns)
     .map(
-      (i) => `
-  ${unrolled(tiling.columns, (j) => `subgroupMatrixStore<row_major>(&shared_, strip + ${j * 4}u, sum${i * tiling.columns + j}, ${stripPitch}u);`)}
+      (first) => `
+  ${unrolled(stripColumns, (j) => `subgroupMatrixStore<row_major>(&shared_, strip + ${j * 4}u, sum${first + j}, ${stripPitch}u);`)}
   workgroupBarrier();
-  for (var piece = lane; piece < ${16 * tiling.columns * 2}u; piece += 32u) {
-    let line = piece / ${tiling.columns * 2}u;
-    let eight = piece % ${tiling.columns * 2}u;
-    let row = row0 + (down * ${tiling.rows}u + ${i}u) * 16u + line;
-    let column = co0 + across * ${tiling.columns * 2}u + eight;
+  for (var piece = lane; piece < ${16 * stripColumns * 2}u; piece += 32u) {
+    let line = piece / ${stripColumns * 2}u;
+    let eight = piece % ${stripColumns * 2}u;
+    let row = row0 + (down * ${tiling.rows}u + ${Math.floor(first / tiling.columns)}u) * 16u + line;
+    let column = co0 + across * ${tiling.columns * 2}u + ${(first % tiling.columns) * 2}u + eight;
     var low = ${scaledBack(`bitcast<vec4f>(shared_[strip + line * ${stripPitch}u + eight * 2u])`, epilogue.scale ?? 1)};
     var high = ${scaledBack(`bitcast<vec4f>(shared_[strip + line * ${stripPitch}u + eight * 2u + 1u])`, epilogue.scale ?? 1)};
     if (row < ${total}u) {
@@ -190,7 +179,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     .join("\n")}
 }`;
   return {
-    name: `convolution ${ci}→${co} ${rows}×${columns} ${taps.length} taps, matrices ${tiling.down}×${tiling.across} of ${tiling.rows}×${tiling.columns}`,
+    name: `convolution ${ci}→${co} ${rows}×${columns} ${taps.length} taps, matrices ${tiling.down}×${tiling.across} of ${tiling.rows}×${tiling.columns} by ${depth}`,
     code,
     workgroups: (n) => [Math.ceil(total / tileRows), co / tileColumns, n],
     multiplyAdds: total * taps.length * ci * co,

@@ -1,6 +1,7 @@
 // Per-example weight gradient on matrix units: x transposed times the output's gradient, float32 sums inside the example.
 import { bindings, type Kernel, unrolled } from "../kernel.js";
-import { MATRIX_HEADER, type MatrixTiling } from "./convolutionMatrix.js";
+import { MATRIX_HEADER } from "./convolutionMatrix.js";
+import { depthOf, type MatrixTiling, TILES, weightGradientTakes } from "./matrixTilings.js";
 import type { WeightGradient } from "./weightGradientTiles.js";
 
 export function weightGradientFitsMatrices({ forward, gradient }: WeightGradient): boolean {
@@ -11,35 +12,27 @@ export function weightGradientFitsMatrices({ forward, gradient }: WeightGradient
   );
 }
 
-/** The largest tile that divides the filter's rows and columns: 128 × 128, 192 × 64, … */
-export function weightGradientTiling({ forward, gradient }: WeightGradient): MatrixTiling {
-  const across = gradient.channels / 16;
-  const down = (forward.taps.length * forward.input.channels) / 16;
-  const columns = [4, 2, 1].find((count) => across % count === 0)!;
-  const wide = across % (columns * 2) === 0 ? 2 : 1;
-  const rows = [4, 3, 2, 1].find((count) => down % count === 0)!;
-  const tall = [wide === 2 ? 2 : 4, 3, 2, 1].find((count) => down % (rows * count) === 0)!;
-  return { rows, columns, down: tall, across: wide };
-}
-
 /**
  * The same product, operands and bindings as `weightGradientTiles`, storage float16.
  *
- * Tiling: a workgroup of up to 4 subgroups, each up to 64 × 64 in float32 matrices in registers; 32 rows (views and pixels)
- * a step in workgroup memory, two buffers. x is loaded row by row and read as its transpose by the matrix loads. A step of
- * 128 × 128 loads 16 KiB for 2·128·128·32 operations: 64 a byte. The nine taps read almost the same x, out of the cache. The
+ * Tiling (`matrixTilings.ts`): a workgroup of up to 8 subgroups, each up to 64 × 64 in float32 matrices in registers; 32 rows
+ * (views and pixels) a step in workgroup memory, the next step's waiting in registers as in `convolutionMatrix`. x is loaded
+ * row by row and read as its transpose by the matrix loads. A step of 128 × 128 loads 16 KiB for 2·128·128·32 operations: 64
+ * a byte. The nine taps read almost the same x, out of the cache. A number's sum runs over the rows in their order. The
  * sum over an example's rows is split where one example's filter gives too few workgroups to fill the device.
  */
 export function weightGradientMatrix(
   work: WeightGradient,
-  tiling: MatrixTiling = weightGradientTiling(work),
+  tiling: MatrixTiling = TILES.chosen.weightGradient(work),
 ): Kernel {
   const { forward, gradient, splits, together = 1 } = work;
   if (!weightGradientFitsMatrices(work)) throw new RangeError("matrix units need multiples of 16");
+  if (!weightGradientTakes(work, tiling))
+    throw new RangeError(`tiling ${JSON.stringify(tiling)} does not divide the filter`);
   const [ci, co] = [forward.input.channels, gradient.channels];
   const run = forward.columns * forward.views;
   const total = forward.rows * run;
-  const depth = run % 32 === 0 ? 32 : 16;
+  const depth = depthOf(run, tiling);
   const filterRows = forward.taps.length * ci;
   const threads = 32 * tiling.down * tiling.across;
   const tileRows = 16 * tiling.rows * tiling.down;
@@ -70,14 +63,13 @@ export function weightGradientMatrix(
       ${unrolled(leftLoads, (i) => `${guard(leftVectors, i)}{ a${i} = x[origin${i} + xAt]; }`)}
       ${unrolled(rightLoads, (i) => `${guard(rightVectors, i)}{ b${i} = dy[gradientFrom${i} + dyAt]; }`)}
     }`;
-  const keep = (buffer: string): string => `{
-      let at = ${buffer} * ${leftSize + rightSize}u;
-      ${unrolled(leftLoads, (i) => `${guard(leftVectors, i)}{ shared_[at + keepLeft${i}] = a${i}; }`)}
-      ${unrolled(rightLoads, (i) => `${guard(rightVectors, i)}{ shared_[at + keepRight${i}] = b${i}; }`)}
+  const keep = `{
+      ${unrolled(leftLoads, (i) => `${guard(leftVectors, i)}{ shared_[keepLeft${i}] = a${i}; }`)}
+      ${unrolled(rightLoads, (i) => `${guard(rightVectors, i)}{ shared_[keepRight${i}] = b${i}; }`)}
     }`;
   const code = `${MATRIX_HEADER}${bindings("x: array<vec4u>", "dy: array<vec4u>", "*partial: array<f32>")}
 const TAPS = array<u32, ${forward.taps.length}>(${forward.taps.map((tap) => `${tap.offset / 8}u`).join(", ")});
-var<workgroup> shared_: array<vec4u, ${2 * (leftSize + rightSize)}>;
+var<workgroup> shared_: array<vec4u, ${leftSize + rightSize}>;
 @compute @workgroup_size(${threads})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let subgroup = thread / 32u;
@@ -104,15 +96,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   ${unrolled(rightLoads, (i) => `var b${i}: vec4u;`)}
   let first = split * ${perSplit}u;
   let end = min(first + ${perSplit}u, ${steps}u);
+  let leftAt = down * ${tiling.rows * 2}u;
+  let rightAt = ${leftSize}u + across * ${tiling.columns * 2}u;
   if (first < end) ${load("first")}
-  ${keep("0u")}
-  workgroupBarrier();
   for (var step = first; step < end; step++) {
-    let more = step + 1u < end;
-    if (more) ${load("(step + 1u)")}
-    let at = ((step - first) % 2u) * ${leftSize + rightSize}u;
-    let leftAt = at + down * ${tiling.rows * 2}u;
-    let rightAt = at + ${leftSize}u + across * ${tiling.columns * 2}u;
+    ${keep}
+    workgroupBarrier();
+    if (step + 1u < end) ${load("(step + 1u)")}
     for (var k = 0u; k < ${depth / 16}u; k++) {
       ${unrolled(tiling.rows, (i) => `let left${i} = subgroupMatrixLoad<subgroup_matrix_left<f16, 16, 16>, col_major>(&shared_, leftAt + k * ${16 * leftPitch}u + ${i * 2}u, ${leftPitch}u);`)}
       ${unrolled(
@@ -123,14 +113,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       ${unrolled(tiling.rows, (i) => `sum${i * tiling.columns + j} = subgroupMatrixMultiplyAccumulate(left${i}, right${j}, sum${i * tiling.columns + j});`)}`,
       )}
     }
-    if (more) ${keep("((step + 1u - first) % 2u)")}
     workgroupBarrier();
   }
   let to = (group.z * ${filterRows}u + group.x * ${tileRows}u + down * ${tiling.rows * 16}u) * ${co}u + group.y * ${tileColumns}u + across * ${tiling.columns * 16}u;
   ${unrolled(tiling.rows * tiling.columns, (i) => `subgroupMatrixStore<row_major>(&partial, to + ${Math.floor(i / tiling.columns) * 16 * co + (i % tiling.columns) * 16}u, sum${i}, ${co}u);`)}
 }`;
   return {
-    name: `weight gradient ${ci}→${co} ${forward.rows}×${forward.columns} ${forward.taps.length} taps, ${splits} splits${together === 1 ? "" : ` of ${together} examples`}, matrices ${tiling.down}×${tiling.across} of ${tiling.rows}×${tiling.columns}`,
+    name: `weight gradient ${ci}→${co} ${forward.rows}×${forward.columns} ${forward.taps.length} taps, ${splits} splits${together === 1 ? "" : ` of ${together} examples`}, matrices ${tiling.down}×${tiling.across} of ${tiling.rows}×${tiling.columns} by ${depth}`,
     code,
     workgroups: (n) => [filterRows / tileRows, co / tileColumns, Math.ceil(n / together) * splits],
     multiplyAdds: total * filterRows * co,

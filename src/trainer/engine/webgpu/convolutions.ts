@@ -8,6 +8,12 @@ const WORKGROUPS = 1536;
 /** Without privacy: enough for two on every multiprocessor of a large device, and few parts to add up. */
 const WORKGROUPS_TOGETHER = 528;
 
+/** Parts of an example's rows: enough workgroups to fill a large device, each with 512 rows or more. */
+export function splitsOf(whole: gpu.Kernel, n: number, rows: number): number {
+  const [x, y] = whole.workgroups(n);
+  return Math.max(1, Math.min(16, Math.floor(rows / 512), Math.ceil(WORKGROUPS / (x * y * n))));
+}
+
 export interface PreparedConvolution {
   readonly unit: ConvolutionUnit;
   readonly shape: gpu.ConvolutionShape;
@@ -93,7 +99,7 @@ export class Convolutions {
   private product(convolution: gpu.Convolution, epilogue: gpu.Epilogue): gpu.Kernel {
     const { operand } = this.step.precision;
     return this.step.open.level === "matrices" && operand === "float16" && gpu.fitsMatrices(convolution)
-      ? gpu.convolutionMatrix(convolution, epilogue)
+      ? gpu.convolutionMatrix(convolution, epilogue, this.step.tiles.convolution(convolution, epilogue))
       : gpu.convolutionTiles(convolution, operand, epilogue);
   }
 
@@ -159,12 +165,12 @@ export class Convolutions {
       precision.operand === "float16" &&
       gpu.weightGradientFitsMatrices({ ...work, splits: 1 });
     if (together && !matrices) throw new RangeError("together needs matrix units for every filter");
-    const build = (splits: number): gpu.Kernel =>
-      together
-        ? gpu.weightGradientMatrix({ ...work, splits, together: this.step.n })
-        : matrices
-          ? gpu.weightGradientMatrix({ ...work, splits })
-          : gpu.weightGradientTiles({ ...work, splits }, precision.operand);
+    const build = (splits: number): gpu.Kernel => {
+      const whole = { ...work, splits, ...(together ? { together: this.step.n } : {}) };
+      return matrices
+        ? gpu.weightGradientMatrix(whole, this.step.tiles.weightGradient(whole))
+        : gpu.weightGradientTiles(whole, precision.operand);
+    };
     const size = filter.taps * filter.paddedChannels * filter.outputChannels;
     const rows = forward.rows * forward.columns * perPixel;
     const operands = [input.buffer, dy.buffer] as const;
@@ -180,9 +186,7 @@ export class Convolutions {
     rows: number,
   ): void {
     const { program, n, count, precision, parameters, gradients } = this.step;
-    // Enough workgroups to fill a large device, each with 512 rows or more.
-    const [x, y] = build(1).workgroups(n);
-    const splits = Math.max(1, Math.min(16, Math.floor(rows / 512), Math.ceil(WORKGROUPS / (x * y * n))));
+    const splits = splitsOf(build(1), n, rows);
     const partial = program.scratch("partial weight gradients", 4 * n * splits * size);
     program.add("backward", build(splits), ...operands, partial);
     program.add(

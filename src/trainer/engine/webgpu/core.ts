@@ -1,8 +1,9 @@
 // The WebGPU engine in its own process: images on the device, micro-batches through the step plan, one read a step.
-import { webgpu as gpu } from "../../../backends/index.js";
+import type { webgpu as gpu } from "../../../backends/index.js";
 import type { LabelledImages } from "../../data/index.js";
 import { linearScaling } from "../../data/normalisation.js";
 import type { Network } from "../../layers/network.js";
+import { fractionBits } from "../fixedPoint.js";
 import type { ClipRule, Evaluation } from "../gradientEngine.js";
 import {
   type Augmentation,
@@ -12,8 +13,9 @@ import {
   type View,
   viewsPerExample,
 } from "../views.js";
+import { checkDeviceIsolation, checkImages } from "./isolation.js";
 import { bytesOf } from "./messages.js";
-import { MICRO_BATCH_PHASES, PEAKS, planStep, type StepPlan } from "./plan.js";
+import { MICRO_BATCH_PHASES, MICRO_BATCHES_A_READ, PEAKS, planStep, type StepPlan } from "./plan.js";
 
 export interface CoreOptions {
   readonly open: gpu.OpenDevice;
@@ -27,6 +29,8 @@ export interface CoreOptions {
   readonly peaks?: readonly number[];
   /** Without privacy, for measurements: see PlanOptions. `clippedSum` must not be asked. */
   readonly together?: boolean;
+  /** Default: those chosen by measurement. */
+  readonly tiles?: gpu.Tiles;
 }
 
 /** A step's clipped sum, and each example's gradient norm: both private. */
@@ -42,11 +46,27 @@ export class WebGpuCore {
     private readonly options: CoreOptions,
     readonly plan: StepPlan,
     private readonly padding: number,
+    /** Of the sums' grid. */
+    readonly fractionBits: number,
+    /** They lie behind the training images. */
+    private readonly checks: LabelledImages,
   ) {}
 
   static async start(options: CoreOptions): Promise<WebGpuCore> {
-    const { open, network, train, test, augmentation, microBatch, precision, together = false } = options;
+    const {
+      open,
+      network,
+      train,
+      test,
+      augmentation,
+      microBatch,
+      precision,
+      together = false,
+      tiles,
+    } = options;
     const padding = augmentation.padding ?? DEFAULT_PADDING;
+    const bits = fractionBits(train.count);
+    const checks = checkImages(train, network.spec.classes);
     const plan = await planStep(
       {
         open,
@@ -56,11 +76,22 @@ export class WebGpuCore {
         precision,
         padding,
         scaling: linearScaling(train),
+        fractionBits: bits,
         together,
+        ...(tiles ? { tiles } : {}),
       },
-      { train: upload(open.device, bytesOf(train.pixels)), test: upload(open.device, bytesOf(test.pixels)) },
+      {
+        train: upload(open.device, bytesOf(train.pixels), bytesOf(checks.pixels)),
+        test: upload(open.device, bytesOf(test.pixels)),
+      },
     );
-    return new WebGpuCore(options, plan, padding);
+    return new WebGpuCore(options, plan, padding, bits, checks);
+  }
+
+  /** Throws MixedExamplesError unless every example adds the same whatever the others are. */
+  checkIsolation(): Promise<void> {
+    const { network, train, microBatch } = this.options;
+    return checkDeviceIsolation(this, network, { first: train.count, microBatch });
   }
 
   /** Flat parameters, in the network's order. */
@@ -71,10 +102,6 @@ export class WebGpuCore {
   ): Promise<CoreSum> {
     const { program } = this.plan;
     const { indices } = batch;
-    if (!(indices.length <= gpu.MOST_CONTRIBUTIONS))
-      throw new RangeError(
-        `the exact sum has room for ${gpu.MOST_CONTRIBUTIONS} examples, got ${indices.length}`,
-      );
     const count = parameters.length;
     if (this.options.together) throw new RangeError("a core whose examples are together cannot clip");
     this.setParameters(parameters);
@@ -85,9 +112,7 @@ export class WebGpuCore {
     let places = Uint32Array.from(indices.keys());
     for (const peak of this.options.peaks ?? PEAKS[this.options.precision]) {
       if (left.length === 0) break;
-      for (let from = 0; from < left.length; from += this.options.microBatch)
-        this.submit(left, from, batch.step, clip, peak);
-      const outcomes = new Float32Array(await program.read(this.plan.outcomes, 8 * left.length));
+      const outcomes = await this.outcomesOf(left, batch.step, clip, peak);
       const broken: number[] = [];
       places.forEach((place, n) => {
         const added = outcomes[2 * n] > 0;
@@ -99,6 +124,25 @@ export class WebGpuCore {
     }
     const parts = new Int32Array(await program.read(this.plan.sums, 8 * count));
     return { parts, norms, nonFinite: left.length > 0 };
+  }
+
+  /** Submits the micro-batches of these examples; resolves to each one's (factor, norm). */
+  private async outcomesOf(
+    indices: Uint32Array,
+    step: number,
+    clip: ClipRule,
+    peak: number,
+  ): Promise<Float32Array> {
+    const outcomes = new Float32Array(2 * indices.length);
+    const { microBatch } = this.options;
+    const atOnce = MICRO_BATCHES_A_READ * microBatch;
+    for (let first = 0; first < indices.length; first += atOnce) {
+      const part = indices.subarray(first, first + atOnce);
+      for (let from = 0; from < part.length; from += microBatch) this.submit(part, from, step, clip, peak);
+      const read = await this.plan.program.read(this.plan.outcomes, 8 * part.length);
+      outcomes.set(new Float32Array(read), 2 * first);
+    }
+    return outcomes;
   }
 
   async evaluate(parameters: Float32Array, set: "train" | "test"): Promise<Evaluation> {
@@ -140,7 +184,7 @@ export class WebGpuCore {
     const labels = new Uint32Array(count);
     for (let n = 0; n < count; n++) {
       const index = indices[from + n];
-      labels[n] = train.labels[index];
+      labels[n] = index < train.count ? train.labels[index] : this.checks.labels[index - train.count];
       const views = drawViews(train.shape, augmentation, step, index);
       for (let k = 0; k < rows; k++) this.writeView(table, n * rows + k, index, views[k] ?? UNCHANGED);
     }
@@ -176,15 +220,22 @@ export class WebGpuCore {
   }
 }
 
-/** Bytes to a buffer, in pieces: one write may not be as large as a data set. */
-function upload(device: GPUDevice, bytes: Uint8Array): GPUBuffer {
-  const size = Math.ceil(bytes.length / 16) * 16;
+/** Bytes to a buffer, one part behind the other, in pieces: one write may not be as large as a data set. */
+function upload(device: GPUDevice, ...parts: readonly Uint8Array[]): GPUBuffer {
+  const length = parts.reduce((total, part) => total + part.length, 0);
+  const size = Math.ceil(length / 16) * 16;
   const buffer = device.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
-  const piece = 2 ** 24;
-  for (let from = 0; from < bytes.length; from += piece) {
-    const part = new Uint8Array(Math.ceil(Math.min(piece, bytes.length - from) / 4) * 4);
-    part.set(bytes.subarray(from, from + piece));
-    device.queue.writeBuffer(buffer, from, part);
+  const most = 2 ** 24;
+  for (let from = 0; from < length; from += most) {
+    const piece = new Uint8Array(Math.ceil(Math.min(most, length - from) / 4) * 4);
+    let start = 0;
+    for (const part of parts) {
+      // What of the part lies within the piece.
+      const own = part.subarray(Math.max(0, from - start), Math.max(0, from + most - start));
+      if (own.length > 0) piece.set(own, Math.max(0, start - from));
+      start += part.length;
+    }
+    device.queue.writeBuffer(buffer, from, piece);
   }
   return buffer;
 }

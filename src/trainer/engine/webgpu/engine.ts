@@ -1,7 +1,9 @@
 // Gradients on WebGPU devices, each in a process of its own: when a process dies, another one does its part again.
+import type { SumArithmetic } from "../../../accounting/index.js";
 import { type BackendChoice, BackendUnavailableError, webgpu as gpu } from "../../../backends/index.js";
 import type { Dataset, LabelledImages } from "../../data/index.js";
 import { type Network, type NetworkSpec, sizeOf } from "../../layers/network.js";
+import { fractionBits } from "../fixedPoint.js";
 import {
   type Batch,
   type ClippedSum,
@@ -10,6 +12,7 @@ import {
   type Evaluation,
   type GradientEngine,
 } from "../gradientEngine.js";
+import { MixedExamplesError } from "../isolation.js";
 import { WorkerFailedError } from "../threads.js";
 import type { Augmentation } from "../views.js";
 import { type Answer, DeviceProcess, ProcessDiedError } from "./deviceProcess.js";
@@ -38,6 +41,7 @@ export type Reply =
   | { readonly kind: "summed"; readonly nonFinite: boolean }
   | { readonly kind: "evaluated"; readonly evaluation: Evaluation }
   | { readonly kind: "no-device"; readonly message: string }
+  | { readonly kind: "mixed-examples"; readonly message: string }
   | { readonly kind: "failed"; readonly message: string };
 
 export interface WebGpuOptions {
@@ -62,7 +66,7 @@ export interface WebGpuOptions {
 
 export type DeviceEnvironment = Readonly<Record<string, string>>;
 
-/** The rests of so many fixed-point sums add up within 32 bits. */
+/** Their fixed-point sums add up within 32 bits: MOST_PARTS would. */
 export const MOST_DEVICES = 16;
 
 /** In a row, without a step done in between. */
@@ -70,9 +74,10 @@ const MOST_DEATHS = 3;
 const DEFAULT_MICRO_BATCH = 64;
 
 /**
- * Starts the process and compiles the network's kernels.
+ * Starts the process, compiles the network's kernels, and checks that examples do not mix.
  *
- * Throws BackendUnavailableError where there is no device, UnsupportedNetworkError for a network without kernels.
+ * Throws BackendUnavailableError where there is no device, UnsupportedNetworkError for a network without kernels, and
+ * MixedExamplesError where what an example adds changes with the others.
  */
 export async function startWebGpu(options: WebGpuOptions): Promise<GradientEngine> {
   const { network, data, augmentation, microBatch = DEFAULT_MICRO_BATCH, devices = [{}] } = options;
@@ -91,6 +96,7 @@ export async function startWebGpu(options: WebGpuOptions): Promise<GradientEngin
   const engine = new WebGpuEngine(
     network,
     microBatch,
+    data.train.count,
     {
       head: {
         kind: "start",
@@ -119,13 +125,14 @@ class Device {
     private readonly warn: (message: string) => void,
   ) {}
 
-  /** Resolves to what the device is. */
-  async open(): Promise<string> {
+  /** Resolves to what the device is, and computes with. */
+  async open(): Promise<{ readonly description: string; readonly precision: gpu.PrecisionName }> {
     this.process = new DeviceProcess(this.environment);
     const { reply } = await this.process.ask(this.start);
     if (reply.kind === "no-device") throw new BackendUnavailableError("webgpu", reply.message);
+    if (reply.kind === "mixed-examples") throw new MixedExamplesError(reply.message);
     if (reply.kind !== "started") throw failure(reply);
-    return `${reply.description}, ${reply.precision}`;
+    return { description: `${reply.description}, ${reply.precision}`, precision: reply.precision };
   }
 
   /**
@@ -153,14 +160,24 @@ class Device {
 
 class WebGpuEngine implements GradientEngine {
   backend: BackendChoice = { name: "webgpu", reason: "" };
+  arithmetic: SumArithmetic;
   private readonly devices: readonly Device[];
 
   constructor(
     private readonly network: Network,
     private readonly microBatch: number,
+    /** N, of the training set. */
+    private readonly examples: number,
     start: Message<Request>,
     { devices = [{}], onWarning = (message) => process.emitWarning(message) }: WebGpuOptions,
   ) {
+    this.arithmetic = {
+      engine: "webgpu",
+      kernels: "",
+      sums: "fixed-point",
+      fractionBits: fractionBits(examples),
+      sensitivity: "proven",
+    };
     this.devices = devices.map((environment) => new Device(start, environment, onWarning));
   }
 
@@ -170,11 +187,16 @@ class WebGpuEngine implements GradientEngine {
 
   async open(): Promise<void> {
     const found = await Promise.all(this.devices.map((device) => device.open()));
-    const kinds = [...new Set(found)].map((kind) => {
-      const count = found.filter((each) => each === kind).length;
+    const descriptions = found.map(({ description }) => description);
+    const kinds = [...new Set(descriptions)].map((kind) => {
+      const count = descriptions.filter((each) => each === kind).length;
       return found.length === 1 ? kind : `${count} × ${kind}`;
     });
     this.backend = { name: "webgpu", reason: kinds.join("; ") };
+    this.arithmetic = {
+      ...this.arithmetic,
+      kernels: [...new Set(found.map(({ precision }) => precision))].join("; "),
+    };
   }
 
   async clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum> {
@@ -182,9 +204,10 @@ class WebGpuEngine implements GradientEngine {
     // Its kernels clip to the norm: what was asked for would silently be something else.
     if (clip.gamma !== undefined)
       throw new RangeError("clip gamma must be left out with backend webgpu: it clips to a norm");
-    if (!(batch.indices.length <= gpu.MOST_CONTRIBUTIONS))
+    // The sum has room for each example once.
+    if (!(batch.indices.length <= this.examples))
       throw new RangeError(
-        `the exact sum has room for ${gpu.MOST_CONTRIBUTIONS} examples, got ${batch.indices.length}`,
+        `a batch holds each of the ${this.examples} examples at most once, got ${batch.indices.length}`,
       );
     const values = parameters.map(bytesOf);
     const answers = await Promise.all(
@@ -197,7 +220,8 @@ class WebGpuEngine implements GradientEngine {
         return { nonFinite: reply.nonFinite, parts: new Int32Array(body.buffer) };
       }),
     );
-    const flat = gpu.fromFixedPoint(answers.map(({ parts }) => parts).reduce(gpu.addFixedPoint));
+    const total = answers.map(({ parts }) => parts).reduce(gpu.addFixedPoint);
+    const flat = gpu.fromFixedPoint(total, this.arithmetic.fractionBits);
     let at = 0;
     const sum = this.network.parameters.map(({ shape }) => {
       const from = at;

@@ -24,8 +24,8 @@ export interface StepPlan {
 /** Phases: "parameters" once a step; "augment train" or "augment test", "forward", "backward", "clip" for a micro-batch. */
 export const MICRO_BATCH_PHASES = ["augment train", "forward", "backward", "clip"] as const;
 
-/** Outcomes kept until they are read. */
-export const OUTCOMES = gpu.MOST_CONTRIBUTIONS;
+/** Micro-batches whose outcomes are kept until they are read. */
+export const MICRO_BATCHES_A_READ = 1024;
 
 /**
  * Largest gradient entry at the logits, and what examples are tried with again whose gradient is not finite. float16 begins
@@ -57,7 +57,7 @@ class Planner {
   async plan(images: { readonly train: GPUBuffer; readonly test: GPUBuffer }): Promise<StepPlan> {
     const { step, convolutions, norms } = this;
     const { program, network, units, rows, n, count, precision, parameters, gradients } = step;
-    const { padding, scaling } = this.options;
+    const { padding, scaling, fractionBits } = this.options;
     const [height, width, channels] = network.spec.inputShape;
     const views = program.buffer(16 * n * rows);
     const labels = program.buffer(4 * n);
@@ -155,11 +155,11 @@ class Planner {
     // Norms, factors, sum.
     const squares = program.buffer(4 * n * gpu.NORM_PARTS);
     const factors = program.buffer(4 * n);
-    const outcomes = program.buffer(8 * OUTCOMES);
+    const outcomes = program.buffer(8 * n * MICRO_BATCHES_A_READ);
     const sums = program.buffer(8 * count);
     program.add("clip", gpu.squaredNorms(count), gradients, squares);
     program.add("clip", gpu.clipFactors(count), squares, scales, micro, factors, outcomes);
-    program.add("clip", gpu.accumulate(count), gradients, factors, micro, sums);
+    program.add("clip", gpu.accumulate(count, fractionBits), gradients, factors, micro, sums);
     await program.build();
     return {
       program,

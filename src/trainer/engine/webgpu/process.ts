@@ -3,6 +3,7 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { webgpu as gpu } from "../../../backends/index.js";
 import type { LabelledImages } from "../../data/index.js";
 import { Network } from "../../layers/network.js";
+import { MixedExamplesError } from "../isolation.js";
 import { WebGpuCore } from "./core.js";
 import type { ImagesHead, Reply, Request } from "./engine.js";
 import { bytesOf, listen, send } from "./messages.js";
@@ -46,6 +47,7 @@ async function answer(request: Request, body: Uint8Array<ArrayBuffer>): Promise<
       microBatch: Math.max(1, Math.min(request.microBatch, most)),
       precision,
     });
+    await core.checkIsolation();
     reply({ kind: "started", description: open.description, precision });
     return;
   }
@@ -70,7 +72,13 @@ function reply(head: Reply, values?: Int32Array): void {
 listen<Request>(input, (request, body) => {
   answer(request, body).catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
-    reply({ kind: error instanceof gpu.NoDeviceError ? "no-device" : "failed", message });
+    const kind =
+      error instanceof gpu.NoDeviceError
+        ? "no-device"
+        : error instanceof MixedExamplesError
+          ? "mixed-examples"
+          : "failed";
+    reply({ kind, message });
   });
 });
 input.on("end", () => process.exit(0));

@@ -15,11 +15,15 @@ export interface PlanOptions {
   readonly padding: number;
   /** Of the images' bytes. */
   readonly scaling: { readonly factor: ArrayLike<number>; readonly offset: ArrayLike<number> };
+  /** Of the clipped sum's grid, see `fixedPoint.ts`. */
+  readonly fractionBits: number;
   /**
    * Filter gradients of whole micro-batches, in the row of the first example: a step without privacy, to measure what
    * keeping examples apart costs. Such a plan must not be clipped. Matrix units only.
    */
   readonly together?: boolean;
+  /** Of the products on matrix units; default: those chosen by measurement. */
+  readonly tiles?: gpu.Tiles;
 }
 
 /** An activation with its size: [example][row][column][view][channel]. */
@@ -47,13 +51,16 @@ export class StepParts {
   /** Examples in flight. */
   readonly n: number;
   readonly together: boolean;
+  readonly tiles: gpu.Tiles;
   /** Parameters of the network. */
   readonly count: number;
   readonly parameters: GPUBuffer;
   /** [example][parameter], float32. */
   readonly gradients: GPUBuffer;
 
-  constructor({ open, network, views, microBatch, precision, together = false }: PlanOptions) {
+  constructor(options: PlanOptions) {
+    const { open, network, views, microBatch, precision, together = false } = options;
+    const { tiles = gpu.TILES.chosen } = options;
     this.open = open;
     this.network = network;
     this.units = unitsOf(network);
@@ -69,6 +76,7 @@ export class StepParts {
     );
     this.n = microBatch;
     this.together = together;
+    this.tiles = tiles;
     this.count = network.parameterCount;
     this.parameters = this.program.buffer(4 * this.count);
     this.gradients = this.program.buffer(4 * this.count * microBatch);

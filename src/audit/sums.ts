@@ -1,0 +1,76 @@
+// By how much one example could move a run's sums, as its ledger shows it: the noise is measured against that.
+import {
+  type LedgerReading,
+  OLDER_MICRO_BATCH,
+  type OlderSums,
+  olderSensitivity,
+  type SumArithmetic,
+} from "../accounting/index.js";
+import type { Find } from "./recompute.js";
+
+/** What is known of the sums of a run. */
+export interface AuditedSums {
+  /** As the ledger's first line states it; null in runs made before ledgers did. */
+  readonly arithmetic: SumArithmetic | null;
+  /** Whether the sensitivity is proven for every process that took steps. */
+  readonly proven: boolean;
+  /** By how much one example can move a sum, over what was counted: 1 where sums were exact; null: nothing is known. */
+  readonly sensitivity: number | null;
+  /** Of older runs: what was taken to have made the sums. */
+  readonly assumed?: Required<OlderSums>;
+}
+
+/** What the ledger says, or what older arithmetic proves; examples: N of the plan, if it could be read. */
+export function auditedSums(
+  reading: LedgerReading,
+  examples: number | undefined,
+  older: OlderSums,
+  find: Find,
+): AuditedSums {
+  const arithmetic = reading.run?.arithmetic ?? null;
+  if (arithmetic) {
+    const stated = [arithmetic, ...reading.resumes.flatMap((line) => line.arithmetic ?? [])];
+    const doubtful = stated.find((each) => each.sensitivity === "not-proven");
+    if (doubtful)
+      find(
+        "sensitivity-not-proven",
+        "an engine on which an example adds the same bits wherever it stands",
+        `${doubtful.engine}, which does not promise it: that one example moves a sum by at most 1 is not proven`,
+      );
+    return { arithmetic, proven: doubtful === undefined, sensitivity: 1 };
+  }
+  const assumed = { engine: older.engine ?? "wasm", microBatch: older.microBatch ?? OLDER_MICRO_BATCH };
+  const sensitivity = olderSensitivity(examples, assumed);
+  if (reading.run)
+    find(
+      "older-sums",
+      "a ledger that says which arithmetic made the sums",
+      sensitivity === 1
+        ? `a run made before ledgers did, by ${assumed.engine} as you say: its sums were exact`
+        : `a run made before ledgers did: ${
+            sensitivity < Infinity
+              ? `sums in float32 by ${assumed.engine}, micro-batches of ${assumed.microBatch} of ${examples} examples, can move by ${sensitivity.toPrecision(5)} where 1 was counted; epsilon has it`
+              : `nothing is proven of sums by ${assumed.engine}`
+          }`,
+      1,
+    );
+  return {
+    arithmetic,
+    proven: sensitivity < Infinity,
+    sensitivity: sensitivity < Infinity ? sensitivity : null,
+    assumed,
+  };
+}
+
+/** In words, for a report's row. */
+export function sumsText({ arithmetic, proven, sensitivity, assumed }: AuditedSums): string {
+  if (assumed)
+    return sensitivity === 1
+      ? `exact, by ${assumed.engine} as told`
+      : sensitivity === null
+        ? "sensitivity not proven"
+        : `float32, sensitivity at most ${sensitivity.toPrecision(5)} (micro-batches of ${assumed.microBatch})`;
+  if (!arithmetic) return "not known";
+  const { engine, kernels, fractionBits } = arithmetic;
+  return `exact to 2^-${fractionBits} (${engine}, ${kernels}); sensitivity 1${proven ? " is proven" : " is NOT proven"}`;
+}
