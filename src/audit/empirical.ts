@@ -39,7 +39,47 @@ export interface Empirical {
   readonly steps: number;
   /** How well the canaries were told apart, for each number of guesses that was fixed before. */
   readonly tallies: readonly GuessTally[];
+  /** What one example among many moved a sum by, where that was tried too. */
+  readonly rounding?: RoundingFound;
 }
+
+/** What two trainings that differ in one example left, see `roundingFound`. */
+export interface RoundingEvidence {
+  /** The difference of the noisy sums of all steps together, along the example's own contribution. */
+  readonly moved: number;
+  readonly steps: number;
+  /** σ of each step, of each training. */
+  readonly noiseMultiplier: number;
+  readonly examples: number;
+}
+
+export interface RoundingFound {
+  /** True if the example moved the sums by more than the sensitivity 1: a sound trainer is refuted once in a billion times. */
+  readonly refuted: boolean;
+  /** In each step the example moved the sum by this much at least, with probability 1 − 10^-9. */
+  readonly movedAtLeast: number;
+  readonly examples: number;
+  readonly steps: number;
+}
+
+/** Φ(−z) < 10^-9. */
+const ONE_IN_A_BILLION = 6;
+/** Weights are float32: what they moved by is read off to this much of a step's sensitivity. */
+const READING_ERROR = 0.05;
+
+/**
+ * By how much the example moved a step's sum at least. Two trainings of T steps differ by T·shift and noise of standard
+ * deviation σ√(2T); a sound trainer's shift is at most 1.
+ */
+export function roundingFound({ moved, steps, noiseMultiplier, examples }: RoundingEvidence): RoundingFound {
+  const noise = ONE_IN_A_BILLION * noiseMultiplier * Math.sqrt(2 * steps);
+  const movedAtLeast = Math.max(0, (Math.abs(moved) - noise) / steps - READING_ERROR);
+  return { refuted: !(movedAtLeast <= 1), movedAtLeast, examples, steps };
+}
+
+/** Steps after which a trainer that adds 65,536 examples up in float32 shows, up to a noise multiplier of 38; ≥ 1. */
+export const roundingSteps = (noiseMultiplier: number): number =>
+  Math.max(1, Math.min(100, Math.ceil(0.75 * noiseMultiplier ** 2)));
 
 /** Fixed before the run: how many of the canaries are guessed. Each has its share of the significance. */
 const FRACTIONS = [1 / 2, 1 / 4, 1 / 8, 1 / 16];
@@ -105,7 +145,15 @@ export function withEmpirical(report: AuditReport, empirical: Empirical): AuditR
       `canaries that show no more than epsilon ${epsilon ?? "Infinity"} allows`,
       `at least epsilon ${Math.max(epsilonLowerBound, epsilonLowerBoundAny)} with confidence ${confidence} (p = ${pValue.toPrecision(2)})`,
     );
-  return { ...report, verdict: exceeded ? "exceeded" : report.verdict, findings, empirical };
+  const { rounding } = empirical;
+  if (rounding?.refuted)
+    finder(findings)(
+      "empirical-rounding",
+      "one example to move a sum by at most 1, whatever the others are",
+      `${rounding.movedAtLeast.toPrecision(3)} at least: sums round, and the sensitivity that the ledger's noise is measured against is not kept`,
+    );
+  const broken = exceeded || rounding?.refuted === true;
+  return { ...report, verdict: broken ? "exceeded" : report.verdict, findings, empirical };
 }
 
 /** The smallest factor on the noise, within 3 %, that is refuted: any less noise would not be. undefined if none is. */

@@ -37,6 +37,7 @@ export type FindingCode =
   | "epsilon-exceeded"
   | "contradicting-bounds"
   | "empirical-excess"
+  | "empirical-rounding"
   | "more-findings";
 
 /**
@@ -120,6 +121,7 @@ export const SEVERITY: { readonly [code in FindingCode]: Severity } = {
   "epsilon-exceeded": "error",
   "contradicting-bounds": "error",
   "empirical-excess": "error",
+  "empirical-rounding": "error",
   "more-findings": "error",
 };
 

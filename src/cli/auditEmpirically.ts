@@ -3,8 +3,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { dpSgdEvent } from "../accounting/index.js";
-import { type AuditReport, empiricalAudit, withEmpirical } from "../audit/index.js";
-import { trainWithCanaries } from "../trainer/index.js";
+import {
+  type AuditReport,
+  empiricalAudit,
+  roundingFound,
+  roundingSteps,
+  withEmpirical,
+} from "../audit/index.js";
+import { ROUNDING_EXAMPLES, trainWithCanaries, trainWithRoundingCanary } from "../trainer/index.js";
 import type { Option } from "./options.js";
 import { tell } from "./print.js";
 import { STOPPING } from "./stopping.js";
@@ -57,7 +63,18 @@ export async function auditEmpirically(
       { out: join(folder, "run"), canaries, workers: 1, onWarning: (message) => tell(`warning: ${message}`) },
     );
     const event = dpSgdEvent({ ...stepPlanned, steps });
-    return withEmpirical(report, empiricalAudit({ ...run, event, delta }, { confidence }));
+    const found = empiricalAudit({ ...run, event, delta }, { confidence });
+    const { noiseMultiplier } = stepPlanned;
+    const mechanism = { noiseMultiplier, steps: roundingSteps(noiseMultiplier), delta };
+    tell(
+      `training twice for ${mechanism.steps} step${mechanism.steps === 1 ? "" : "s"} with ${ROUNDING_EXAMPLES} examples that sums in float32 would lose`,
+    );
+    const { moved } = await trainWithRoundingCanary(mechanism, {
+      out: [join(folder, "with"), join(folder, "without")],
+      onWarning: (message) => tell(`warning: ${message}`),
+    });
+    const rounding = roundingFound({ ...mechanism, moved, examples: ROUNDING_EXAMPLES });
+    return withEmpirical(report, { ...found, rounding });
   } finally {
     for (const signal of STOPPING) process.off(signal, stop);
     remove();

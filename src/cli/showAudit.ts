@@ -48,7 +48,7 @@ export function showReport(report: AuditReport & { remaining?: Remaining | null 
     ],
     ...(report.sums ? [["sums", sumsText(report.sums)] as const] : []),
     ...bounds(report),
-    ...(report.empirical ? [empiricalRow(report.empirical)] : []),
+    ...(report.empirical ? empiricalRows(report.empirical) : []),
     ...(report.remaining ? [remainingRow(report.remaining)] : []),
   ]);
   showFindings(findings);
@@ -106,13 +106,24 @@ function bounds({
   ];
 }
 
-function empiricalRow(empirical: Empirical): Row {
+function empiricalRows(empirical: Empirical): Row[] {
+  const { rounding } = empirical;
   const { epsilonLowerBound, epsilonLowerBoundAny, confidence, canaries, steps, tallies } = empirical;
   const [{ correct, guesses }] = tallies as readonly [GuessTally];
-  return [
-    "canaries",
-    `epsilon at least ${roundedDown(epsilonLowerBound)} with confidence ${roundedDown(confidence, 6)} (${roundedDown(epsilonLowerBoundAny)} assuming nothing): ${correct} of ${guesses} guesses right, ${canaries} canaries, ${steps} steps`,
+  const rows: Row[] = [
+    [
+      "canaries",
+      `epsilon at least ${roundedDown(epsilonLowerBound)} with confidence ${roundedDown(confidence, 6)} (${roundedDown(epsilonLowerBoundAny)} assuming nothing): ${correct} of ${guesses} guesses right, ${canaries} canaries, ${steps} steps`,
+    ],
   ];
+  if (rounding)
+    rows.push([
+      "rounding",
+      rounding.refuted
+        ? `one of ${rounding.examples} examples moved a sum by ${roundedDown(rounding.movedAtLeast)} at least, where 1 was counted`
+        : `one of ${rounding.examples} examples moved sums by no more than 1, as far as ${rounding.steps === 1 ? "1 step shows" : `${rounding.steps} steps show`}`,
+    ]);
+  return rows;
 }
 
 function remainingRow(left: Remaining): Row {

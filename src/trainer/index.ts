@@ -33,6 +33,7 @@ export * from "./models/loadLayersModel.js";
 export * from "./models/weights.js";
 export * from "./random/index.js";
 export * from "./recipes.js";
+export { ROUNDING_EXAMPLES, type RoundingRun, trainWithRoundingCanary } from "./roundingCanary.js";
 export { TrainingStoppedError } from "./run.js";
 export * from "./runFolder.js";
 export { RunBusyError } from "./runLock.js";

@@ -14,6 +14,8 @@ import {
   auditImport,
   empiricalAudit,
   readImport,
+  roundingFound,
+  roundingSteps,
   SEVERITY,
   sumsText,
   withEmpirical,
@@ -363,6 +365,34 @@ test("sensitivity-not-proven: a run on an engine that does not promise equal bit
   expect(report).toMatchObject({ verdict: "holds", sums: { proven: false, sensitivity: 1 } });
   expectCode(report, "sensitivity-not-proven");
   expect(sumsText(report.sums!)).toBe("exact to 2^-40 (tfjs-node, simd); sensitivity 1 is NOT proven");
+});
+
+test("empirical-rounding: one example that moves a sum by more than 1 refutes the sensitivity", () => {
+  const found = (moved: number, noiseMultiplier: number, steps: number) =>
+    roundingFound({ moved, steps, noiseMultiplier, examples: 65_536 });
+  // Six standard deviations of the difference of two trainings' noise, and what float32 weights may be misread by.
+  expect(found(40, 1, 1)).toEqual({
+    refuted: true,
+    movedAtLeast: 40 - 6 * Math.SQRT2 - 0.05,
+    examples: 65_536,
+    steps: 1,
+  });
+  expect(found(1 + 6 * Math.SQRT2, 1, 1).refuted).toBe(false);
+  expect(found(-20 * 58, 5, 20).refuted).toBe(true);
+  expect(found(Number.NaN, 1, 1).refuted).toBe(true);
+  expect([0.3, 1, 5, 100].map(roundingSteps)).toEqual([1, 1, 19, 100]);
+  const empirical = {
+    ...empiricalAudit({
+      scores: Array.from({ length: 64 }, (_, i) => i % 7),
+      included: Array.from({ length: 64 }, (_, i) => i % 2 === 0),
+      event: plan.event,
+      delta: DELTA,
+    }),
+    rounding: found(40, 1, 1),
+  };
+  const report = withEmpirical(ask(lines), empirical);
+  expect(report.verdict).toBe("exceeded");
+  expectCode(report, "empirical-rounding");
 });
 
 test("not-accounted: an accountant that fails or is for other neighbours proves nothing, and none proves nothing", () => {

@@ -13,6 +13,8 @@ vi.setConfig({ testTimeout: 240_000 });
 
 /** While true, gradients are not clipped: what the engine is asked for is far above every norm, and scaled back. */
 let clipSkipped = false;
+/** While true, a micro-batch is added up in float32, whatever its size. */
+let addedInFloat32 = false;
 vi.mock(import("../../src/trainer/engine/threads.js"), async (original) => {
   const threads = await original();
   return {
@@ -20,6 +22,16 @@ vi.mock(import("../../src/trainer/engine/threads.js"), async (original) => {
     async startThreads(options) {
       const engine = await threads.startThreads(options);
       const clippedSum: typeof engine.clippedSum = async (parameters, batch, clip) => {
+        if (addedInFloat32 && options.network.spec.name === "rounding") {
+          // Both classes are equally likely: an example adds half its input to one weight and takes it from the other.
+          const most = Math.SQRT1_2;
+          let total = 0;
+          for (const index of batch.indices) {
+            const own = options.data.train.pixels[index]! / (2 * clip.norm);
+            total = Math.fround(total + Math.fround(Math.max(-most, Math.min(most, own))));
+          }
+          return { sum: [Float64Array.of(-total, total)], sensitivity: 1, nonFinite: false };
+        }
         if (!clipSkipped) return engine.clippedSum(parameters, batch, clip);
         const norm = 1e6;
         const { sum, ...rest } = await engine.clippedSum(parameters, batch, { norm });
@@ -28,6 +40,7 @@ vi.mock(import("../../src/trainer/engine/threads.js"), async (original) => {
       return {
         backend: engine.backend,
         workers: engine.workers,
+        arithmetic: engine.arithmetic,
         evaluate: engine.evaluate.bind(engine),
         close: engine.close.bind(engine),
         clippedSum,
@@ -40,6 +53,7 @@ const scratch = mkdtempSync(join(tmpdir(), "dpsgd-empirical-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 afterEach(() => {
   clipSkipped = false;
+  addedInFloat32 = false;
   vi.restoreAllMocks();
   vi.unstubAllEnvs();
 });
@@ -75,6 +89,17 @@ test("an honest trainer: canaries show, and never more than the claim", async ()
   expect(empirical.epsilonLowerBound).toBeGreaterThan(0.5);
   expect(empirical.epsilonLowerBound).toBeLessThan(8);
   expect(empirical.epsilonLowerBoundAny).toBeLessThan(8);
+  expect(empirical.rounding).toMatchObject({ refuted: false, examples: 65_536 });
+});
+
+test("a trainer that adds 65,536 examples up in float32 is found out by what one of them moves", async () => {
+  addedInFloat32 = true;
+  const { status, verdict, findings, empirical } = await check(8);
+  expect([status, verdict]).toEqual([1, "exceeded"]);
+  expect(findings.map(({ code }: { code: string }) => code)).toEqual(["empirical-rounding"]);
+  expect(empirical).toMatchObject({ refuted: false, rounding: { refuted: true } });
+  expect(empirical.rounding.movedAtLeast).toBeGreaterThan(20);
+  expect(empirical.rounding.movedAtLeast).toBeLessThan(60);
 });
 
 const breakNoise = (change: (noiseMultiplier: number) => number) => {
@@ -119,6 +144,9 @@ test("a fifth of the noise is found out too, where it makes canaries clear enoug
 test("people read a bound rounded down, and what is missing or beside the point is refused", async () => {
   const folder = finishedRun(2);
   const { stdout } = await dpsgdHere("audit", folder, "--empirical", "--canaries", "64", "--no-certify");
+  expect(stdout).toMatch(
+    /^ {2}rounding +one of 65536 examples moved sums by no more than 1, as far as \d+ steps? shows?$/m,
+  );
   expect(stdout).toMatch(
     /^ {2}canaries +epsilon at least \S+ with confidence 0\.99 \(\S+ assuming nothing\): \d+ of 32 guesses right, 64 canaries, 30 steps$/m,
   );

@@ -123,6 +123,15 @@ function spentRows(
         `ε ≥ ${roundedDown(empirical.epsilonLowerBound)} with confidence ${roundedDown(empirical.confidence, 6)} (${roundedDown(empirical.epsilonLowerBoundAny)} assuming nothing), ${grouped(empirical.canaries)} canaries`,
       ),
     ]);
+  if (empirical?.rounding)
+    rows.push([
+      "shown by rounding",
+      text(
+        empirical.rounding.refuted
+          ? `one of ${grouped(empirical.rounding.examples)} examples moved a sum by ${roundedDown(empirical.rounding.movedAtLeast)} at least, where 1 was counted`
+          : `one of ${grouped(empirical.rounding.examples)} examples moved sums by no more than 1, as far as it shows`,
+      ),
+    ]);
   if (remaining)
     rows.push([
       "remaining",
