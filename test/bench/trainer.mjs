@@ -9,6 +9,7 @@ import { fillViews } from "../../dist/trainer/engine/views.js";
 import {
   buildModel,
   defaultMicroBatch,
+  findMicroBatch,
   GaussianNoise,
   LedgerWriter,
   loadDataset,
@@ -110,7 +111,11 @@ export async function run(options) {
   const backend = await startBackend(options.backend ?? "wasm");
   const data = loadDataset("mnist");
   const network = buildModel(mnistDemo.training.model, data.train.shape, data.classes);
-  const microBatch = Number(options["micro-batch"] ?? defaultMicroBatch(network, 1));
+  const asked = options["micro-batch"];
+  const microBatch =
+    asked === "auto"
+      ? findMicroBatch(network, currentKernels(), 1)
+      : Number(asked ?? defaultMicroBatch(network, 1));
   const parameters = network.initialise(1);
   const clip = { norm: mnistDemo.training.clipNorm };
   const kernels = currentKernels();
@@ -296,7 +301,7 @@ export async function run(options) {
   if (options.python)
     result.peers = await peersOf(
       options.python,
-      options["micro-batch"] === undefined ? undefined : microBatch,
+      asked === undefined || asked === "auto" ? asked : microBatch,
     );
   if (options.json) writeFileSync(options.json, `${JSON.stringify(result, null, 2)}\n`);
 }
