@@ -9,7 +9,7 @@ export const MODELS_HELP: VerbHelp = {
   summary: "the built-in networks: input, trained parameters, multiply-adds of one forward pass of one image",
   options: [],
   notes: [
-    "wrn-D-k is built for every depth D = 6 n + 4 and width k. Each network takes images of other sizes and numbers of classes too; its size changes with them.",
+    "wrn-D-k is built for every depth D = 6 n + 4 and width k; wrn-D-k-gn-relu-shortcut takes the norm before the ReLU in its shortcuts [Bao2024]. Each network takes images of other sizes and numbers of classes too; its size changes with them.",
   ],
   examples: ["dpsgd models --json"],
 };

@@ -100,18 +100,20 @@ function starter({ network, train, test, views }) {
 /** Examples and step of the self-checks. */
 const CHECKED = { indices: Uint32Array.from({ length: 6 }, (_, i) => 17 * i + 3), step: 5 };
 
-/** The same examples by float32 tiles (which the tests hold against float64) and by the core that is timed. */
-async function checkAgainstTiles(start, core, precision, parameters) {
+/** The examples of the self-check by float32 tiles, which the tests hold against float64. */
+async function referenceOf(start, parameters) {
   const tiles = await gpu.openDevice({ level: "tiles" });
   const exact = await start(tiles, "float32", CHECKED.indices.length);
-  const reference = await exact.clippedSum(parameters, CHECKED, { norm: 1 });
+  const { norms, parts } = await exact.clippedSum(parameters, CHECKED, { norm: 1 });
   tiles.close();
+  return { norms, sum: gpu.fromFixedPoint(parts, exact.fractionBits) };
+}
+
+/** The same by the core that is timed; and that it keeps examples apart. */
+async function selfCheck(core, precision, parameters, reference) {
   const fast = await core.clippedSum(parameters, CHECKED, { norm: 1 });
   const worstNormError = worstError(fast.norms, reference.norms);
-  const sumError = relativeError(
-    gpu.fromFixedPoint(fast.parts, core.fractionBits),
-    gpu.fromFixedPoint(reference.parts, exact.fractionBits),
-  );
+  const sumError = relativeError(gpu.fromFixedPoint(fast.parts, core.fractionBits), reference.sum);
   const norms = [...reference.norms].map((value) => Number(value.toPrecision(4)));
   // float16 alone rounds activations to 11 bits, which moves masks: that is its price, not a fault.
   const [normLimit, sumLimit] = precision === "float16" ? [5e-3, 0.2] : [2e-3, 5e-3];
@@ -121,6 +123,14 @@ async function checkAgainstTiles(start, core, precision, parameters) {
   );
   if (!(worstNormError <= normLimit && sumError <= sumLimit && !fast.nonFinite)) {
     console.log("self-check FAILED: the figures below are of a wrong engine");
+    process.exitCode = 1;
+  }
+  const from = performance.now();
+  try {
+    await core.checkIsolation();
+    console.log(`examples do not mix: checked in ${((performance.now() - from) / 1000).toFixed(1)} s`);
+  } catch (error) {
+    console.log(`self-check FAILED: ${error.message}`);
     process.exitCode = 1;
   }
   return { worstNormError, sumError, norms };
@@ -180,11 +190,11 @@ async function tilesByName(names, { start, open, precision, N }) {
 }
 
 /** Clipped sums with each set of tilings in turn, twice; sets the core, the rate and the self-check beside each. */
-async function compareTiles(sets, { start, open, precision, N, parameters, batch, views }) {
+async function compareTiles(sets, { start, open, precision, N, parameters, reference, batch, views }) {
   for (const set of sets) {
     set.core = await start(open, precision, N, false, set.tiles);
     console.log(`\ntiles ${set.name}:`);
-    set.check = await checkAgainstTiles(start, set.core, precision, parameters);
+    set.check = await selfCheck(set.core, precision, parameters, reference);
     set.seconds = [];
   }
   for (let round = 0; round < 2; round++)
@@ -246,6 +256,8 @@ export async function run({
   devices: list = "default",
   // One set of tilings, or several to compare: the rest is measured with the fastest of them.
   tiles: sets = "chosen",
+  // Nothing but that comparison.
+  "tiles-only": tilesOnly,
   json,
   details,
 }) {
@@ -265,19 +277,25 @@ export async function run({
     `${description}; level ${level}; ${open.hardware ? "hardware" : "software: its times mean nothing"}`,
   );
   const indices = Uint32Array.from({ length: examples }, (_, i) => i);
+  const reference = await referenceOf(start, parameters);
   const compared = await tilesByName(sets.split(","), { start, open, precision, N });
   const { tiles, name: tilesName } =
-    compared.length === 1
+    compared.length === 1 && !tilesOnly
       ? compared[0]
       : await compareTiles(compared, {
-          ...{ start, open, precision, N, parameters, views: K },
+          ...{ start, open, precision, N, parameters, reference, views: K },
           batch: { indices },
         });
+  if (tilesOnly) {
+    const rows = compared.map(({ name, seconds, check, found }) => ({ name, seconds, check, found }));
+    if (json) writeFileSync(json, `${JSON.stringify({ device: description, precision, rows }, null, 1)}\n`);
+    return open.close();
+  }
   const began = performance.now();
   const core = await start(open, precision, N, false, tiles);
   const compiled = (performance.now() - began) / 1000;
   const deviceBytes = core.plan.program.allocated;
-  const check = await checkAgainstTiles(start, core, precision, parameters);
+  const check = await selfCheck(core, precision, parameters, reference);
 
   // Clipped sums, wall clock: upload of parameters, views from the host, micro-batches, the read at the end.
   const stepSeconds = await timed(3, (step) => core.clippedSum(parameters, { indices, step }, { norm: 1 }));

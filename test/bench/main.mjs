@@ -48,12 +48,13 @@ const BENCHES = {
       precision: { type: "string" },
       examples: { type: "string" },
       tiles: { type: "string" },
+      "tiles-only": { type: "boolean" },
       devices: { type: "string" },
       details: { type: "boolean" },
       json: { type: "string" },
     },
     usage:
-      "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--precision NAME] [--examples N] [--tiles NAMES] [--devices LIST] [--details] [--json FILE]",
+      "gpu [--model wrn-D-k] [--views K] [--micro-batch N] [--precision NAME] [--examples N] [--tiles NAMES [--tiles-only]] [--devices LIST] [--details] [--json FILE]",
   },
   page: {
     load: () => import("./page.mjs"),

@@ -6,7 +6,7 @@ import { splitsOf } from "../../dist/trainer/engine/webgpu/convolutions.js";
 const LEAST_SHARE = 0.01;
 const RUNS = 5;
 /** For compiling and checking, shared out by the products' costs; what promises less is left out where it does not last. */
-const SECONDS = 300;
+const SECONDS = 150;
 const SHOWN = 6;
 
 const nameOf = ({ rows, columns, down, across, depth }) =>

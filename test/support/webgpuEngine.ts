@@ -14,16 +14,20 @@ const unit = (filters: number, kernelSize: number, stride: number, groups: numbe
   { kind: "conv2d", filters, kernelSize, stride, padding: "same", weightStandardised: true },
 ];
 
+/** The norm before the ReLU, as in the shortcuts of wrn-D-k-gn-relu-shortcut. */
+const normFirst = ([relu, norm, convolution]: readonly LayerSpec[]): LayerSpec[] => [norm, relu, convolution];
+
 /**
  * "plain": one block with an identity shortcut, the fewest kernels to compile. "strided": a strided shortcut with a convolution.
- * "deep": also a second convolution in that block, and a block with an identity shortcut after it.
+ * "deep": also a second convolution in that block, and a block with an identity shortcut after it. "norm first": as strided,
+ * but the shortcut's ReLU comes after its norm, and a unit of the same kind follows.
  */
-export function smallResidual(kind: "plain" | "strided" | "deep"): Network {
+export function smallResidual(kind: "plain" | "strided" | "deep" | "norm first"): Network {
   const identity: LayerSpec = { kind: "residual", body: unit(kind === "plain" ? 8 : 12, 3, 1, 4) };
   const strided: LayerSpec = {
     kind: "residual",
     body: [...unit(12, 3, 2, 4), ...(kind === "deep" ? unit(12, 3, 1, 6) : [])],
-    shortcut: unit(12, 1, 2, 2),
+    shortcut: kind === "norm first" ? normFirst(unit(12, 1, 2, 2)) : unit(12, 1, 2, 2),
   };
   return new Network({
     name: "small-residual",
@@ -31,7 +35,12 @@ export function smallResidual(kind: "plain" | "strided" | "deep"): Network {
     classes: 4,
     layers: [
       { kind: "conv2d", filters: 8, kernelSize: 3, padding: "same", weightStandardised: true },
-      ...{ plain: [identity], strided: [strided], deep: [strided, identity] }[kind],
+      ...{
+        plain: [identity],
+        strided: [strided],
+        deep: [strided, identity],
+        "norm first": [strided, ...normFirst(unit(12, 3, 1, 4))],
+      }[kind],
       { kind: "relu" },
       { kind: "group-norm", groups: 4 },
       { kind: "global-average-pool" },

@@ -259,6 +259,7 @@ test("the models have the published number of parameters", () => {
     "model must be one of cnn, cnn-cifar, linear, wrn-D-k, got resnet",
   );
   expect(() => buildModel("wrn-17-4", [32, 32, 3], 10)).toThrow("the depth D of wrn-D-k must be 6 n + 4");
+  expect(() => buildModel("wrn-16-4-gn", [32, 32, 3], 10)).toThrow("model must be one of");
   expect(() => buildModel("cnn", [3, 3, 1], 10)).toThrow(
     "0.conv2d: a 8 x 8 filter does not fit 3 x 3 images",
   );

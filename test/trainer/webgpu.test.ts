@@ -4,7 +4,7 @@ import { MixedExamplesError } from "../../src/trainer/engine/isolation.js";
 import { WebGpuCore } from "../../src/trainer/engine/webgpu/core.js";
 import { startWebGpu } from "../../src/trainer/engine/webgpu/engine.js";
 import { CHECK_IMAGES, checkDeviceIsolation } from "../../src/trainer/engine/webgpu/isolation.js";
-import { UnsupportedNetworkError } from "../../src/trainer/engine/webgpu/units.js";
+import { UnsupportedNetworkError, unitsOf } from "../../src/trainer/engine/webgpu/units.js";
 import { buildModel } from "../../src/trainer/models/index.js";
 import { openTestDevice } from "../support/softwareVulkan.js";
 import { bothEngines, relativeError, smallData, smallResidual } from "../support/webgpuEngine.js";
@@ -23,6 +23,20 @@ test("a network without kernels is refused by name, with what was expected", asy
   expect(String(refused)).toMatch(
     /backend webgpu runs residual networks .* not cnn: expected group-norm, found tanh/,
   );
+});
+
+test("of a wide residual network the shortcuts alone take the norm first where the name says so", () => {
+  const units = (name: string) => unitsOf(buildModel(name, [32, 32, 3], 10));
+  const [usual, changed] = ["wrn-16-2", "wrn-16-2-gn-relu-shortcut"].map(units);
+  expect(changed.blocks.map(({ body }) => body)).toEqual(usual.blocks.map(({ body }) => body));
+  const orders = ({ blocks }: typeof usual) =>
+    blocks.map(({ shortcut }) =>
+      typeof shortcut === "string" ? shortcut : [shortcut.norm.relu, shortcut.norm.reluAfter],
+    );
+  const usually = [true, false];
+  expect(orders(usual)).toEqual([usually, "identity", usually, "identity", usually, "identity"]);
+  const first = [false, true];
+  expect(orders(changed)).toEqual([first, "identity", first, "identity", first, "identity"]);
 });
 
 describe("before training, what an example adds is held against the others", () => {
@@ -59,6 +73,9 @@ describe("before training, what an example adds is held against the others", () 
   });
   test.each(faults)("and is refused if it depends on %s", async (_, contribution) => {
     await expect(check(contribution)).rejects.toThrow(MixedExamplesError);
+  });
+  test("and is refused if there is nothing to compare", async () => {
+    await expect(check(() => 0)).rejects.toThrow("no image of the check has a finite gradient");
   });
 });
 

@@ -26,6 +26,16 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
     expect(Math.abs(evaluation.loss - expected.evaluation.loss)).toBeLessThan(1e-5);
   }, 600_000);
 
+  test("a network whose shortcut and last unit take the ReLU after the norm, in float32", async () => {
+    const { got, evaluation, expected } = await bothEngines(open!, smallResidual("norm first"), {
+      precision: "float32",
+      microBatch: 4,
+    });
+    expect(relativeError(got.norms, expected.norms)).toBeLessThan(1e-5);
+    expect(relativeError(got.sum, expected.sum)).toBeLessThan(1e-5);
+    expect(Math.abs(evaluation.loss - expected.evaluation.loss)).toBeLessThan(1e-5);
+  }, 600_000);
+
   test("a deeper network in float32, in micro-batches of another size", async () => {
     const { got, expected } = await bothEngines(open!, smallResidual("deep"), {
       precision: "float32",

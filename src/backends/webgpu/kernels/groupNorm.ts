@@ -21,6 +21,8 @@ export interface GroupNorm {
   readonly epsilon: number;
   /** A ReLU before the norm. */
   readonly relu: boolean;
+  /** And one after it. */
+  readonly reluAfter: boolean;
   readonly scaleOffset: number;
   readonly offsetOffset: number;
 }
@@ -77,6 +79,16 @@ const at = (layout: Layout, copies = 1): string =>
 const plain = (norm: GroupNorm): Layout => plainLayout(norm.height, norm.width, norm.views, norm.channels);
 
 const activated = (norm: GroupNorm, code: string): string => (norm.relu ? `max(${code}, vec4f())` : code);
+
+/** Before a pixel's `result`: what the norm gives, from the gain and the offset. */
+const gainAndShift = (norm: GroupNorm): string => `let gain = sY * ${parameterQuad(norm.scaleOffset)};
+  let shift = ${parameterQuad(norm.offsetOffset)};`;
+
+const result = (norm: GroupNorm, raw: string): string => `(${activated(norm, raw)} - sX) * gain + shift`;
+
+/** The gradient of the norm's result from that after the ReLU: the result is formed again, it is not kept. */
+const masked = (norm: GroupNorm, gradient: string, raw: string): string =>
+  norm.reluAfter ? `select(vec4f(), ${gradient}, ${result(norm, raw)} > vec4f())` : gradient;
 
 /** Mean and reciprocal deviation of the four channels' groups. */
 const groupOf = (norm: GroupNorm, name: string, origin: string): string => {
@@ -161,7 +173,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 }
 
 /**
- * out = (relu(x) − mean)·deviation⁻¹·scale + offset, as an operand in the layout of the convolution that reads it, or as
+ * out = (relu(x) − mean)·deviation⁻¹·scale + offset, or the ReLU of that, as an operand in the layout of the convolution that reads it, or as
  * an activation; bound: x, statistics, parameters, out.
  */
 export function normalise(
@@ -172,7 +184,8 @@ export function normalise(
 ): Kernel {
   const { type, load, store } = quads(precision.activation);
   const split = kind === "operand" && precision.split;
-  const value = `(${activated(norm, load(`x[${at(plain(norm))}]`))} - sX) * scale + shift`;
+  const normed = result(norm, load(`x[${at(plain(norm))}]`));
+  const value = norm.reluAfter ? `max(${normed}, vec4f())` : normed;
   const place = at(target, split ? 2 : 1);
   return {
     name: `normalise ${norm.channels}×${norm.height}×${norm.width}`,
@@ -184,8 +197,7 @@ export function normalise(
         `*out: array<${kind === "operand" ? quads(precision.operand).type : type}>`,
       ],
       before: `${groupOf(norm, "s", "statistics")}
-  let scale = sY * ${parameterQuad(norm.scaleOffset)};
-  let shift = ${parameterQuad(norm.offsetOffset)};`,
+  ${gainAndShift(norm)}`,
       pixel:
         kind === "operand"
           ? storeOperand(
@@ -204,7 +216,10 @@ export function normalise(
   };
 }
 
-/** Σ dy and Σ dy·normal of each column and part; bound: x, dy (layout `source`), statistics, sums. */
+/**
+ * Σ dy and Σ dy·normal of each column and part; bound: x, dy (layout `source`), statistics, sums, parameters with a ReLU
+ * after the norm.
+ */
 export function gradientMoments(norm: GroupNorm, source: Layout, precision: Precision): Kernel {
   const [x, dy] = [quads(precision.activation), quads(precision.gradient)];
   return {
@@ -215,13 +230,16 @@ export function gradientMoments(norm: GroupNorm, source: Layout, precision: Prec
         `dy: array<${dy.type}>`,
         "statistics: array<vec2f>",
         "*sums: array<vec4f>",
+        ...(norm.reluAfter ? ["parameters: array<f32>"] : []),
       ],
       before: `${groupOf(norm, "s", "statistics")}
+  ${norm.reluAfter ? gainAndShift(norm) : ""}
   var sum = vec4f();
   var products = vec4f();`,
-      pixel: `let g = ${dy.load(`dy[${at(source)}]`)};
+      pixel: `let raw = ${x.load(`x[${at(plain(norm))}]`)};
+    let g = ${masked(norm, dy.load(`dy[${at(source)}]`), "raw")};
     sum += g;
-    products += g * ((${activated(norm, x.load(`x[${at(plain(norm))}]`))} - sX) * sY);`,
+    products += g * ((${activated(norm, "raw")} - sX) * sY);`,
       after: `let to = (example * PARTS + part) * 2u * COLUMNS + column;
   sums[to] = sum;
   sums[to + COLUMNS] = products;`,
@@ -320,10 +338,11 @@ export function normaliseGradient(
       before: `${groupOf(norm, "s", "statistics")}
   ${groupOf(norm, "m", "means")}
   let scale = ${parameterQuad(norm.scaleOffset)};
+  ${norm.reluAfter ? gainAndShift(norm) : ""}
   var sum = vec4f();`,
       pixel: `let raw = ${raw.load(`x[${at(plain(norm))}]`)};
     let normal = (${activated(norm, "raw")} - sX) * sY;
-    var value = sY * (${load(`dy[${at(source)}]`)} * scale - mX - normal * mY);
+    var value = sY * (${masked(norm, load(`dy[${at(source)}]`), "raw")} * scale - mX - normal * mY);
     ${norm.relu ? "value = select(vec4f(), value, raw > vec4f());" : ""}
     ${skip ? `value += ${load(`skip[${at(target)}]`)};` : ""}
     sum += value;

@@ -66,6 +66,7 @@ export class Norms {
       dy,
       statistics,
       sums,
+      ...(norm.reluAfter ? [parameters] : []),
     );
     program.add("backward", gpu.columnTotals(norm, 2), sums, totals);
     program.add("backward", gpu.normGradients(norm, count), totals, parameters, means, gradients);

@@ -15,7 +15,9 @@ export interface ConvolutionUnit {
 }
 
 export interface NormUnit {
+  /** Before it, and after it. */
   readonly relu: boolean;
+  readonly reluAfter: boolean;
   readonly groups: number;
   readonly epsilon: number;
   readonly scaleOffset: number;
@@ -54,7 +56,10 @@ export class UnsupportedNetworkError extends Error {
 
 const DEFAULT_EPSILON = 1e-5;
 
-/** Reads a network of the form conv2d, (residual | relu?, group-norm, conv2d)*, relu?, group-norm, global-average-pool, dense. */
+/**
+ * Reads a network of the form conv2d, (residual | norm, conv2d)*, norm, global-average-pool, dense, where norm is relu?,
+ * group-norm, relu?.
+ */
 export function unitsOf(network: Network): UnitNetwork {
   const { spec } = network;
   let next = 0;
@@ -85,15 +90,16 @@ export function unitsOf(network: Network): UnitNetwork {
       biasOffset: layer.bias === false ? undefined : take(),
     };
   };
-  /** ReLU or not, then the norm; returns how many layers that were. */
+  /** ReLU or not, the norm, ReLU or not; returns how many layers that were. */
   const norm = (layers: readonly LayerSpec[], from: number): { norm: NormUnit; used: number } => {
     const relu = layers[from]?.kind === "relu";
     const layer = layers[from + (relu ? 1 : 0)];
     if (layer?.kind !== "group-norm") return refuse(layer, "group-norm");
     const { groups, epsilon = DEFAULT_EPSILON } = layer;
+    const reluAfter = layers[from + (relu ? 2 : 1)]?.kind === "relu";
     return {
-      norm: { relu, groups, epsilon, scaleOffset: take(), offsetOffset: take() },
-      used: relu ? 2 : 1,
+      norm: { relu, reluAfter, groups, epsilon, scaleOffset: take(), offsetOffset: take() },
+      used: 1 + Number(relu) + Number(reluAfter),
     };
   };
   const units = (layers: readonly LayerSpec[]): Unit[] => {
@@ -110,11 +116,12 @@ export function unitsOf(network: Network): UnitNetwork {
   const stem = convolution(layers[0]);
   const blocks: Block[] = [];
   let i = 1;
-  const isUnit = () => {
-    const kinds = layers.slice(i, i + 3).map(({ kind }) => kind);
-    return kinds.join() === "relu,group-norm,conv2d" || kinds.slice(0, 2).join() === "group-norm,conv2d";
+  /** Layers of the unit that begins here; 0: none does. */
+  const unitLength = (): number => {
+    const kinds = layers.slice(i, i + 4).map(({ kind }) => kind);
+    return /^(relu,)?group-norm,(relu,)?conv2d/.test(kinds.join()) ? kinds.indexOf("conv2d") + 1 : 0;
   };
-  for (; layers[i]?.kind === "residual" || isUnit(); ) {
+  for (; layers[i]?.kind === "residual" || unitLength() > 0; ) {
     const layer = layers[i];
     if (layer.kind === "residual") {
       const body = units(layer.body);
@@ -125,7 +132,7 @@ export function unitsOf(network: Network): UnitNetwork {
       blocks.push({ body, shortcut: shortcut[0] ?? "identity" });
       i++;
     } else {
-      const length = layer.kind === "relu" ? 3 : 2;
+      const length = unitLength();
       blocks.push({ body: units(layers.slice(i, i + length)), shortcut: "none" });
       i += length;
     }
