@@ -37,7 +37,7 @@ const BENCHES = {
       python: { type: "string" },
       json: { type: "string" },
     },
-    usage: "trainer [--backend NAME] [--micro-batch N] [--python PATH] [--json FILE]",
+    usage: "trainer [--backend NAME] [--micro-batch N|auto] [--python PATH] [--json FILE]",
   },
   gpu: {
     load: () => import("./gpu.mjs"),

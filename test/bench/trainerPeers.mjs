@@ -7,7 +7,7 @@ import { bestVariant } from "../../dist/backends/wasm/variant.js";
 import { MicroBatchRunner } from "../../dist/trainer/engine/microBatch.js";
 import { PartialSum } from "../../dist/trainer/engine/partialSum.js";
 import { fillViews } from "../../dist/trainer/engine/views.js";
-import { buildModel, defaultMicroBatch, loadDataset } from "../../dist/trainer/index.js";
+import { buildModel, defaultMicroBatch, findMicroBatch, loadDataset } from "../../dist/trainer/index.js";
 import { Network, sizeOf } from "../../dist/trainer/layers/network.js";
 import { SeededRandom } from "../../dist/trainer/random/index.js";
 import { table } from "./table.mjs";
@@ -216,7 +216,10 @@ async function fastest(server, contender, tried, examples) {
 
 async function compare(server, { model, data, batch, tried, rounds, opacus, plain }, microBatchAsked) {
   const network = buildModel(model, data.train.shape, data.classes);
-  const microBatch = microBatchAsked ?? defaultMicroBatch(network, 1);
+  const microBatch =
+    microBatchAsked === "auto"
+      ? findMicroBatch(network, currentKernels(), 1)
+      : (microBatchAsked ?? defaultMicroBatch(network, 1));
   const indices = Uint32Array.from({ length: batch }, (_, i) => (i * 7919) % data.train.count);
   const distances = await check(server, network, data, indices, microBatch);
   const own = ownSide(network, data, indices, microBatch);
@@ -261,7 +264,7 @@ async function compare(server, { model, data, batch, tried, rounds, opacus, plai
   };
 }
 
-/** Prints the comparison, and returns it. */
+/** Prints the comparison, and returns it. microBatch: ours, "auto" for the fastest, undefined for the default. */
 export async function peersOf(python, microBatch) {
   const server = new Server(python);
   try {
