@@ -15,13 +15,7 @@ export {
 export * from "./ledger.js";
 export * from "./ledgerReader.js";
 export { ACCOUNTANT_NAMES, type AccountantName, type AccountantOptions } from "./registry.js";
-export {
-  float32Sensitivity,
-  OLDER_MICRO_BATCH,
-  type OlderSums,
-  olderSensitivity,
-  type SumArithmetic,
-} from "./sumArithmetic.js";
+export type { SumArithmetic } from "./sumArithmetic.js";
 export * from "./tightest.js";
 export * from "./tradeoff.js";
 export * from "./version.js";

@@ -5,7 +5,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { checkEvent } from "./checkEvent.js";
 import { dpSgdEvent, type PrivacyEvent } from "./event.js";
-import { ARITHMETIC_KEYS, checkSumArithmetic, type SumArithmetic } from "./sumArithmetic.js";
+import { checkSumArithmetic, type SumArithmetic } from "./sumArithmetic.js";
 
 /** Line 1: which plan the run set out to follow. `plan` is the plan file's object, whole. */
 export interface LedgerRun {
@@ -82,10 +82,6 @@ export function ledgerLine(entry: LedgerEntry, previous: string): string {
   for (const key of KEYS[entry.kind]) ordered[key] = (entry as unknown as Record<string, unknown>)[key];
   if (entry.kind === "run")
     ordered.dataset = { name: entry.dataset.name, fingerprint: entry.dataset.fingerprint };
-  if ((entry.kind === "run" || entry.kind === "resume") && entry.arithmetic) {
-    const { arithmetic } = entry;
-    ordered.arithmetic = Object.fromEntries(ARITHMETIC_KEYS.map((key) => [key, arithmetic[key]]));
-  }
   return JSON.stringify({ ...ordered, previous });
 }
 
@@ -101,6 +97,8 @@ const KEYS: { readonly [K in LedgerEntry["kind"]]: readonly string[] } = {
 export function checkLedgerEntry(entry: LedgerEntry): void {
   if (typeof entry !== "object" || entry === null)
     throw new TypeError(`ledger entry must be an object, got ${entry}`);
+  const { arithmetic } = entry as LedgerRun;
+  if (arithmetic !== undefined) checkSumArithmetic(arithmetic);
   switch (entry.kind) {
     case "run":
       if (!(entry.version === 1)) throw new RangeError(`version must be 1, got ${String(entry.version)}`);
@@ -117,7 +115,6 @@ export function checkLedgerEntry(entry: LedgerEntry): void {
         );
       if (typeof entry.privateMetrics !== "boolean")
         throw new TypeError(`privateMetrics must be true or false, got ${String(entry.privateMetrics)}`);
-      if (entry.arithmetic !== undefined) checkSumArithmetic(entry.arithmetic);
       return;
     case "step":
       count("step", entry.step, 1);
@@ -142,7 +139,6 @@ export function checkLedgerEntry(entry: LedgerEntry): void {
       if (!(entry.kept <= entry.steps))
         throw new RangeError(`kept must be at most steps ${entry.steps}, got ${entry.kept}`);
       date("resumedAt", entry.resumedAt);
-      if (entry.arithmetic !== undefined) checkSumArithmetic(entry.arithmetic);
       return;
     case "end":
       count("steps", entry.steps, 0);

@@ -6,12 +6,12 @@ import {
   type LedgerEntry,
   type LedgerReading,
   MOST_PROBLEMS,
-  type OlderSums,
   readingEvent,
   readLedger,
   readLedgerEntries,
 } from "../accounting/index.js";
 import { type Claim, readClaim, sameJson } from "./claim.js";
+import type { OlderSums } from "./olderSums.js";
 import { type Find, finder, recompute, smallestEpsilon } from "./recompute.js";
 import { type AuditReport, ENGINE_TOLERANCE, type Finding, type Recomputed, type Verdict } from "./report.js";
 import { auditedSums } from "./sums.js";

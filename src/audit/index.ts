@@ -8,6 +8,7 @@ export * from "./empirical.js";
 export * from "./epsilonOverSteps.js";
 export * from "./importedRun.js";
 export * from "./joint.js";
+export { float32Sensitivity, type OlderSums } from "./olderSums.js";
 export * from "./oneRun.js";
 export { type AuditPageOptions, auditPage, type PageRun } from "./page/auditPage.js";
 export * from "./page/htmlPage.js";

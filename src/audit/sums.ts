@@ -1,11 +1,6 @@
 // By how much one example could move a run's sums, as its ledger shows it: the noise is measured against that.
-import {
-  type LedgerReading,
-  OLDER_MICRO_BATCH,
-  type OlderSums,
-  olderSensitivity,
-  type SumArithmetic,
-} from "../accounting/index.js";
+import type { LedgerReading, SumArithmetic } from "../accounting/index.js";
+import { OLDER_MICRO_BATCH, type OlderSums, olderSensitivity } from "./olderSums.js";
 import type { Find } from "./recompute.js";
 
 /** What is known of the sums of a run. */

@@ -1,6 +1,6 @@
 // Audits run folders: one by one, and together where there are several.
 import { realpathSync } from "node:fs";
-import type { Neighboring, OlderSums } from "../accounting/index.js";
+import type { Neighboring } from "../accounting/index.js";
 import {
   type AuditReport,
   audit,
@@ -8,6 +8,7 @@ import {
   type DataBudget,
   type JointAudit,
   jointAudit,
+  type OlderSums,
   type Remaining,
   remaining,
   type Verdict,

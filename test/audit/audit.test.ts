@@ -1,18 +1,13 @@
 // The audit: its verdict on sound, partial, dishonest and damaged ledgers; one test a finding, named by its code.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import {
-  ACCOUNTANT_NAMES,
-  CHAIN_START,
-  float32Sensitivity,
-  hashLine,
-  type LedgerEntry,
-} from "../../src/accounting/index.js";
+import { ACCOUNTANT_NAMES, CHAIN_START, hashLine, type LedgerEntry } from "../../src/accounting/index.js";
 import {
   type AuditReport,
   audit,
   auditImport,
   empiricalAudit,
+  float32Sensitivity,
   readImport,
   roundingFound,
   roundingSteps,

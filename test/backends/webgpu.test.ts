@@ -41,7 +41,7 @@ test("the grid leaves room for the whole training set within 2^52 units, and nev
   );
   expect([1, 4096, 4097, 60_000, 2 ** 40].map(fractionBits)).toEqual([40, 40, 39, 36, 12]);
   for (const examples of [0, -1, 1.5, Number.NaN, Infinity, 2 ** 40 + 1])
-    expect(() => fractionBits(examples)).toThrow("examples must be a whole number from 1 to 2^40");
+    expect(() => fractionBits(examples)).toThrow("examples must be a whole number in [1, 2^40]");
 });
 
 const { open, why } = await openTestDevice();

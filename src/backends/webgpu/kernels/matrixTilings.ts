@@ -85,7 +85,13 @@ const LISTS = {
    * registers that one alone fits on a multiprocessor, and nothing fills its waits (64→128: 128 instead of 179 TFLOP/s).
    */
   chosen: {
-    convolution: FORMER_CONVOLUTIONS,
+    // Measured on an H200 (npm run bench -- gpu --tiles): 256 channels, 128, and 64 with half as many barriers.
+    convolution: [
+      tiling([4, 4], [1, 4]),
+      tiling([4, 4], [2, 2]),
+      tiling([4, 2], [4, 2], 4),
+      ...FORMER_CONVOLUTIONS,
+    ],
     weightGradient: [
       tiling([4, 4], [2, 2]),
       tiling([3, 4], [2, 2]),
