@@ -12,7 +12,7 @@ import { maxPool, maxPoolGradient } from "./pooling.js";
 import { outerProducts, windowProducts } from "./products.js";
 import { standardisedGradients } from "./standardised.js";
 import { addRows, squaredNorm } from "./sums.js";
-import { MULTIPLY_ADD, type Variant, WebAssembly } from "./variant.js";
+import { MULTIPLY_ADD, MULTIPLY_ADD_64, type Variant, WebAssembly } from "./variant.js";
 import { addPatches, filterGradients } from "./windows.js";
 import { tileTransforms } from "./winograd.js";
 
@@ -80,7 +80,7 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     ...[2, 0].flatMap((window) => [maxPool(window), maxPoolGradient(window)]),
     squaredNorm(),
     addRows(),
-    addOuterProducts(),
+    addOuterProducts(MULTIPLY_ADD_64[variant]),
     lookUp(),
     tanh(multiplyAdd),
     tanhGradient(),

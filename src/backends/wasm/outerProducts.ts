@@ -16,6 +16,7 @@ import {
   when,
   whileLoop,
 } from "./assembler.js";
+import type { MultiplyAdd } from "./variant.js";
 
 /** Examples that one call takes at most, so that their inputs, four of each, and their outputs stay in the first-level cache. */
 export const MOST_EXAMPLES = 64;
@@ -29,7 +30,7 @@ export const BLOCK_BYTES = 32 * MOST_EXAMPLES;
  * Of four inputs at a time the cut numbers of all examples are written into a block, then four (two, one) units of the sum stay
  * in registers while the examples stream by.
  */
-export function addOuterProducts(): FunctionBuilder {
+export function addOuterProducts(multiplyAdd: MultiplyAdd): FunctionBuilder {
   const f = new FunctionBuilder("addOuterProducts", 8);
   const [sum, rows, scales, d, block, n, inputs, units] = f.parameters;
   const [i, j, k, at, from, dAt, sumAt, rowBytes, rest, scaleAt, lane] = f.integers(11);
@@ -94,7 +95,7 @@ export function addOuterProducts(): FunctionBuilder {
               output.set(v128.loadSplat64(dAt.get, 8 * unit)),
               ...[low, high].map((pair, half) => {
                 const a = acc[2 * unit + half];
-                return a.set(f64x2.add(a.get, f64x2.mul(pair.get, output.get)));
+                return a.set(multiplyAdd(pair.get, output.get, a.get));
               }),
             ),
           ),

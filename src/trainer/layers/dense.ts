@@ -149,8 +149,13 @@ class OuterProducts implements ExampleGradients {
 
 /** The least whole e with value ≤ 4^e; value > 0, finite. */
 function halfExponent(value: number): number {
-  let exponent = Math.ceil(Math.log2(value) / 2);
-  while (4 ** exponent < value) exponent++;
-  while (4 ** (exponent - 1) >= value) exponent--;
-  return exponent;
+  // value = m·2^k, m in [1, 2), by its bits: at most 4^e with 2e = k or above, unless m is more than 1 there.
+  bits[0] = value;
+  const k = ((high[1] >>> 20) & 2047) - 1023;
+  const even = k % 2 === 0;
+  return even && value === 2 ** k ? k / 2 : even ? k / 2 + 1 : (k + 1) / 2;
 }
+
+const bits = new Float64Array(1);
+/** On little-endian processors, the only ones that WebAssembly and Node run on, the second word holds the exponent. */
+const high = new Uint32Array(bits.buffer);
