@@ -10,8 +10,8 @@ import { PartialSum } from "./partialSum.js";
 const WORTH_IT = 1.03;
 
 /**
- * Doubles the size while that makes an example cheaper, on images of noise: nothing private is looked at. The result of
- * training depends on the size within the rounding of float32 only. `fitting`: for how many examples there is memory; no
+ * Doubles the size while that makes an example cheaper, on images of noise: nothing private is looked at. Sums do
+ * not depend on the size (with several views an example, within the rounding of float32 only). `fitting`: for how many examples there is memory; no
  * larger size is tried, because a backend that ran out of memory may be of no more use.
  */
 export function findMicroBatch(
