@@ -1,6 +1,7 @@
 // The audit: recomputes ε from what a run's ledger shows and compares it, and each step, with the plan.
 import {
   type Accountant,
+  dpSgdEvent,
   everyAccountant,
   type Guarantee,
   type LedgerEntry,
@@ -79,6 +80,7 @@ export function audit(
     stepsDone: reading.stepsDone,
     stepsPlanned: claim?.steps ?? null,
     stepPlanned: claim ? { samplingRate: claim.samplingRate, noiseMultiplier: claim.noiseMultiplier } : null,
+    eventPlanned: claim ? claim.whole(dpSgdEvent(claim), 1) : null,
     finished: reading.end !== undefined,
     run: reading.run
       ? { software: reading.run.software, startedAt: reading.run.startedAt, dataset: reading.run.dataset }

@@ -1,6 +1,5 @@
 // A data set's budget across runs: what each run is charged, and whether another one fits. Plain data, no files: docs/budget.md.
 import {
-  dpSgdEvent,
   type EventJson,
   eventFromJson,
   eventToJson,
@@ -13,6 +12,7 @@ import {
   tightestEpsilon,
 } from "../accounting/index.js";
 import { roundedUp } from "../planner/index.js";
+import { sameJson } from "./claim.js";
 import { type AuditReport, ENGINE_TOLERANCE } from "./report.js";
 
 export interface DataBudget {
@@ -124,12 +124,11 @@ export function settle(
   const { folder, report, since } = run;
   const before = budget.runs.find((each) => each.folder === folder);
   const sound = report.finished && !report.findings.some(damaged);
-  const { stepPlanned, stepsPlanned, event } = report;
+  const { eventPlanned, event } = report;
   let charged = event;
   if (!sound) {
     if (before) charged = mostOf(charged, eventFromJson(before.charged));
-    if (stepPlanned && stepsPlanned !== null)
-      charged = mostOf(charged, dpSgdEvent({ ...stepPlanned, steps: stepsPlanned }));
+    if (eventPlanned) charged = mostOf(charged, eventPlanned);
   }
   return withRun(budget, {
     folder,
@@ -160,8 +159,10 @@ function withRun(budget: DataBudget, run: BudgetRun): DataBudget {
   };
 }
 
-/** An event that costs at least what either costs: of each kind of step, the larger count. */
+/** An event that costs at least what either costs: of each kind of step, the larger count; of searches alike, the larger run. */
 function mostOf(a: PrivacyEvent, b: PrivacyEvent): PrivacyEvent {
+  if (a.kind === "repeat-and-select" && b.kind === "repeat-and-select")
+    if (sameJson(a.repetitions, b.repetitions)) return { ...a, event: mostOf(a.event, b.event) };
   const counts = new Map<string, ReturnType<typeof flatten>[number]>();
   for (const each of [...flatten(a), ...flatten(b)]) {
     const key = JSON.stringify(eventToJson(each.event));

@@ -38,24 +38,47 @@ function computed(
   at: { readonly delta: number; readonly neighboring: Neighboring },
   points: number,
 ): EpsilonAfter[] {
-  const parts = event.kind === "composed" ? event.events : [event];
-  const steps = parts.flatMap((part) => (part.kind === "repeated" ? [part] : []));
-  const others = parts.filter((part) => part.kind !== "repeated");
-  const total = steps.reduce((sum, { count }) => sum + count, 0);
+  const total = stepsIn(event);
   const counts = new Set([0, Math.min(1, total), total]);
   for (let i = 1; i < points; i++) counts.add(Math.round(total * (i / points) ** 2));
   const accountants = everyAccountant(at.neighboring);
   return [...counts]
     .sort((a, b) => a - b)
     .map((count) => {
-      let left = count;
-      const taken: PrivacyEvent[] = [...others];
-      for (const part of steps) {
-        const now = Math.min(left, part.count);
-        if (now > 0) taken.push({ ...part, count: now });
-        left -= now;
-      }
-      const spent = tightestEpsilon(accountants, { kind: "composed", events: taken }, at.delta).upper;
+      const spent = tightestEpsilon(accountants, afterSteps(event, count), at.delta).upper;
       return { steps: count, epsilon: spent };
     });
+}
+
+/** A search whose runs are like the one that was taken, or several times the same. */
+type OfRuns = Extract<PrivacyEvent, { kind: "repeat-and-select" | "repeated" }>;
+
+const isSteps = (event: PrivacyEvent): boolean =>
+  event.kind === "repeated" && event.event.kind !== "repeated" && event.event.kind !== "composed";
+
+/** Where the run itself is inside: a search of such runs, with no steps beside it. */
+const isSearch = (event: PrivacyEvent): event is OfRuns =>
+  event.kind === "repeat-and-select" || (event.kind === "repeated" && !isSteps(event));
+
+function stepsIn(event: PrivacyEvent): number {
+  if (isSearch(event)) return stepsIn(event.event);
+  const parts = event.kind === "composed" ? event.events : [event];
+  return parts.reduce((sum, part) => sum + (part.kind === "repeated" && isSteps(part) ? part.count : 0), 0);
+}
+
+/** The event with its first `count` steps only. What else there is, such as a search before the run, counts from the start. */
+function afterSteps(event: PrivacyEvent, count: number): PrivacyEvent {
+  if (isSearch(event)) return { ...event, event: afterSteps(event.event, count) };
+  let left = count;
+  const taken: PrivacyEvent[] = [];
+  for (const part of event.kind === "composed" ? event.events : [event]) {
+    if (!(part.kind === "repeated" && isSteps(part))) {
+      taken.push(part);
+      continue;
+    }
+    const now = Math.min(left, part.count);
+    if (now > 0) taken.push({ ...part, count: now });
+    left -= now;
+  }
+  return { kind: "composed", events: taken };
 }

@@ -75,6 +75,8 @@ export interface AuditReport {
   readonly stepsPlanned: number | null;
   /** What the plan says of each step; null if no plan could be read. */
   readonly stepPlanned: { readonly samplingRate: number; readonly noiseMultiplier: number } | null;
+  /** All that the plan says will be spent, with the search that it pays for; null if no plan could be read. */
+  readonly eventPlanned?: PrivacyEvent | null;
   /** True if the ledger has its end line; else ε is that of the run so far. */
   readonly finished: boolean;
   /** What the ledger's first line says of the run; null if it could not be read. */

@@ -1,12 +1,6 @@
 // What the charts beside the map show of a plan: ε as training goes on, what an attacker gains, the proxy run.
-import {
-  ACCOUNTANT_NAMES,
-  accountant,
-  dpSgdEvent,
-  type PrivacyCurve,
-  truePositiveRateAt,
-} from "../accounting/index.js";
-import { type Plan, type ProxyRun, proxyOf } from "../planner/index.js";
+import { ACCOUNTANT_NAMES, accountant, type PrivacyCurve, truePositiveRateAt } from "../accounting/index.js";
+import { eventAfter, type Plan, type ProxyRun, proxyOf } from "../planner/index.js";
 import { lightAccountant, PICTURE } from "./light.js";
 
 /** [steps, ε] by accountant; ε is an upper bound at the plan's δ, null for none. */
@@ -28,9 +22,7 @@ export function* trainingCurves(plan: Plan, points: number): Generator<void, Tra
     const curve: [number, number | null][] = [[0, 0]];
     for (const steps of counts) {
       const last = name === plan.achieved.accountant && steps === plan.steps;
-      const epsilon = last
-        ? plan.achieved.epsilon
-        : asked.account(dpSgdEvent({ ...plan, steps })).epsilonAt(delta);
+      const epsilon = last ? plan.achieved.epsilon : asked.account(eventAfter(plan, steps)).epsilonAt(delta);
       curve.push([steps, epsilon < Infinity ? epsilon : null]);
       yield;
     }
