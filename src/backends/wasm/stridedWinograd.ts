@@ -1,6 +1,6 @@
 // 4 × 4 convolutions of stride 2 by Winograd's tiles of 5 × 5 outputs, and the gradients of their images (winograd.ts).
 import * as tf from "@tensorflow/tfjs-core";
-import { roundUp, upTo } from "./arithmetic.js";
+import { roundUp } from "./arithmetic.js";
 import type { WasmKernels } from "./code.js";
 import { FLOAT_BYTES, type TensorMemory } from "./memory.js";
 import { PANEL, TILE_ROWS } from "./products.js";
@@ -175,7 +175,7 @@ export class StridedWinograd {
     const zero = memory.output([columns], 0);
     fill(beforeBytes, memory.address(before));
     this.code.windowProducts(
-      memory.address(memory.integers(upTo(tiles).map((row) => row * steps * FLOAT_BYTES))),
+      memory.address(memory.steps(tiles, steps * FLOAT_BYTES)),
       count,
       ...[before, filter, zero, sums].map((each) => memory.address(each)),
       ...[columns * FLOAT_BYTES, columns / PANEL, 1, 0, steps],

@@ -52,15 +52,18 @@ export function squaredNorm(): FunctionBuilder {
   return f;
 }
 
+/** Numbers of a row that a pass over the examples adds: a line of the cache. */
+const WIDE = 16;
+
 /**
  * sum[j] += Σ_n trunc(factors[n]·rows[n, j]), in float64. Whole numbers add without rounding, so order and blocks do not matter.
- * Eight numbers at a time stay in registers while the examples stream by; two multiplications and roundings each.
+ * Sixteen numbers at a time stay in registers while the examples stream by; two multiplications and roundings for each pair.
  */
 export function addRows(): FunctionBuilder {
   const f = new FunctionBuilder("addRows", 5);
   const [sum, rows, factors, n, width] = f.parameters;
   const [j, i, at, factorAt, sumAt] = f.integers(5);
-  const acc = Array.from({ length: 4 }, () => f.local("v128"));
+  const acc = Array.from({ length: WIDE / 2 }, () => f.local("v128"));
   const [factor, value] = [f.local("v128"), f.local("v128")];
   const total = f.local("f64");
   const start = cat(
@@ -74,7 +77,7 @@ export function addRows(): FunctionBuilder {
   f.body = cat(
     j.set(int(0)),
     whileLoop(
-      i32.lessThan(i32.add(j.get, int(7)), width.get),
+      i32.lessThan(i32.add(j.get, int(WIDE - 1)), width.get),
       cat(
         start,
         ...acc.map((a, index) => a.set(v128.load(sumAt.get, 16 * index))),
@@ -85,18 +88,16 @@ export function addRows(): FunctionBuilder {
           1,
           cat(
             factor.set(v128.loadSplat64(factorAt.get)),
-            ...[0, 1].map((half) =>
-              cat(
-                value.set(v128.load(at.get, 16 * half)),
-                added(acc[2 * half], value.get),
-                added(acc[2 * half + 1], highHalf(value.get)),
-              ),
+            ...acc.flatMap((a, index) =>
+              index % 2 === 0
+                ? [value.set(v128.load(at.get, 8 * index)), added(a, value.get)]
+                : [added(a, highHalf(value.get))],
             ),
             next,
           ),
         ),
         ...acc.map((a, index) => v128.store(sumAt.get, a.get, 16 * index)),
-        j.add(int(8)),
+        j.add(int(WIDE)),
       ),
     ),
     whileLoop(

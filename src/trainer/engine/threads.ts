@@ -39,6 +39,8 @@ export interface ThreadSetup {
   readonly test: LabelledImages;
   readonly augmentation: Augmentation;
   readonly microBatch: number;
+  /** Threads that share the examples of a step. */
+  readonly workers: number;
   /** Images at once where no gradients are wanted. */
   readonly evaluationBatch: number;
   /** All parameters, one after the other, float32. */
@@ -172,6 +174,7 @@ class ThreadEngine implements GradientEngine {
           test,
           augmentation: options.augmentation,
           microBatch,
+          workers,
           evaluationBatch: memory.evaluationBatch,
           parameters: this.parameters.buffer as SharedArrayBuffer,
           indices: this.indices.buffer as SharedArrayBuffer,

@@ -5,7 +5,7 @@ import { currentKernels, saysOutOfMemory, startBackend } from "../../backends/in
 import { Network, sizeOf } from "../layers/network.js";
 import { FeatureStore } from "./featureStore.js";
 import { MicroBatchRunner } from "./microBatch.js";
-import { viewsAtOnce } from "./microBatchSize.js";
+import { turnOf, viewsAtOnce } from "./microBatchSize.js";
 import { PartialSum } from "./partialSum.js";
 import type { ThreadReply, ThreadRequest, ThreadSetup } from "./threads.js";
 import { viewsPerExample } from "./views.js";
@@ -75,7 +75,7 @@ function answer(request: ThreadRequest): ThreadReply {
     const partial = new PartialSum(network, kernels, setup.train.count);
     try {
       const batch = { indices, step: request.step };
-      takeTurns(request.count, setup.microBatch, (from, to) => {
+      takeTurns(request.count, turnOf(request.count, setup.microBatch, setup.workers), (from, to) => {
         runner.addClipped(partial, tensors, batch, from, to, request.clip);
       });
       let at = 0;

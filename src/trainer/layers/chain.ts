@@ -40,6 +40,11 @@ export class Chain implements Layer<readonly Saved[]> {
     });
   }
 
+  /** Float32 numbers that the layers give for one image; what happens inside composite layers is not counted. */
+  get activationNumbers(): number {
+    return this.layers.reduce((total, { outputShape }) => total + outputShape.reduce((a, b) => a * b, 1), 0);
+  }
+
   gradientNumbers(views: number): number {
     return this.layers.reduce((total, layer) => total + gradientNumbers(layer, views), 0);
   }

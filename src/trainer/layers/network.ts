@@ -104,6 +104,11 @@ export class Network {
     });
   }
 
+  /** Float32 numbers that all layers give for one image. */
+  get activationNumbers(): number {
+    return this.chain.activationNumbers;
+  }
+
   /** Float32 numbers that an example of so many views holds until its gradient is clipped and added. */
   gradientNumbers(views: number): number {
     return this.chain.gradientNumbers(views);
