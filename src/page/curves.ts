@@ -1,5 +1,11 @@
 // What the charts beside the map show of a plan: ε as training goes on, what an attacker gains, the proxy run.
-import { ACCOUNTANT_NAMES, accountant, type PrivacyCurve, truePositiveRateAt } from "../accounting/index.js";
+import {
+  ACCOUNTANT_NAMES,
+  accountant,
+  dpSgdEvent,
+  type PrivacyCurve,
+  truePositiveRateAt,
+} from "../accounting/index.js";
 import { eventAfter, type Plan, type ProxyRun, proxyOf } from "../planner/index.js";
 import { lightAccountant, PICTURE } from "./light.js";
 
