@@ -134,7 +134,7 @@ const MICRO_BATCH: Option = {
   value: "n|auto",
   help: "examples whose gradients are held at once; auto tries sizes. Memory and speed only",
   range: whole(1),
-  otherwise: "64 images, all their views counted",
+  otherwise: "64 images, all their views counted; of small networks without views up to 256",
 };
 /** All of `dpsgd train`, in the order of its help. */
 export const TRAIN_OPTIONS: readonly Option[] = [

@@ -7,7 +7,7 @@ import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts, channelSums } from "./channels.js";
 import { copyRows, transpose } from "./copies.js";
 import { lookUp } from "./lookUp.js";
-import { addOuterProducts } from "./outerProducts.js";
+import { addOuterProducts } from "./exactProducts.js";
 import { maxPool, maxPoolGradient } from "./pooling.js";
 import { outerProducts, windowProducts } from "./products.js";
 import { standardisedGradients } from "./standardised.js";

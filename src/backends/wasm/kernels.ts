@@ -5,7 +5,7 @@ import { instantiateKernels, type WasmKernels } from "./code.js";
 import { Convolutions } from "./convolution.js";
 import { FLOAT_BYTES, TensorMemory, type WasmBackend } from "./memory.js";
 import { Normalisation } from "./normalisation.js";
-import { BLOCK_BYTES, MOST_EXAMPLES } from "./outerProducts.js";
+import { BLOCK_BYTES, MOST_EXAMPLES } from "./exactProducts.js";
 import { Pooling } from "./poolingInMemory.js";
 import { bestVariant, type Variant } from "./variant.js";
 

@@ -24,7 +24,7 @@ export function findMicroBatch(
   const partial = new PartialSum(network, kernels, 2 ** 20);
   const most = Math.max(
     1,
-    Math.min(mostExamples(network, views), Math.max(1, Math.floor((8 * IMAGES_AT_ONCE) / views)), fitting),
+    Math.min(mostExamples(network, views), Math.max(1, Math.floor((16 * IMAGES_AT_ONCE) / views)), fitting),
   );
   const secondsPerExample = (size: number): number => {
     const pass = trialPass(network, kernels, size, views);
