@@ -45,7 +45,7 @@ export class Convolutions
       const right = this.packed(tf.reshape(filter, [1, kernelHeight * run, filters]));
       const start = bias ? padColumns(bias, wide) : this.memory.output([wide], 0);
       const rowBytes = width * channels * FLOAT_BYTES;
-      const places = windows([images, ho, wo], {
+      const places = windows(this.memory, [images, ho, wo], {
         imageBytes: height * rowBytes,
         rowBytes: stride * rowBytes,
         pixelBytes: stride * channels * FLOAT_BYTES,
@@ -173,13 +173,11 @@ export class Convolutions
     const adds = into !== undefined && padded === filters;
     const out = adds ? into : this.memory.output([n, kernelHeight * run, padded]);
     const rowBytes = width * channels * FLOAT_BYTES;
-    const places = this.memory.integers(
-      windows([1, dy.shape[1], dy.shape[2]], {
-        imageBytes: 0,
-        rowBytes: stride * rowBytes,
-        pixelBytes: stride * channels * FLOAT_BYTES,
-      }),
-    );
+    const places = windows(this.memory, [1, dy.shape[1], dy.shape[2]], {
+      imageBytes: 0,
+      rowBytes: stride * rowBytes,
+      pixelBytes: stride * channels * FLOAT_BYTES,
+    });
     const positions = dy.shape[1] * dy.shape[2];
     // Where positions of many filters are read again and again, they lie better panel by panel.
     const panels = Math.min(padded, positions) >= LEAST_FOR_PANELS;
@@ -227,7 +225,7 @@ export class Convolutions
   }
 
   private products(
-    places: Int32Array,
+    places: tf.Tensor,
     x: tf.Tensor,
     right: tf.Tensor,
     start: tf.Tensor,
@@ -236,7 +234,7 @@ export class Convolutions
   ): void {
     const wide = out.shape[3];
     this.code.windowProducts(
-      this.memory.address(this.memory.integers(places)),
+      this.memory.address(places),
       out.size / wide,
       this.memory.address(x),
       this.memory.address(right),
@@ -249,16 +247,24 @@ export class Convolutions
 
 /** Where the window of each position begins, image by image; the last again until they are a multiple of a tile's rows. */
 function windows(
+  memory: TensorMemory,
   [images, rows, columns]: readonly [number, number, number],
   bytes: { readonly imageBytes: number; readonly rowBytes: number; readonly pixelBytes: number },
-): Int32Array {
+): tf.Tensor {
+  const { imageBytes, rowBytes, pixelBytes } = bytes;
   const count = images * rows * columns;
-  const places = new Int32Array(roundUp(count, TILE_ROWS));
-  let at = 0;
-  for (let image = 0; image < images; image++)
-    for (let row = 0; row < rows; row++)
-      for (let column = 0; column < columns; column++)
-        places[at++] = image * bytes.imageBytes + row * bytes.rowBytes + column * bytes.pixelBytes;
-  places.fill(places[count - 1], count);
-  return places;
+  const name = `windows ${[rows, columns, imageBytes, rowBytes, pixelBytes]}`;
+  const table = memory.table(name, roundUp(count, TILE_ROWS), () => {
+    // Whole tiles of images that there may be, too: of fewer images this is cut off.
+    const places = new Int32Array(roundUp(count, TILE_ROWS));
+    let at = 0;
+    for (let image = 0; at < places.length; image++)
+      for (let row = 0; row < rows; row++)
+        for (let column = 0; column < columns && at < places.length; column++)
+          places[at++] = image * imageBytes + row * rowBytes + column * pixelBytes;
+    return places;
+  });
+  const own = new Int32Array(memory.floats(table).buffer, memory.address(table), table.size);
+  own.fill(own[count - 1], count);
+  return table;
 }

@@ -10,6 +10,8 @@ import { Pooling } from "./poolingInMemory.js";
 import { bestVariant, type Variant } from "./variant.js";
 
 const DOUBLE_BYTES = 8;
+/** Rows that are added side by side: the memory is read ahead in a few places, not in hundreds. */
+const ROWS_AT_ONCE = 8;
 
 /** Compiled once for each instance of the backend. */
 const compiled = new WeakMap<WasmBackend, Map<Variant, Kernels>>();
@@ -145,13 +147,14 @@ class KernelsInMemory implements Kernels {
       for (let from = 0, to = 0; from < n; from = to + 1) {
         to = factors.indexOf(0, from);
         if (to === -1) to = n;
-        this.code.addRows(
-          ...([
+        for (let first = from; first < to; first += ROWS_AT_ONCE)
+          this.code.addRows(
             (sum as SumInMemory).address,
-            this.memory.address(rows) + from * width * FLOAT_BYTES,
-          ] as const),
-          ...([this.memory.address(own) + from * DOUBLE_BYTES, to - from, width] as const),
-        );
+            this.memory.address(rows) + first * width * FLOAT_BYTES,
+            this.memory.address(own) + first * DOUBLE_BYTES,
+            Math.min(ROWS_AT_ONCE, to - first),
+            width,
+          );
       }
     });
   }

@@ -12,7 +12,12 @@ export interface WasmBackend {
   makeOutput(shape: readonly number[], dtype: "float32"): tf.TensorInfo;
 }
 
+/** Tables that are kept; a network has a few for each kind of its convolutions. */
+const MOST_TABLES = 64;
+
 export class TensorMemory {
+  private readonly tables = new Map<string, Int32Array>();
+
   constructor(
     private readonly backend: WasmBackend,
     private readonly code: WasmKernels,
@@ -43,6 +48,20 @@ export class TensorMemory {
     const tensor = this.output([values.length]);
     new Int32Array(this.backend.wasm.HEAPU8.buffer, this.address(tensor), values.length).set(values);
     return tensor;
+  }
+
+  /**
+   * The first `count` numbers of the table of that name, which `make` computes; kept here, and made anew only where more are
+   * asked for. What the table holds must follow from its name, and that of fewer images be the beginning of that of more.
+   */
+  table(name: string, count: number, make: () => Int32Array): tf.Tensor {
+    let found = this.tables.get(name);
+    if (!found || found.length < count) {
+      if (this.tables.size >= MOST_TABLES) this.tables.clear();
+      found = make();
+      this.tables.set(name, found);
+    }
+    return this.integers(found.length === count ? found : found.subarray(0, count));
   }
 
   /** 0, bytes, 2·bytes, …: a table of rows that follow one another. */

@@ -16,29 +16,28 @@ import {
   whileLoop,
 } from "./assembler.js";
 
-/** Σ values[j]², in float64 from the float32 values themselves. */
+/** Σ values[j]², in float64 from the float32 values themselves: eight sums in turn, then their sum, then what is left. */
 export function squaredNorm(): FunctionBuilder {
   const f = new FunctionBuilder("squaredNorm", 2, "f64");
   const [at, count] = f.parameters;
   const [end] = f.integers(1);
-  const [low, high, value, pair] = [f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128")];
+  const sums = Array.from({ length: 4 }, () => f.local("v128"));
+  const [value, pair] = [f.local("v128"), f.local("v128")];
   const total = f.local("f64");
   const scalar = f.local("f64");
+  const squared = (sum: Local, numbers: Code): Code =>
+    cat(pair.set(f64x2.promoteLow(numbers)), sum.set(f64x2.add(sum.get, f64x2.mul(pair.get, pair.get))));
+  const four = (half: number): Code =>
+    cat(
+      value.set(v128.load(at.get, 16 * half)),
+      squared(sums[2 * half], value.get),
+      squared(sums[2 * half + 1], highHalf(value.get)),
+    );
   f.body = cat(
     end.set(plus(at.get, times(count.get, FLOAT))),
-    whileLoop(
-      i32.lessThan(i32.add(at.get, int(12)), end.get),
-      cat(
-        value.set(v128.load(at.get)),
-        pair.set(f64x2.promoteLow(value.get)),
-        low.set(f64x2.add(low.get, f64x2.mul(pair.get, pair.get))),
-        pair.set(f64x2.promoteLow(highHalf(value.get))),
-        high.set(f64x2.add(high.get, f64x2.mul(pair.get, pair.get))),
-        at.add(int(16)),
-      ),
-    ),
-    low.set(f64x2.add(low.get, high.get)),
-    total.set(f64.add(f64x2.lane(low.get, 0), f64x2.lane(low.get, 1))),
+    whileLoop(i32.lessThan(i32.add(at.get, int(28)), end.get), cat(four(0), four(1), at.add(int(32)))),
+    ...[1, 2, 3].map((other) => sums[0].set(f64x2.add(sums[0].get, sums[other].get))),
+    total.set(f64.add(f64x2.lane(sums[0].get, 0), f64x2.lane(sums[0].get, 1))),
     whileLoop(
       i32.lessThan(at.get, end.get),
       cat(
