@@ -23,17 +23,20 @@ export function auditedSums(
   find: Find,
 ): AuditedSums {
   const arithmetic = reading.run?.arithmetic ?? null;
-  if (arithmetic) {
-    const stated = [arithmetic, ...reading.resumes.flatMap((line) => line.arithmetic ?? [])];
-    const doubtful = stated.find((each) => each.sensitivity === "not-proven");
-    if (doubtful)
-      find(
-        "sensitivity-not-proven",
-        "an engine on which an example adds the same bits wherever it stands",
-        `${doubtful.engine}, which does not promise it: that one example moves a sum by at most 1 is not proven`,
-      );
+  const stated = [
+    ...(arithmetic ? [arithmetic] : []),
+    ...reading.resumes.flatMap((line) => line.arithmetic ?? []),
+  ];
+  const doubtful = stated.find((each) => each.sensitivity === "not-proven");
+  if (doubtful)
+    find(
+      "sensitivity-not-proven",
+      "an engine on which an example adds the same bits wherever it stands",
+      `${doubtful.engine}, which does not promise it: that one example moves a sum by at most 1 is not proven`,
+    );
+  // A process that does not say it is counted as an older one, and the whole run with it.
+  if (arithmetic && reading.resumes.every((line) => line.arithmetic))
     return { arithmetic, proven: doubtful === undefined, sensitivity: 1 };
-  }
   const assumed = { engine: older.engine ?? "wasm", microBatch: older.microBatch ?? OLDER_MICRO_BATCH };
   const sensitivity = olderSensitivity(examples, assumed);
   if (reading.run)
@@ -51,7 +54,7 @@ export function auditedSums(
     );
   return {
     arithmetic,
-    proven: sensitivity < Infinity,
+    proven: sensitivity < Infinity && doubtful === undefined,
     sensitivity: sensitivity < Infinity ? sensitivity : null,
     assumed,
   };

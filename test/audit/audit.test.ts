@@ -1,7 +1,13 @@
 // The audit: its verdict on sound, partial, dishonest and damaged ledgers; one test a finding, named by its code.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { ACCOUNTANT_NAMES, CHAIN_START, hashLine, type LedgerEntry } from "../../src/accounting/index.js";
+import {
+  ACCOUNTANT_NAMES,
+  CHAIN_START,
+  hashLine,
+  type LedgerEntry,
+  type SumArithmetic,
+} from "../../src/accounting/index.js";
 import {
   type AuditReport,
   audit,
@@ -93,7 +99,13 @@ test("a partial run holds and shows epsilon so far", () => {
 });
 
 test("resumed: every step counts, lost or kept, and the note says how many of each", () => {
-  const resume = { kind: "resume", steps: 4, kept: 3, resumedAt: "2026-01-31T12:30:00.000Z" } as const;
+  const resume = {
+    kind: "resume",
+    steps: 4,
+    kept: 3,
+    resumedAt: "2026-01-31T12:30:00.000Z",
+    arithmetic: ARITHMETIC,
+  } as const;
   const report = ask(rewritten((entry, i) => (i === 4 ? [entry, resume] : entry)));
   expect(report).toMatchObject({ verdict: "holds", stepsDone: 6, finished: true });
   expect(report.recomputed[0]!.epsilon).toBe(epsilonOf(6, 4.25));
@@ -360,6 +372,31 @@ test("sensitivity-not-proven: a run on an engine that does not promise equal bit
   expect(report).toMatchObject({ verdict: "holds", sums: { proven: false, sensitivity: 1 } });
   expectCode(report, "sensitivity-not-proven");
   expect(sumsText(report.sums!)).toBe("exact to 2^-40 (tfjs-node, simd); sensitivity 1 is NOT proven");
+});
+
+test("every process that took up a run says which arithmetic it used, and the audit hears each", () => {
+  const doubtful = { ...ARITHMETIC, engine: "tfjs-node", sensitivity: "not-proven" as const };
+  const resume = (arithmetic?: SumArithmetic) => ({
+    kind: "resume" as const,
+    steps: 3,
+    kept: 3,
+    resumedAt: "2026-01-31T12:30:00.000Z",
+    ...(arithmetic && { arithmetic }),
+  });
+  const taken = (before: readonly LedgerEntry[], ...resumes: LedgerEntry[]) =>
+    ask([...before.slice(0, 4), ...resumes, ...before.slice(4)]);
+  // An older run, taken up on an engine of which nothing is proven.
+  const mixed = taken(older, resume(doubtful));
+  expectCode(mixed, "sensitivity-not-proven");
+  expectCode(mixed, "older-sums");
+  expect(mixed.sums!.proven).toBe(false);
+  // A process that does not say it is an older one.
+  expectCode(taken(entries, resume()), "older-sums");
+  // The hundred and first is heard as well.
+  const often = Array.from({ length: 150 }, () => resume(ARITHMETIC));
+  expect(taken(entries, ...often).sums!.proven).toBe(true);
+  expectCode(taken(entries, ...often, resume(doubtful), ...often), "sensitivity-not-proven");
+  expectCode(taken(entries, ...often, resume(), ...often), "older-sums");
 });
 
 test("empirical-rounding: one example that moves a sum by more than 1 refutes the sensitivity", () => {

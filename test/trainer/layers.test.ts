@@ -136,7 +136,7 @@ describe.each(STARTED_BACKENDS)("on %s", (backend) => {
     expect(clipFactor(0.25, { norm: 0.5 })).toBeCloseTo(2, 5);
     expect(clipFactor(0.25, { norm: 0.1 })).toBeCloseTo(2, 5);
     expect(clipFactor(0, { norm: 2 })).toBeCloseTo(0.5, 5);
-    for (const broken of [Number.NaN, Number.POSITIVE_INFINITY])
+    for (const broken of [Number.NaN, Number.POSITIVE_INFINITY, -1])
       expect(clipFactor(broken, { norm: 1 })).toBe(0);
   });
 

@@ -7,13 +7,13 @@ const CLIP_MARGIN = 1 - 2 ** -40;
 const LARGEST_FACTOR = 2 ** 512;
 
 /**
- * The factor that an example's gradient is multiplied by: min(1/C, 1/‖g‖), or 1/(‖g‖ + γ), less the margin; 0 if the norm is
- * not finite.
+ * The factor that an example's gradient is multiplied by: min(1/C, 1/‖g‖), or 1/(‖g‖ + γ), less the margin; 0 if the bound is
+ * not finite, or negative, which no bound is.
  *
  * Guarantee: factor · ‖numbers added‖ ≤ 1 (docs/math-clipping.md, theorem 1).
  */
 export function clipFactor(squaredNorm: number, clip: ClipRule): number {
-  if (!(squaredNorm < Infinity)) return 0;
+  if (!(squaredNorm >= 0 && squaredNorm < Infinity)) return 0;
   const norm = Math.sqrt(squaredNorm);
   const wanted = clip.gamma === undefined ? Math.min(1 / clip.norm, 1 / norm) : 1 / (norm + clip.gamma);
   return CLIP_MARGIN * Math.min(wanted, LARGEST_FACTOR);
