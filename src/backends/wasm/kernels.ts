@@ -3,9 +3,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type ExactSum, type Kernels, stockKernels } from "../kernels.js";
 import { instantiateKernels, type WasmKernels } from "./code.js";
 import { Convolutions } from "./convolution.js";
+import { BLOCK_BYTES, MOST_EXAMPLES } from "./exactProducts.js";
 import { FLOAT_BYTES, TensorMemory, type WasmBackend } from "./memory.js";
 import { Normalisation } from "./normalisation.js";
-import { BLOCK_BYTES, MOST_EXAMPLES } from "./exactProducts.js";
 import { Pooling } from "./poolingInMemory.js";
 import { bestVariant, type Variant } from "./variant.js";
 
