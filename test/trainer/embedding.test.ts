@@ -26,7 +26,7 @@ test("50,000 words and 512 positions: a micro-batch of the default size takes me
   const [vocabulary, positions, units] = [50_000, 512, 16];
   const network = words(vocabulary, positions, units);
   const examples = defaultMicroBatch(network, 1);
-  expect(examples).toBe(64);
+  expect(examples).toBe(256);
   const random = new SeededRandom(1);
   const parameters = network.initialise(1);
   const heap = () => (tf.backend() as unknown as { wasm: { HEAPU8: Uint8Array } }).wasm.HEAPU8.length;
@@ -46,8 +46,8 @@ test("50,000 words and 512 positions: a micro-batch of the default size takes me
     for (let word = 0; word < vocabulary; word += 7)
       expect(normOf([table!.subarray(word * units, (word + 1) * units)]) > 0).toBe(occur.has(word));
   });
-  // Formed, the rows alone would take 205 MB.
-  expect(heap() - before).toBeLessThan(64e6);
+  // Formed, the rows alone would take 819 MB.
+  expect(heap() - before).toBeLessThan(256e6);
 });
 
 test("a word that occurs again and again, in several views, has one row, whose norm is that of the sum", () => {
