@@ -45,6 +45,7 @@ export interface WasmKernels {
   readonly maxPool0: Kernel;
   readonly maxPoolGradient2: Kernel;
   readonly maxPoolGradient0: Kernel;
+  readonly maxPoolGradientSteps2: Kernel;
   readonly squaredNorm: (address: number, count: number) => number;
   readonly addRows: Kernel;
   readonly addOuterProducts: Kernel;
@@ -78,6 +79,7 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     transpose(),
     addPatches(),
     ...[2, 0].flatMap((window) => [maxPool(window), maxPoolGradient(window)]),
+    maxPoolGradient(2, true),
     squaredNorm(),
     addRows(),
     addOuterProducts(MULTIPLY_ADD_64[variant]),

@@ -45,12 +45,13 @@ export class Convolutions
       const right = this.packed(tf.reshape(filter, [1, kernelHeight * run, filters]));
       const start = bias ? padColumns(bias, wide) : this.memory.output([wide], 0);
       const rowBytes = width * channels * FLOAT_BYTES;
+      const out = this.memory.output([images, ho, wo, wide]) as tf.Tensor4D;
+      // After what stays: room for the table is given back, and should leave no gap before it.
       const places = windows(this.memory, [images, ho, wo], {
         imageBytes: height * rowBytes,
         rowBytes: stride * rowBytes,
         pixelBytes: stride * channels * FLOAT_BYTES,
       });
-      const out = this.memory.output([images, ho, wo, wide]) as tf.Tensor4D;
       this.products(places, x, right, start, out, [kernelHeight, rowBytes, run]);
       return wide === filters ? out : tf.slice(out, [0, 0, 0, 0], [images, ho, wo, filters]);
     });

@@ -2,7 +2,18 @@
 // itself, in the order of its places; overlapping windows add to dx in the order of the image.
 
 import { FLOAT, plus, times, upTo } from "./arithmetic.js";
-import { type Code, cat, FunctionBuilder, f32x4, i32, int, type Local, v128 } from "./assembler.js";
+import {
+  type Code,
+  cat,
+  doWhile,
+  FunctionBuilder,
+  f32x4,
+  i32,
+  int,
+  type Local,
+  v128,
+  when,
+} from "./assembler.js";
 
 /**
  * Windows [i, oy, ox] four channels at a time. `taps` are the window's places, written out where its size is known (`window`
@@ -15,20 +26,40 @@ function overWindows(
   parts: (
     f: FunctionBuilder,
     place: { readonly at: Local; readonly o: Local; readonly corner: Local; readonly more: readonly Code[] },
-  ) => { readonly begin: Code; readonly tap: Code; readonly end: Code },
+  ) => {
+    readonly begin: Code;
+    readonly tap: Code;
+    /** Of the window's last place, if it differs. */
+    readonly last?: Code;
+    readonly end: Code;
+    /** Before a row of windows, whose first corner is in `corner`; `first` is 0 in an image's first row. */
+    readonly row?: (row: {
+      readonly first: Code;
+      readonly rowBytes: Code;
+      readonly pixelBytes: Code;
+    }) => Code;
+  },
 ): FunctionBuilder {
   const f = new FunctionBuilder(name, 10 + more);
   const [x, images, ho, wo, channels, imageBytes, rowBytes, xStep, yStep, size, ...others] = f.parameters;
   const [i, oy, ox, c, ky, kx, at, o, corner, row, pixelBytes] = f.integers(11);
-  const { begin, tap, end } = parts(f, { at, o, corner, more: others.map((other) => other.get) });
+  const {
+    begin,
+    tap,
+    last = tap,
+    end,
+    row: before,
+  } = parts(f, { at, o, corner, more: others.map((other) => other.get) });
   const next = at.add(pixelBytes.get);
   const taps =
     window > 0
       ? cat(
-          ...upTo(window).map(() =>
+          ...upTo(window).map((y) =>
             cat(
               at.set(row.get),
-              ...upTo(window).map((place) => cat(tap, place < window - 1 ? next : [])),
+              ...upTo(window).map((x) =>
+                cat(y === window - 1 && x === window - 1 ? last : tap, x < window - 1 ? next : []),
+              ),
               row.add(rowBytes.get),
             ),
           ),
@@ -53,21 +84,25 @@ function overWindows(
         int(0),
         ho.get,
         1,
-        f.loop(
-          ox,
-          int(0),
-          wo.get,
-          1,
-          cat(
-            corner.set(
-              plus(x.get, times(i.get, imageBytes.get), times(oy.get, yStep.get), times(ox.get, xStep.get)),
-            ),
-            f.loop(
-              c,
-              int(0),
-              channels.get,
-              4,
-              cat(row.set(corner.get), begin, taps, end, o.add(int(16)), corner.add(int(16))),
+        cat(
+          corner.set(plus(x.get, times(i.get, imageBytes.get), times(oy.get, yStep.get))),
+          before?.({ first: oy.get, rowBytes: rowBytes.get, pixelBytes: pixelBytes.get }) ?? [],
+          f.loop(
+            ox,
+            int(0),
+            wo.get,
+            1,
+            cat(
+              corner.set(
+                plus(x.get, times(i.get, imageBytes.get), times(oy.get, yStep.get), times(ox.get, xStep.get)),
+              ),
+              f.loop(
+                c,
+                int(0),
+                channels.get,
+                4,
+                cat(row.set(corner.get), begin, taps, end, o.add(int(16)), corner.add(int(16))),
+              ),
             ),
           ),
         ),
@@ -93,23 +128,48 @@ export const maxPool = (window: number): FunctionBuilder =>
     };
   });
 
-/** dx[the first place in each window where x equals the maximum y] += dy. */
-export const maxPoolGradient = (window: number): FunctionBuilder =>
-  overWindows(`maxPoolGradient${window}`, window, 3, (f, { at, o, more: [y, dy, toDx] }) => {
-    const [top, g, free, hit] = upTo(4).map(() => f.local("v128"));
-    const to = f.local();
-    return {
-      begin: cat(
-        top.set(v128.load(plus(y, o.get))),
-        g.set(v128.load(plus(dy, o.get))),
-        free.set(f32x4.equal(f.constant(0), f.constant(0))),
-      ),
-      tap: cat(
+/**
+ * dx[the first place in each window where x equals the maximum y] += dy. `steps`: windows are one pixel apart, and dx need not
+ * hold zeros: a window's last place is met by no window before, only the first row and column by none as their last.
+ */
+export const maxPoolGradient = (window: number, steps = false): FunctionBuilder =>
+  overWindows(
+    `maxPoolGradient${steps ? "Steps" : ""}${window}`,
+    window,
+    3,
+    (f, { at, o, corner, more: [y, dy, toDx] }) => {
+      const [top, g, free, hit] = upTo(4).map(() => f.local("v128"));
+      const [to, end] = f.integers(2);
+      const zeros = (from: Code, bytes: Code): Code =>
+        cat(
+          to.set(i32.add(from, toDx)),
+          end.set(i32.add(to.get, bytes)),
+          doWhile(cat(v128.store(to.get, f.constant(0)), to.add(int(16))), i32.lessThan(to.get, end.get)),
+        );
+      const find = cat(
         to.set(i32.add(at.get, toDx)),
         hit.set(v128.and(free.get, f32x4.equal(v128.load(at.get), top.get))),
-        free.set(v128.andNot(free.get, hit.get)),
-        v128.store(to.get, f32x4.add(v128.load(to.get), v128.and(g.get, hit.get))),
-      ),
-      end: [],
-    };
-  });
+      );
+      return {
+        begin: cat(
+          top.set(v128.load(plus(y, o.get))),
+          g.set(v128.load(plus(dy, o.get))),
+          free.set(f32x4.equal(f.constant(0), f.constant(0))),
+        ),
+        tap: cat(
+          find,
+          free.set(v128.andNot(free.get, hit.get)),
+          v128.store(to.get, f32x4.add(v128.load(to.get), v128.and(g.get, hit.get))),
+        ),
+        ...(steps && {
+          last: cat(find, v128.store(to.get, v128.and(g.get, hit.get))),
+          row: ({ first, rowBytes, pixelBytes }) =>
+            cat(
+              when(i32.lessThan(first, int(1)), zeros(corner.get, rowBytes)),
+              zeros(plus(corner.get, rowBytes), pixelBytes),
+            ),
+        }),
+        end: [],
+      };
+    },
+  );

@@ -28,8 +28,10 @@ export class Pooling implements Pick<Kernels, "maxPool" | "maxPoolGradient"> {
   maxPoolGradient(...[x, y, dy, window, stride]: Parameters<Kernels["maxPoolGradient"]>): tf.Tensor4D {
     return tf.tidy(() => {
       const [wideX, wideY, wideDy] = [x, y, dy].map((each) => padColumns(each, roundUp(x.shape[3], 4)));
-      const out = this.memory.output(wideX.shape, 0) as tf.Tensor4D;
-      this.code[window === 2 ? "maxPoolGradient2" : "maxPoolGradient0"](
+      // That kernel writes every place itself; to others zeros are given.
+      const steps = window === 2 && stride === 1;
+      const out = this.memory.output(wideX.shape, steps ? undefined : 0) as tf.Tensor4D;
+      this.code[steps ? "maxPoolGradientSteps2" : window === 2 ? "maxPoolGradient2" : "maxPoolGradient0"](
         ...this.places(wideX, [dy.shape[1], dy.shape[2]], window, stride),
         this.memory.address(wideY),
         this.memory.address(wideDy),

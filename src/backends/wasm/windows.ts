@@ -46,7 +46,8 @@ export function filterGradients(rows: number, multiplyAdd: MultiplyAdd): Functio
     dyStep,
     panelBytes,
   ] = f.parameters;
-  const [i, k, r, p, view, xStart, xAt, dyAt, at, end, o, channelBytes] = f.integers(12);
+  const [i, k, r, p, view, xRow, xStart, xAt, dyRow, dyStart, dyAt, at, end, o, to] = f.integers(15);
+  const [channelBytes, dyImageBytes] = f.integers(2);
   const left = f.local("v128");
   const d = [f.local("v128"), f.local("v128")];
   const acc = upTo(rows * 2).map(() => f.local("v128"));
@@ -64,60 +65,65 @@ export function filterGradients(rows: number, multiplyAdd: MultiplyAdd): Functio
     at.add(int(4)),
     dyAt.add(dyStep.get),
   );
-  const image = i32.add(times(i.get, views.get), view.get);
   const overImage = cat(
-    xStart.set(plus(x.get, times(image, imageBytes.get), times(k.get, rowBytes.get), times(r.get, FLOAT))),
-    dyAt.set(
-      plus(
-        dy.get,
-        times(image, positions.get, channelBytes.get),
-        times(i32.shiftRight(p.get, int(3)), panelBytes.get),
-      ),
-    ),
+    dyAt.set(dyStart.get),
     at.set(table.get),
-    end.set(plus(table.get, times(positions.get, int(4)))),
     doWhile(atPosition, i32.lessThan(at.get, end.get)),
+    xStart.add(imageBytes.get),
+    dyStart.add(dyImageBytes.get),
+    view.add(int(-1)),
   );
+  // Addresses move on from block to block: with few positions to working them out anew would take as long as the sums.
   const block = cat(
-    o.set(
-      plus(
-        out.get,
-        times(i32.add(times(i32.add(times(i.get, kh.get), k.get), run.get), r.get), channelBytes.get),
-        times(p.get, FLOAT),
-      ),
-    ),
     ...acc.map((a) => a.set(splat(0))),
     when(
       adds.get,
       cat(
-        ...upTo(rows).map((row) => {
-          const from = plus(o.get, times(int(row), channelBytes.get));
-          return cat(acc[2 * row].set(v128.load(from)), acc[2 * row + 1].set(v128.load(from, 16)));
-        }),
+        to.set(o.get),
+        ...upTo(rows).map((row) =>
+          cat(
+            acc[2 * row].set(v128.load(to.get)),
+            acc[2 * row + 1].set(v128.load(to.get, 16)),
+            to.add(channelBytes.get),
+          ),
+        ),
       ),
     ),
-    f.loop(view, int(0), views.get, 1, overImage),
+    xStart.set(xRow.get),
+    dyStart.set(dyRow.get),
+    view.set(views.get),
+    doWhile(overImage, view.get),
+    to.set(o.get),
     ...upTo(rows).map((row) =>
       cat(
-        v128.store(o.get, acc[2 * row].get),
-        v128.store(o.get, acc[2 * row + 1].get, 16),
-        o.add(channelBytes.get),
+        v128.store(to.get, acc[2 * row].get),
+        v128.store(to.get, acc[2 * row + 1].get, 16),
+        to.add(channelBytes.get),
       ),
     ),
+    o.add(int(32)),
+    dyRow.add(panelBytes.get),
+  );
+  const row = cat(
+    xRow.set(plus(x.get, times(k.get, rowBytes.get), times(r.get, FLOAT))),
+    dyRow.set(dy.get),
+    o.set(plus(out.get, times(i32.add(times(k.get, run.get), r.get), channelBytes.get))),
+    f.loop(p, int(0), channels.get, 8, block),
   );
   f.body = cat(
     channelBytes.set(times(channels.get, FLOAT)),
+    dyImageBytes.set(times(positions.get, channelBytes.get)),
+    end.set(plus(table.get, times(positions.get, int(4)))),
     f.loop(
       i,
       int(0),
       n.get,
       1,
-      f.loop(
-        k,
-        int(0),
-        kh.get,
-        1,
-        f.loop(r, rFrom.get, rTo.get, rows, f.loop(p, int(0), channels.get, 8, block)),
+      cat(
+        f.loop(k, int(0), kh.get, 1, f.loop(r, rFrom.get, rTo.get, rows, row)),
+        x.add(times(views.get, imageBytes.get)),
+        dy.add(times(views.get, dyImageBytes.get)),
+        out.add(times(kh.get, run.get, channelBytes.get)),
       ),
     ),
   );
