@@ -43,7 +43,7 @@ export interface LedgerReading {
   readonly stepsWithoutLine: number;
   /** In order, neighbours of equal rate and noise merged. */
   readonly steps: readonly StepGroup[];
-  /** Where another process took up the run: at most MOST_PROBLEMS, and the first of each standing of the sums beyond them. */
+  /** Where another process took up the run: at most MOST_PROBLEMS whose sums are proven, and all others. */
   readonly resumes: readonly Resumption[];
   /** Uses of the data other than steps. */
   readonly otherEvents: readonly PrivacyEvent[];
@@ -268,12 +268,8 @@ class Collector {
 
   /** The line before a resume line may be what a crash left of one: tolerated, as at the end of the file. */
   #resumed({ steps, kept, arithmetic }: LedgerResume, line: number): void {
-    // However many there are, each standing of the sums that occurs is among those listed.
-    const standing = arithmetic?.sensitivity;
-    if (
-      this.#resumes.length < MOST_PROBLEMS ||
-      !this.#resumes.some((each) => each.arithmetic?.sensitivity === standing)
-    )
+    // Those whose sums are not said to be proven are kept however many there are: the audit has to hear of each.
+    if (this.#resumes.length < MOST_PROBLEMS || arithmetic?.sensitivity !== "proven")
       this.#resumes.push({ steps, kept, line, ...(arithmetic && { arithmetic }) });
     const last = this.#problems.at(-1);
     if (!(last?.code === "malformed-line" && last.line === line - 1)) return;

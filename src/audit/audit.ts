@@ -141,7 +141,7 @@ function compareRun(plan: unknown, reading: LedgerReading, options: AuditOptions
       `${run.dataset.fingerprint} in the ledger`,
       1,
     );
-  for (const { steps, kept, line } of reading.resumes)
+  for (const { steps, kept, line } of reading.resumes.slice(0, MOST_PROBLEMS))
     find(
       "resumed",
       "one process from beginning to end",
