@@ -27,7 +27,7 @@ export interface AuditOptions {
   readonly datasetFingerprint?: string;
   /** SHA-256 of a text's UTF-8 bytes in hexadecimal; default: the portable one. Node's own is about five times faster. */
   readonly hash?: (line: string) => string;
-  /** What made the sums of a run whose ledger does not say it: of runs before version 0.2. Default: WASM, micro-batches of 64. */
+  /** What made the sums of a run whose ledger does not say it. Default: WASM, micro-batches of 64. */
   readonly older?: OlderSums;
 }
 

@@ -15,4 +15,4 @@ export * from "./page/htmlPage.js";
 export * from "./page/lineChart.js";
 export * from "./remaining.js";
 export * from "./report.js";
-export { type AuditedSums, sumsText } from "./sums.js";
+export { type AuditedSums, assumedOfSums, sumsText } from "./sums.js";

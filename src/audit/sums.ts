@@ -72,3 +72,17 @@ export function sumsText({ arithmetic, proven, sensitivity, assumed }: AuditedSu
   const { engine, kernels, fractionBits } = arithmetic;
   return `exact to 2^-${fractionBits} (${engine}, ${kernels}); sensitivity 1${proven ? " is proven" : " is NOT proven"}`;
 }
+
+/** What the audit takes for granted of a run's sums, each as a clause after "that". */
+export function assumedOfSums({ arithmetic, proven, assumed }: AuditedSums): readonly string[] {
+  const clauses: string[] = [];
+  if (assumed)
+    clauses.push(
+      `its sums were made by ${assumed.engine}${assumed.engine === "webgpu" ? "" : ` in micro-batches of at most ${assumed.microBatch}`}, which its ledger does not say`,
+    );
+  if (!proven)
+    clauses.push(
+      `one example moves a sum by no more than it contributes, which ${arithmetic?.engine ?? "its engine"} does not promise`,
+    );
+  return clauses;
+}

@@ -61,11 +61,16 @@ export async function auditRuns(folders: readonly string[], options: AuditRunsOp
   if (file === undefined) return auditAll(folders, options);
   const { neighboring } = rest;
   const audited = async (): Promise<DataBudget> =>
-    chargeRuns(file, folders, {
-      ...(epsilon !== undefined && { epsilon }),
-      ...(delta !== undefined && { delta }),
-      ...(neighboring && { neighboring }),
-    });
+    chargeRuns(
+      file,
+      folders,
+      {
+        ...(epsilon !== undefined && { epsilon }),
+        ...(delta !== undefined && { delta }),
+        ...(neighboring && { neighboring }),
+      },
+      options.older,
+    );
   if (folders.length > 0) return auditAll(folders, rest, audited);
   const budget = budgetAnswer(await audited());
   if (options.json) printJson(budget);

@@ -1,7 +1,15 @@
 // A run's place in a budget: reserved before training begins, settled by its ledger afterwards.
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { audit, type DataBudget, newBudget, release, reserve, settle } from "../audit/index.js";
+import {
+  audit,
+  type DataBudget,
+  newBudget,
+  type OlderSums,
+  release,
+  reserve,
+  settle,
+} from "../audit/index.js";
 import type { Plan } from "../planner/index.js";
 import { hashLineNode, RUN_FILES, readRunFolder } from "../trainer/index.js";
 import { readBudget, updateBudget } from "./budgetFile.js";
@@ -48,12 +56,14 @@ export async function withinBudget<T>(
 
 /**
  * The budget at path, with run folders charged for what their ledgers show. limits: of a new file, where there is none.
+ * older: what made the sums of runs whose ledgers do not say it.
  * Throws UsageError, also where limits differ from the file's.
  */
 export async function chargeRuns(
   path: string,
   folders: readonly string[],
   limits: Partial<Pick<DataBudget, "epsilon" | "delta" | "neighboring">>,
+  older: OlderSums = {},
 ): Promise<DataBudget> {
   const { epsilon, delta, neighboring = "add-or-remove-one" } = limits;
   const create = (): DataBudget => {
@@ -69,15 +79,15 @@ export async function chargeRuns(
   }
   return updateBudget(path, (found) =>
     folders.reduce(
-      (budget, folder) => settleFolder(budget, resolve(folder), new Date().toISOString()),
+      (budget, folder) => settleFolder(budget, resolve(folder), new Date().toISOString(), older),
       found ?? create(),
     ),
   );
 }
 
-function settleFolder(budget: DataBudget, folder: string, since: string): DataBudget {
+function settleFolder(budget: DataBudget, folder: string, since: string, older: OlderSums = {}): DataBudget {
   const { plan, ledgerText } = readRunFolder(folder);
-  return settle(budget, { folder, since, report: audit(plan, ledgerText, { hash: hashLineNode }) });
+  return settle(budget, { folder, since, report: audit(plan, ledgerText, { hash: hashLineNode, older }) });
 }
 
 function present(budget: DataBudget | undefined, path: string): DataBudget {

@@ -3,6 +3,7 @@
 import { ACCOUNTANT_NAMES, everyAccountant, type Guarantee } from "../accounting/index.js";
 import {
   type AuditReport,
+  assumedOfSums,
   audit,
   certifyReport,
   ENGINE_TOLERANCE,
@@ -94,9 +95,20 @@ function checkPlan({ plan, error }: ReturnType<typeof readPlan>): AuditReport {
 }
 
 /** The statement of the finished run, by the accountant that proves the least. */
-function stated(plan: Plan, { verdict, event, stepsDone, recomputed }: AuditReport): string | undefined {
+function stated(
+  plan: Plan,
+  { verdict, event, stepsDone, recomputed, sums }: AuditReport,
+): string | undefined {
   const best = recomputed.find(({ epsilon }) => epsilon !== null && epsilon === smallestEpsilon(recomputed));
   if (!best || !ACCOUNTANT_NAMES.some((name) => name === best.accountant)) return undefined;
   const guarantee: Guarantee = { ...best, epsilon: best.epsilon! };
-  return statement(plan, { audited: { holds: verdict === "holds", event, steps: stepsDone, guarantee } });
+  return statement(plan, {
+    audited: {
+      holds: verdict === "holds",
+      event,
+      steps: stepsDone,
+      guarantee,
+      ...(sums && { assumes: assumedOfSums(sums) }),
+    },
+  });
 }

@@ -27,6 +27,8 @@ export interface StatementOptions {
     readonly steps: number;
     /** ε of that event at the plan's δ, as one accountant proves it. */
     readonly guarantee: Guarantee;
+    /** What the verdict takes for granted, each as a clause after "that"; said beside ε. */
+    readonly assumes?: readonly string[];
   };
 }
 
@@ -112,10 +114,13 @@ function guaranteed(guarantee: Guarantee, unit: string, audited: StatementOption
     audited === undefined
       ? ""
       : audited.holds
-        ? " It was recomputed from the run's ledger, step by step, and the audit found that the claim holds."
+        ? ` It was recomputed from the run's ledger, step by step, and the audit found that the claim holds.${assumed(audited.assumes ?? [])}`
         : " **The audit of the run's ledger did not confirm the claim**: this statement must not be relied on.";
   return `The training satisfies **(ε, δ)-differential privacy with ε = ${roundedUp(epsilon)} at δ = ${scientific(delta)}**. The unit of privacy is one ${unit}: two data sets are neighbours if ${RELATION[neighboring](unit)}. The bound was computed by ${by}; ${bracket}.${checked}`;
 }
+
+const assumed = (clauses: readonly string[]): string =>
+  clauses.length === 0 ? "" : ` **This assumes that ${clauses.join(", and that ")}.**`;
 
 /** What ε means for the one who is in the data, from the event's own curve; nothing where that is of an unknown accountant. */
 function meaning(event: PrivacyEvent, guarantee: Guarantee, unit: string): string {

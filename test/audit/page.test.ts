@@ -14,7 +14,7 @@ import {
   text,
 } from "../../src/audit/index.js";
 import { plan } from "../../src/planner/index.js";
-import { sampleEntries } from "../support/runs.js";
+import { ARITHMETIC, sampleEntries } from "../support/runs.js";
 
 const made = plan({ examples: 60_000, batchSize: 2048, steps: 60, epsilon: 3, delta: 1e-5 });
 const entries = sampleEntries(made);
@@ -50,6 +50,24 @@ test("a claim that is not confirmed gets no statement, and its findings with the
   const nothing = pageOf(audit("no plan", "no ledger"), "x", "no plan");
   expect(nothing).toContain(">The record cannot be relied on<");
   expect(nothing).not.toContain("<svg");
+});
+
+test("what the verdict takes for granted stands beside ε in the statement", () => {
+  const withSums = (change: object | undefined): LedgerEntry[] =>
+    entries.map((each) => {
+      if (each.kind !== "run") return each;
+      const { arithmetic: _, ...rest } = each;
+      return { ...rest, ...(change && { arithmetic: { ...ARITHMETIC, ...change } }) };
+    });
+  expect(holds).not.toContain("This assumes");
+  const doubtful = withSums({ engine: "tfjs-node", sensitivity: "not-proven" });
+  expect(pageOf(audit(made, doubtful))).toContain(
+    "This assumes that one example moves a sum by no more than it contributes, which tfjs-node does not promise.",
+  );
+  const told = audit(made, withSums(undefined), { older: { engine: "webgpu" } });
+  expect(pageOf(told)).toContain(
+    "This assumes that its sums were made by webgpu, which its ledger does not say.",
+  );
 });
 
 test("no page asks for anything from outside, and none has a script", () => {

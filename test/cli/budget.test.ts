@@ -172,3 +172,18 @@ test("train: a run that could not begin is not charged, one that finished is set
   const over = await dpsgdHere("audit", "--budget", file, "--epsilon", "2");
   expect(over.stderr).toBe("dpsgd audit: --epsilon must be that of the budget, 1, got 2\n");
 });
+
+test("an older run is charged for the sums that its audit was told of", async () => {
+  const run = new URL("../../docs/results/cifar10-wrn-16-4", import.meta.url).pathname;
+  await make(9);
+  const charged = async (...more: string[]) => {
+    const { stdout } = await dpsgdHere("audit", run, "--budget", file, "--no-certify", "--json", ...more);
+    const { recomputed, budget } = JSON.parse(stdout);
+    expect(budget.epsilonSpent).toBe(recomputed[0].epsilon);
+    return budget.epsilonSpent;
+  };
+  expect(await charged("--backend", "webgpu")).toBeCloseTo(8, 6);
+  expect(await charged()).toBeGreaterThan(10);
+  expect(await charged("--micro-batch", "4096")).toBeGreaterThan(20);
+  expect(await charged("--backend", "tfjs-node")).toBeNull();
+});

@@ -105,12 +105,19 @@ describe("a network that mixes the examples of a batch", () => {
     );
   });
 
-  test("an engine does not start for it", async () => {
+  test.each([
+    ["whatever their number", 2],
+    ["in whole micro-batches only", 64],
+  ])("an engine does not start for it: %s", async (_, from) => {
     const started = startEngine({
       backend: "cpu",
       network: Object.assign(Object.create(network) as Network, {
-        gradients: (...args: Parameters<Network["gradients"]>) =>
-          network.gradients(tf.sub(args[0], tf.mean(args[0], 0)), ...(args.slice(1) as never)),
+        gradients: (...[images, labels, ...rest]: Parameters<Network["gradients"]>) =>
+          network.gradients(
+            labels.length < from ? images : tf.sub(images, tf.mean(images, 0)),
+            labels,
+            ...rest,
+          ),
       }),
       data: dataOf(8, [9, 8, 2], 3),
       augmentation: { views: 0, seed: 1 },

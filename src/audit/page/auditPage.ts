@@ -6,7 +6,7 @@ import type { JointAudit } from "../joint.js";
 import { smallestEpsilon } from "../recompute.js";
 import type { Remaining } from "../remaining.js";
 import type { AuditReport, Finding, Severity, Verdict } from "../report.js";
-import { sumsText } from "../sums.js";
+import { assumedOfSums, sumsText } from "../sums.js";
 import {
   banner,
   code,
@@ -208,7 +208,7 @@ function findingsTable(findings: readonly Finding[]): Html {
 }
 
 function statementOf(report: AuditReport, plan: unknown, name: string): Html[] {
-  const { claimed, recomputed, event, stepsDone, verdict, run } = report;
+  const { claimed, recomputed, event, stepsDone, verdict, run, sums } = report;
   const best = [...recomputed].sort((a, b) => (a.epsilon ?? Infinity) - (b.epsilon ?? Infinity))[0];
   let checked: Plan;
   try {
@@ -226,6 +226,7 @@ function statementOf(report: AuditReport, plan: unknown, name: string): Html[] {
       event,
       steps: stepsDone,
       guarantee: { ...best, epsilon: best.epsilon ?? Infinity },
+      ...(sums && { assumes: assumedOfSums(sums) }),
     },
   });
   return [

@@ -2,6 +2,7 @@
 import { type BackendName, currentKernels, startBackend, type webgpu } from "../../backends/index.js";
 import type { ClipRule, GradientEngine } from "./gradientEngine.js";
 import { checkIsolation } from "./isolation.js";
+import { defaultMicroBatch } from "./microBatchSize.js";
 import { type EngineOptions, startThreads } from "./threads.js";
 import { viewsPerExample } from "./views.js";
 import { type DeviceEnvironment, startWebGpu } from "./webgpu/engine.js";
@@ -50,7 +51,14 @@ export async function startEngine(options: StartOptions): Promise<GradientEngine
   let backend = await startBackend(request);
   if (why) backend = { ...backend, reason: `${backend.reason}; webgpu: ${why}` };
   const kernels = currentKernels();
-  checkIsolation(rest.network, kernels, Math.min(2, viewsPerExample(rest.augmentation)));
+  const views = viewsPerExample(rest.augmentation);
+  const most = defaultMicroBatch(rest.network, views);
+  checkIsolation(
+    rest.network,
+    kernels,
+    Math.min(2, views),
+    typeof microBatch === "number" ? Math.min(microBatch, most) : most,
+  );
   if (!kernels.keepsExamplesApart)
     backend = {
       ...backend,
