@@ -1,7 +1,7 @@
 // What a run does besides its plan: options checked once, when it begins, and kept in its checkpoints as plain JSON.
 import { randomInt } from "node:crypto";
 import { type Plan, wholeEvent } from "../planner/index.js";
-import type { Dataset } from "./data/index.js";
+import { checkLabelledImages, type Dataset } from "./data/index.js";
 import type { ClipRule } from "./engine/gradientEngine.js";
 import { Network, type NetworkSpec } from "./layers/network.js";
 import { buildModel } from "./models/index.js";
@@ -113,7 +113,7 @@ export const clipRuleOf = ({ clipNorm, clipGamma }: RunSettings): ClipRule => ({
   ...(clipGamma !== undefined && { gamma: clipGamma }),
 });
 
-/** Throws TypeError or RangeError, in one line, unless the trainer can do what the plan says on these data. */
+/** Throws TypeError, RangeError or DatasetError, in one line, unless the trainer can do what the plan says on these data. */
 export function checkPlan(plan: Plan, data: Dataset): void {
   if (!(typeof plan === "object" && plan !== null && plan.kind === "dpsgd-plan"))
     throw new TypeError(`plan must be a dpsgd-plan, got kind ${String((plan as Plan | null)?.kind)}`);
@@ -138,6 +138,9 @@ export function checkPlan(plan: Plan, data: Dataset): void {
     throw new RangeError(
       `data must have the ${plan.examples} examples of the plan, but ${data.name} has ${data.train.count}`,
     );
+  // Whoever made them: a label that is no class would be another example's.
+  checkLabelledImages(data.train, data.classes, `${data.name}: train`);
+  checkLabelledImages(data.test, data.classes, `${data.name}: test`);
 }
 
 function networkFor(model: RunOptions["model"], data: Dataset): Network {

@@ -129,7 +129,7 @@ export interface TrainResult {
  * Guarantee: each step's noisy sum has sensitivity 1 and noise of standard deviation plan.noiseMultiplier at least,
  * drawn once over the whole sum; its ledger line is on disk before the sum touches the parameters; the sum is divided
  * by the expected batch size. The ledger's end line is written last: what lacks it is not finished.
- * Edges: an empty batch is a step like any other. Throws RangeError, TypeError, RunFolderError or
+ * Edges: an empty batch is a step like any other. Throws RangeError, TypeError, DatasetError, RunFolderError or
  * BackendUnavailableError before the folder is made if anything asked for is not possible. Whatever stops it later leaves
  * a folder for `resumeTraining`.
  */

@@ -242,3 +242,23 @@ test("views are crops of the mirrored image, edge included, the same for an exam
   const plain = viewsOf(images, Uint32Array.of(4), 0, 1, { views: 0, seed: 5 }, 7);
   expect([...plain]).toEqual(Array.from({ length: 20 }, (_, i) => at(Math.floor(i / 5), i % 5)));
 });
+
+test("views of an image smaller than the border hold pixels of no other", () => {
+  for (const shape of [
+    [1, 1, 3],
+    [2, 3, 1],
+    [1, 9, 1],
+  ] as const) {
+    const size = shape[0] * shape[1] * shape[2];
+    const images = {
+      count: 3,
+      shape,
+      pixels: Float32Array.from({ length: 3 * size }, (_, i) => Math.floor(i / size)),
+      labels: new Uint8Array(3),
+    };
+    for (let step = 1; step <= 20; step++) {
+      const views = viewsOf(images, Uint32Array.of(1), 0, 1, { views: 4, seed: 5, flip: true }, step);
+      expect(new Set(views)).toEqual(new Set([1]));
+    }
+  }
+});

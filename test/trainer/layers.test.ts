@@ -225,6 +225,11 @@ test("layers that mix examples are refused by name, with what to use instead", (
   expect(() => of({ kind: "residual", body: [{ kind: "flatten" }] })).toThrow(
     "body gives [144], shortcut [9, 8, 2]: they must agree",
   );
+  // A window without pixels would look at the next image's.
+  expect(() => of({ kind: "max-pool", size: 0, stride: 1 })).toThrow(
+    "size must be a whole number >= 1, got 0",
+  );
+  expect(() => of({ kind: "max-pool", size: 1, stride: 0.5 })).toThrow("stride must be a whole number >= 1");
   expect(() => of({ kind: "group-norm", groups: 3 })).toThrow("groups must divide the 2 channels, got 3");
   expect(() =>
     of({ kind: "scale" }, { kind: "flatten" }, { kind: "embedding", vocabulary: 3, units: 2 }),

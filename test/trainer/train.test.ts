@@ -189,6 +189,12 @@ test.each<[string, object, object, RegExp]>([
   ["a bad clip norm", {}, { clipNorm: 0 }, /clipNorm must be > 0 and finite, got 0/],
   ["a bad momentum", {}, { momentum: 1 }, /momentum must be in \[0, 1\), got 1/],
   ["a bad number of views", {}, { augmentation: -1 }, /augmentation must be a whole number >= 0, got -1/],
+  [
+    "a label that is no class, which would stand in the next example's row,",
+    {},
+    { data: { ...data, train: { ...data.train, labels: data.train.labels.with(0, 4) } } },
+    /bands: train: label 1 of 120 must be in \[0, 3\], got 4/,
+  ],
   ["an unknown backend", {}, { backend: "cuda" }, /backend must be one of auto/],
 ])("%s is refused in one line, and no folder is made", async (_, changes, more, message) => {
   const error = await train({ ...plan, ...changes } as never, options(more as never)).catch(

@@ -8,7 +8,7 @@ export interface Augmentation {
   readonly views: number;
   /** Not a matter of privacy: equal seeds give equal views. */
   readonly seed: number;
-  /** Rows and columns mirrored around the image, edge included, before a crop of the image's size; default 4. */
+  /** Rows and columns mirrored around the image, edge included, before a crop of the image's size; default 4, at most the image. */
   readonly padding?: number;
   /** Mirror left and right with probability ½; default: images with three channels only, digits are not symmetric. */
   readonly flip?: boolean;
@@ -63,11 +63,13 @@ export function drawViews(
 ): View[] {
   if (augmentation.views === 0) return [UNCHANGED];
   const { padding = DEFAULT_PADDING, flip = shape[2] === 3 } = augmentation;
+  // No further than the image itself: beyond its mirror image lie other examples.
+  const [rows, columns] = [Math.min(padding, shape[0]), Math.min(padding, shape[1])];
   // By the example's own number: its views do not depend on who else is in the batch, nor on the micro-batch.
   const random = new SeededRandom(augmentation.seed).child(step).child(index);
   return Array.from({ length: augmentation.views }, () => ({
-    top: random.below(2 * padding + 1) - padding,
-    left: random.below(2 * padding + 1) - padding,
+    top: random.below(2 * rows + 1) - rows,
+    left: random.below(2 * columns + 1) - columns,
     mirrored: flip && random.below(2) === 1,
   }));
 }

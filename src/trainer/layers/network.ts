@@ -210,6 +210,10 @@ export class Network {
     // d/dlogits of the mean over K views of −log softmax(logits)[label] = (softmax(logits) − onehot)/K.
     const rows = labels.length * views;
     const target = new Float32Array(rows * this.spec.classes);
+    // A label beyond the classes would stand in the next example's row.
+    for (let n = 0; n < labels.length; n++)
+      if (!(labels[n]! >= 0 && labels[n]! < this.spec.classes))
+        throw new RangeError(`labels must be below ${this.spec.classes}, the number of classes`);
     for (let row = 0; row < rows; row++)
       target[row * this.spec.classes + labels[Math.floor(row / views)]] = 1;
     const gradient = tf.mul(

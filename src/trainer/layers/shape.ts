@@ -48,6 +48,9 @@ function windows(
   if (inputShape.length !== 3)
     throw new RangeError(`${name} needs [height, width, channels], got [${inputShape.join(", ")}]`);
   const [height, width, channels] = inputShape;
+  for (const [key, value] of Object.entries({ size, stride }))
+    if (!(Number.isSafeInteger(value) && value >= 1))
+      throw new RangeError(`${name}: ${key} must be a whole number >= 1, got ${value}`);
   if (!(size <= height && size <= width))
     throw new RangeError(`${name}: a ${size} x ${size} window does not fit ${height} x ${width} images`);
   return [Math.floor((height - size) / stride) + 1, Math.floor((width - size) / stride) + 1, channels];
