@@ -37,7 +37,8 @@ export interface AuditOptions {
  *
  * Guarantee: "holds" only if the ledger is sound as far as it can show by itself, every use of the data that it shows
  * or may have lost is counted, and a proven upper bound on ε at the claimed δ is at most the claimed ε. Of runs made before
- * sums were exact, ε is that of the sensitivity which their arithmetic proves.
+ * sums were exact, ε is that of the sensitivity which their arithmetic proves; of runs on an engine whose sensitivity is not
+ * proven, ε is what it would be if it were, and the finding sensitivity-not-proven says so.
  * Edges: a partial run is audited for ε so far; a torn last line counts as a step; never throws on bad input.
  */
 export function audit(

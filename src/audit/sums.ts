@@ -44,10 +44,10 @@ export function auditedSums(
       "older-sums",
       "a ledger that says which arithmetic made the sums",
       sensitivity === 1
-        ? `a run made before ledgers did, by ${assumed.engine} as you say: its sums were exact`
-        : `a run made before ledgers did: ${
+        ? `an older run, made by ${assumed.engine} as you said: its sums were exact`
+        : `an older run: ${
             sensitivity < Infinity
-              ? `sums in float32 by ${assumed.engine}, micro-batches of ${assumed.microBatch} of ${examples} examples, can move by ${sensitivity.toPrecision(5)} where 1 was counted; epsilon has it`
+              ? `if ${assumed.engine} added it up in float32 in micro-batches of ${assumed.microBatch} of ${examples} examples, one example can move a sum by ${sensitivity.toPrecision(5)}, where 1 was counted; epsilon includes this (if another engine or micro-batch made it, say so: --backend, --micro-batch)`
               : `nothing is proven of sums by ${assumed.engine}`
           }`,
       1,
@@ -64,7 +64,7 @@ export function auditedSums(
 export function sumsText({ arithmetic, proven, sensitivity, assumed }: AuditedSums): string {
   if (assumed)
     return sensitivity === 1
-      ? `exact, by ${assumed.engine} as told`
+      ? `exact (${assumed.engine}, as you said)`
       : sensitivity === null
         ? "sensitivity not proven"
         : `float32, sensitivity at most ${sensitivity.toPrecision(5)} (micro-batches of ${assumed.microBatch})`;

@@ -76,7 +76,7 @@ export function showJoint(joint: JointAudit, runs: number): void {
 export function showFindings(findings: readonly Finding[]): void {
   for (const { code, severity, expected, found, line } of findings.slice(0, MOST_SHOWN))
     say(
-      `${severity}: ${code}${line === undefined ? "" : ` (line ${line})`}: expected ${harmless(expected, 120)}, found ${harmless(found, 200)}`,
+      `${severity}: ${code}${line === undefined ? "" : ` (line ${line})`}: expected ${harmless(expected, 120)}, found ${harmless(found, 320)}`,
     );
   if (findings.length > MOST_SHOWN)
     say(`and ${findings.length - MOST_SHOWN} findings more: --json lists them`);
@@ -121,7 +121,7 @@ function empiricalRows(empirical: Empirical): Row[] {
       "rounding",
       rounding.refuted
         ? `one of ${rounding.examples} examples moved a sum by ${roundedDown(rounding.movedAtLeast)} at least, where 1 was counted`
-        : `one of ${rounding.examples} examples moved sums by no more than 1, as far as ${rounding.steps === 1 ? "1 step shows" : `${rounding.steps} steps show`}`,
+        : `no sign that one of ${rounding.examples} examples moves sums by more than 1 (${rounding.steps} step${rounding.steps === 1 ? "" : "s"})`,
     ]);
   return rows;
 }

@@ -116,7 +116,7 @@ export function showPlan(made: Plan): void {
     ["epsilon", shownInterval({ lower: achieved.epsilonLowerBound, upper: achieved.epsilon })],
     ["delta", roundedUp(achieved.delta)],
     ["proved by", `${achieved.accountant}, ${achieved.neighboring}`],
-    ["trained on", "wasm, cpu or webgpu; on tfjs-node the sensitivity is not proven"],
+    ["holds for", "training on wasm, cpu or webgpu; on tfjs-node it is not proven"],
   ]);
   showSearch(made);
 }

@@ -182,6 +182,10 @@ export async function resumeTraining(path: string, options: ResumeOptions): Prom
       throw new RangeError(
         `data must have the front end that the run began with (${settings.frontEnd ?? "none"}), got ${data.frontEnd ?? "none"}`,
       );
+    if (found.olderSums)
+      (options.onWarning ?? ((message) => process.emitWarning(message)))(
+        "this run began before sums were exact: its audit counts a higher epsilon than its plan (docs/math-clipping.md)",
+      );
     const frozen = settings.network.frozen && decodeFrozen(readFileSync(folder.file("frozen")));
     const network = new Network(settings.network, frozen);
     const schedule = await scheduleOf(settings.learningRate, plan.steps);
@@ -247,6 +251,8 @@ function findStopped(folder: RunFolder, { onWarning }: ResumeOptions) {
     settings: checkpoint.settings as RunSettings,
     plan: plan as Plan,
     steps: stopped?.reading.stepsDone ?? 0,
+    /** The run was begun by a version whose ledgers do not say which arithmetic made the sums. */
+    olderSums: stopped !== undefined && stopped.reading.run.arithmetic === undefined,
     /** As the ledger names them; absent if no line was written. */
     dataset: stopped?.reading.run.dataset,
   };

@@ -329,7 +329,7 @@ test("older-sums: of a run made before sums were exact, epsilon is that of the s
   });
   expectCode(report, "older-sums");
   expect(report.findings[0]!.found).toBe(
-    "a run made before ledgers did: sums in float32 by wasm, micro-batches of 64 of 1000 examples, can move by 1.0040 where 1 was counted; epsilon has it",
+    "an older run: if wasm added it up in float32 in micro-batches of 64 of 1000 examples, one example can move a sum by 1.0040, where 1 was counted; epsilon includes this (if another engine or micro-batch made it, say so: --backend, --micro-batch)",
   );
   const text = asText(chain(older));
   const told = (engine: string, microBatch?: number) =>

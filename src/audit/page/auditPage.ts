@@ -129,7 +129,7 @@ function spentRows(
       text(
         empirical.rounding.refuted
           ? `one of ${grouped(empirical.rounding.examples)} examples moved a sum by ${roundedDown(empirical.rounding.movedAtLeast)} at least, where 1 was counted`
-          : `one of ${grouped(empirical.rounding.examples)} examples moved sums by no more than 1, as far as it shows`,
+          : `no sign that one of ${grouped(empirical.rounding.examples)} examples moves sums by more than 1`,
       ),
     ]);
   if (remaining)
