@@ -85,7 +85,6 @@ export const f32 = {
   store: (address: Code, value: Code): Code => cat(address, value, [0x38, 2, 0]),
 };
 export const f64 = {
-  constant: (value: number): Code => [0x44, ...new Uint8Array(new Float64Array([value]).buffer)],
   add: two([0xa0]),
   mul: two([0xa2]),
   /** To a whole number, towards zero. */
@@ -169,10 +168,6 @@ export const doWhile = (body: Code, condition: Code): Code =>
 
 /** if (condition) body. */
 export const when = (condition: Code, body: Code): Code => cat(condition, [0x04, 0x40], body, [0x0b]);
-
-/** if (condition) body; else otherwise. */
-export const ifElse = (condition: Code, body: Code, otherwise: Code): Code =>
-  cat(condition, [0x04, 0x40], body, [0x05], otherwise, [0x0b]);
 
 /** One function under construction: i32 parameters first, then locals as they are asked for. */
 export class FunctionBuilder {
