@@ -1,6 +1,6 @@
 // What every accountant is: a pure function from an event to a privacy curve. It holds no ledger.
-import type { PrivacyEvent } from "./event.js";
-import type { Neighboring } from "./guarantee.js";
+import type { PrivacyEvent } from "../formats/event.js";
+import type { Neighboring } from "../formats/guarantee.js";
 
 /** lower ≤ truth ≤ upper; upper may be Infinity, neither is ever NaN. */
 export interface Interval {

@@ -1,22 +1,9 @@
 // A bound that rests on no floating-point argument: RDP at whole orders in decimal arithmetic, every operation rounded up.
 import type { Decimal as DecimalType } from "decimal.js";
+import { flatten, type PrivacyEvent } from "../formats/event.js";
+import type { Certificate } from "../formats/report.js";
 import { UnsupportedEventError } from "./accountant.js";
-import { flatten, type PrivacyEvent } from "./event.js";
 import { rdpAccountant } from "./rdp/index.js";
-
-/** What `certify` proves: ε = epsilon at δ, by the Rényi divergence of this order. */
-export interface Certificate {
-  /** Upper bound on ε in nats, rounded up to a double; Infinity if there is none. */
-  readonly epsilon: number;
-  /** The same bound, with all digits that were computed with. */
-  readonly epsilonDigits: string;
-  readonly delta: number;
-  /** The whole order α ≥ 2 whose bound is the smallest. */
-  readonly order: number;
-  /** Decimal digits of the arithmetic. */
-  readonly digits: number;
-  readonly neighboring: "add-or-remove-one";
-}
 
 /** The search starts at an order of at most this: one evaluation costs as many terms. */
 const MOST_START = 512;

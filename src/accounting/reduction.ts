@@ -1,6 +1,5 @@
 // What is proven to cost no more than plainer events, as those events: epochs over fixed batches, tree aggregation,
 // banded matrices. Proofs: docs/math-reductions.md.
-import { UnsupportedEventError } from "./accountant.js";
 import {
   type AtomicEvent,
   type CountedEvent,
@@ -9,8 +8,9 @@ import {
   type PrivacyEvent,
   type TreeAggregationEvent,
   type ZcdpEvent,
-} from "./event.js";
-import type { Neighboring } from "./guarantee.js";
+} from "../formats/event.js";
+import type { Neighboring } from "../formats/guarantee.js";
+import { UnsupportedEventError } from "./accountant.js";
 
 /** What is asked for: see {@link atomsOf}. */
 type End = "bound" | "shown" | "exact";

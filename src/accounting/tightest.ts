@@ -1,6 +1,6 @@
 // Several accountants asked about one event: each bound is proven by itself, so the best of each side is too.
+import type { PrivacyEvent } from "../formats/event.js";
 import { type Accountant, type Interval, UnsupportedEventError } from "./accountant.js";
-import type { PrivacyEvent } from "./event.js";
 
 /** Bounds on ε (nats) and which accountant proved the upper one; none if none takes the event. */
 export interface TightestBound extends Interval {

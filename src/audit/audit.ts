@@ -1,20 +1,26 @@
 // The audit: recomputes ε from what a run's ledger shows and compares it, and each step, with the plan.
+import type { Accountant } from "../accounting/accountant.js";
+import { everyAccountant } from "../accounting/accountants.js";
+import { dpSgdEvent } from "../formats/event.js";
+import type { Guarantee } from "../formats/guarantee.js";
+import type { LedgerEntry } from "../formats/ledger.js";
 import {
-  type Accountant,
-  dpSgdEvent,
-  everyAccountant,
-  type Guarantee,
-  type LedgerEntry,
   type LedgerReading,
   MOST_PROBLEMS,
   readingEvent,
   readLedger,
   readLedgerEntries,
-} from "../accounting/index.js";
+} from "../formats/ledgerReader.js";
+import type { OlderSums } from "../formats/report.js";
+import {
+  type AuditReport,
+  ENGINE_TOLERANCE,
+  type Finding,
+  type Recomputed,
+  type Verdict,
+} from "../formats/report.js";
 import { type Claim, readClaim, sameJson } from "./claim.js";
-import type { OlderSums } from "./olderSums.js";
 import { type Find, finder, recompute, smallestEpsilon } from "./recompute.js";
-import { type AuditReport, ENGINE_TOLERANCE, type Finding, type Recomputed, type Verdict } from "./report.js";
 import { auditedSums } from "./sums.js";
 
 export interface AuditOptions {

@@ -1,9 +1,12 @@
 // The audit of another framework's run: ε recomputed from its record and compared with what was claimed of it.
-import { type Accountant, everyAccountant, flatten, type Neighboring } from "../accounting/index.js";
+import type { Accountant } from "../accounting/accountant.js";
+import { everyAccountant } from "../accounting/accountants.js";
+import { flatten } from "../formats/event.js";
+import type { Neighboring } from "../formats/guarantee.js";
+import type { AuditReport, Finding } from "../formats/report.js";
 import { judge } from "./audit.js";
 import type { ImportedRun } from "./importedRun.js";
 import { finder, recompute } from "./recompute.js";
-import type { AuditReport, Finding } from "./report.js";
 
 export interface ImportAuditOptions {
   /** In [0, 1]: where ε is computed. */

@@ -1,19 +1,12 @@
 // A data set's budget across runs: what each run is charged, and whether another one fits. Plain data, no files: docs/budget.md.
-import {
-  type EventJson,
-  eventFromJson,
-  eventToJson,
-  everyAccountant,
-  flatten,
-  NEIGHBORINGS,
-  type Neighboring,
-  type PrivacyEvent,
-  type TightestBound,
-  tightestEpsilon,
-} from "../accounting/index.js";
-import { roundedUp } from "../planner/index.js";
+import { everyAccountant } from "../accounting/accountants.js";
+import { type TightestBound, tightestEpsilon } from "../accounting/tightest.js";
+import { flatten, type PrivacyEvent } from "../formats/event.js";
+import { type EventJson, eventFromJson, eventToJson } from "../formats/eventJson.js";
+import { NEIGHBORINGS, type Neighboring } from "../formats/guarantee.js";
+import { type AuditReport, ENGINE_TOLERANCE } from "../formats/report.js";
+import { roundedUp } from "../formats/rounded.js";
 import { sameJson } from "./claim.js";
-import { type AuditReport, ENGINE_TOLERANCE } from "./report.js";
 
 export interface DataBudget {
   readonly kind: "dpsgd-budget";

@@ -1,7 +1,9 @@
 // The audit's bound once more, resting on no floating-point argument: RDP in decimal arithmetic, every rounding upward.
-import { certify, flatten, type Neighboring, type PrivacyEvent } from "../accounting/index.js";
+import { certify } from "../accounting/certify.js";
+import { flatten, type PrivacyEvent } from "../formats/event.js";
+import type { Neighboring } from "../formats/guarantee.js";
+import { type AuditReport, type Certified, ENGINE_TOLERANCE, type Recomputed } from "../formats/report.js";
 import { type Find, finder } from "./recompute.js";
-import { type AuditReport, type Certified, ENGINE_TOLERANCE, type Recomputed } from "./report.js";
 
 /** Kinds of step (rate and noise) in one event above which certifying takes seconds, and is left out. */
 const MOST_KINDS = 64;

@@ -1,7 +1,8 @@
 // What a plan claims: read from an object of unknown origin, strictly.
-import { type Guarantee, NEIGHBORINGS, type PrivacyEvent } from "../accounting/index.js";
-import type { PlanRequest } from "../planner/plan.js";
-import { checkTuning, wholeEvent } from "../planner/tuning.js";
+import type { PrivacyEvent } from "../formats/event.js";
+import { type Guarantee, NEIGHBORINGS } from "../formats/guarantee.js";
+import type { PlanRequest } from "../formats/plan.js";
+import { checkTuning, wholeEvent } from "../formats/tuning.js";
 
 /** The part of a plan that an audit compares with. */
 export interface Claim {

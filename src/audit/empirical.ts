@@ -1,15 +1,17 @@
 // The claim put to the test: what canaries of one run show ε to be at least, beside what it is claimed to be at most.
-import { accountant, checkEvent, type PrivacyCurve, type PrivacyEvent } from "../accounting/index.js";
+import type { PrivacyCurve } from "../accounting/accountant.js";
+import { accountant } from "../accounting/accountants.js";
+import { checkEvent } from "../formats/checkEvent.js";
+import type { PrivacyEvent } from "../formats/event.js";
+import type { AuditReport, Empirical, Finding, RoundingFound } from "../formats/report.js";
 import {
   anyMechanismBound,
-  type GuessTally,
   leastFalsePositiveRate,
   refutesCurve,
   smallestSignificance,
   tallyGuesses,
 } from "./oneRun.js";
 import { finder } from "./recompute.js";
-import type { AuditReport, Finding } from "./report.js";
 
 /** What a run with canaries left: scores and coins, in the same order. */
 export interface CanaryEvidence {
@@ -20,29 +22,6 @@ export interface CanaryEvidence {
   readonly delta: number;
 }
 
-export interface Empirical {
-  /** True if the canaries show more than the event allows, with confidence. */
-  readonly refuted: boolean;
-  /** In (0, 1): the probability with which each statement here is true, whatever the mechanism. */
-  readonly confidence: number;
-  /** An upper bound on the probability that the event, done as it says, shows its canaries as clearly as this run did. */
-  readonly pValue: number;
-  /** At least this ε at delta, if noise is all that can be wrong: the trade-off curve is that of the event with some noise. */
-  readonly epsilonLowerBound: number;
-  /** At least this ε at delta, assuming nothing of the mechanism. */
-  readonly epsilonLowerBoundAny: number;
-  /** What the event spends at most, at delta, by the exact accountant; null stands for ∞. */
-  readonly epsilon: number | null;
-  readonly delta: number;
-  readonly canaries: number;
-  /** Steps of the event. */
-  readonly steps: number;
-  /** How well the canaries were told apart, for each number of guesses that was fixed before. */
-  readonly tallies: readonly GuessTally[];
-  /** What one example among many moved a sum by, where that was tried too. */
-  readonly rounding?: RoundingFound;
-}
-
 /** What two trainings that differ in one example left, see `roundingFound`. */
 export interface RoundingEvidence {
   /** The difference of the noisy sums of all steps together, along the example's own contribution. */
@@ -51,15 +30,6 @@ export interface RoundingEvidence {
   /** σ of each step, of each training. */
   readonly noiseMultiplier: number;
   readonly examples: number;
-}
-
-export interface RoundingFound {
-  /** True if the example moved the sums by more than the sensitivity 1: a sound trainer is refuted once in a billion times. */
-  readonly refuted: boolean;
-  /** In each step the example moved the sum by this much at least, with probability 1 − 10^-9. */
-  readonly movedAtLeast: number;
-  readonly examples: number;
-  readonly steps: number;
 }
 
 /** Φ(−z) < 10^-9. */

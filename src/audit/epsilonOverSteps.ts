@@ -1,10 +1,8 @@
 // How ε grew over a run: at a dozen numbers of steps, for a chart.
-import {
-  everyAccountant,
-  type Neighboring,
-  type PrivacyEvent,
-  tightestEpsilon,
-} from "../accounting/index.js";
+import { everyAccountant } from "../accounting/accountants.js";
+import { tightestEpsilon } from "../accounting/tightest.js";
+import type { PrivacyEvent } from "../formats/event.js";
+import type { Neighboring } from "../formats/guarantee.js";
 
 export interface EpsilonAfter {
   readonly steps: number;

@@ -1,11 +1,8 @@
 // Other frameworks' records of a run, read as events: Opacus accountants, dp_accounting events, tables of steps.
-import {
-  checkEvent,
-  dpSgdEvent,
-  eventFromDpAccounting,
-  eventFromJson,
-  type PrivacyEvent,
-} from "../accounting/index.js";
+import { checkEvent } from "../formats/checkEvent.js";
+import { eventFromDpAccounting } from "../formats/dpAccounting.js";
+import { dpSgdEvent, type PrivacyEvent } from "../formats/event.js";
+import { eventFromJson } from "../formats/eventJson.js";
 
 /** opacus: an accountant's state; dp-accounting: an event; csv: noise multiplier, sampling rate, steps; dpsgd-event: ours. */
 export const IMPORT_FORMATS = ["opacus", "dp-accounting", "csv", "dpsgd-event"] as const;

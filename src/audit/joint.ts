@@ -1,12 +1,8 @@
 // Several runs on one data set: what they spent together, all events composed.
-import {
-  type Accountant,
-  everyAccountant,
-  type Neighboring,
-  type PrivacyEvent,
-} from "../accounting/index.js";
-import { certificateOf } from "./certified.js";
-import { finder, recompute, smallestEpsilon } from "./recompute.js";
+import type { Accountant } from "../accounting/accountant.js";
+import { everyAccountant } from "../accounting/accountants.js";
+import type { PrivacyEvent } from "../formats/event.js";
+import type { Neighboring } from "../formats/guarantee.js";
 import {
   type AuditReport,
   type Certified,
@@ -14,7 +10,9 @@ import {
   type Finding,
   type Recomputed,
   type Verdict,
-} from "./report.js";
+} from "../formats/report.js";
+import { certificateOf } from "./certified.js";
+import { finder, recompute, smallestEpsilon } from "./recompute.js";
 
 export interface JointOptions {
   /** In [0, 1]; default: the smallest δ among the runs' claims. */

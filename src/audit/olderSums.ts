@@ -1,12 +1,5 @@
 // Sums of runs made before they were exact: by how much one example could move them (docs/math-clipping.md, theorem 5).
-
-/** What made the sums of a run whose ledger does not say it. */
-export interface OlderSums {
-  /** Default wasm. */
-  readonly engine?: string;
-  /** Examples of a micro-batch, ≥ 1; default 64, the most that was taken unless asked for. */
-  readonly microBatch?: number;
-}
+import type { OlderSums } from "../formats/report.js";
 
 export const OLDER_MICRO_BATCH = 64;
 

@@ -1,16 +1,7 @@
 // Lower bounds on ε from one training run with canaries: each was put in by a fair coin, and the auditor guesses which.
 // [SteinkeNasrJagielski2023] for any (ε, δ)-DP mechanism, [MahloujifarMelisChaudhuri2025] for a trade-off curve.
-import type { PrivacyCurve } from "../accounting/index.js";
-
-/** How well the canaries were told apart. */
-export interface GuessTally {
-  /** m ≥ 1: canaries, each in with probability ½, independently of all else. */
-  readonly canaries: number;
-  /** r in [0, m]: guesses made; the auditor abstains from the rest. Must not depend on the coins. */
-  readonly guesses: number;
-  /** v in [0, r]: guesses that were right. */
-  readonly correct: number;
-}
+import type { PrivacyCurve } from "../accounting/accountant.js";
+import type { GuessTally } from "../formats/report.js";
 
 /** Sums of a thousand terms, rounded: the p-values below are enlarged by this much. */
 const ROUNDING = 1 + 1e-9;

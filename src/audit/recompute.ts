@@ -1,6 +1,14 @@
 // What every accountant says about an event, as rows of a report.
-import type { Accountant, Neighboring, PrivacyEvent } from "../accounting/index.js";
-import { ENGINE_TOLERANCE, type Finding, type FindingCode, type Recomputed, SEVERITY } from "./report.js";
+import type { Accountant } from "../accounting/accountant.js";
+import type { PrivacyEvent } from "../formats/event.js";
+import type { Neighboring } from "../formats/guarantee.js";
+import {
+  ENGINE_TOLERANCE,
+  type Finding,
+  type FindingCode,
+  type Recomputed,
+  SEVERITY,
+} from "../formats/report.js";
 
 export type Find = (code: FindingCode, expected: string, found: string, line?: number) => void;
 

@@ -1,15 +1,12 @@
 // What is left of a run's budget: ε spent so far, and how many further steps of its plan's kind the claim still allows.
-import {
-  type Accountant,
-  dpSgdEvent,
-  everyAccountant,
-  type Neighboring,
-  type PrivacyEvent,
-  tightestEpsilon,
-} from "../accounting/index.js";
+import type { Accountant } from "../accounting/accountant.js";
+import { everyAccountant } from "../accounting/accountants.js";
+import { tightestEpsilon } from "../accounting/tightest.js";
+import { dpSgdEvent, type PrivacyEvent } from "../formats/event.js";
+import type { Neighboring } from "../formats/guarantee.js";
+import type { AuditReport } from "../formats/report.js";
 import { searchBoundary } from "../planner/search.js";
 import { smallestEpsilon } from "./recompute.js";
-import type { AuditReport } from "./report.js";
 
 export interface Remaining {
   /** Upper bound on ε at delta for what the ledger shows; null stands for ∞. */

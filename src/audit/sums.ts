@@ -1,19 +1,8 @@
 // By how much one example could move a run's sums, as its ledger shows it: the noise is measured against that.
-import type { LedgerReading, SumArithmetic } from "../accounting/index.js";
-import { OLDER_MICRO_BATCH, type OlderSums, olderSensitivity } from "./olderSums.js";
+import type { LedgerReading } from "../formats/ledgerReader.js";
+import type { AuditedSums, OlderSums } from "../formats/report.js";
+import { OLDER_MICRO_BATCH, olderSensitivity } from "./olderSums.js";
 import type { Find } from "./recompute.js";
-
-/** What is known of the sums of a run. */
-export interface AuditedSums {
-  /** As the ledger's first line states it; null in runs made before ledgers did. */
-  readonly arithmetic: SumArithmetic | null;
-  /** Whether the sensitivity is proven for every process that took steps. */
-  readonly proven: boolean;
-  /** By how much one example can move a sum, over what was counted: 1 where sums were exact; null: nothing is known. */
-  readonly sensitivity: number | null;
-  /** Of older runs: what was taken to have made the sums. */
-  readonly assumed?: Required<OlderSums>;
-}
 
 /** What the ledger says, or what older arithmetic proves; examples: N of the plan, if it could be read. */
 export function auditedSums(

@@ -1,22 +1,17 @@
 // dpsgd account: what a run of DP-SGD, or any event in a file, spends: ε at δ or δ at ε.
 import { readFileSync } from "node:fs";
-import {
-  ACCOUNTANT_NAMES,
-  accountant,
-  certify,
-  dpSgdEvent,
-  eventFromDpAccounting,
-  eventFromJson,
-  groupEvent,
-  NEIGHBORINGS,
-  type Neighboring,
-  type PrivacyEvent,
-} from "../accounting/index.js";
-import { roundedUp } from "../planner/index.js";
+import { accountant } from "../accounting/accountants.js";
+import { certify } from "../accounting/certify.js";
+import { groupEvent } from "../accounting/groupEvent.js";
+import { eventFromDpAccounting } from "../formats/dpAccounting.js";
+import { dpSgdEvent, type PrivacyEvent } from "../formats/event.js";
+import { eventFromJson } from "../formats/eventJson.js";
+import { ACCOUNTANT_NAMES, NEIGHBORINGS, type Neighboring } from "../formats/guarantee.js";
+import { roundedUp } from "../formats/rounded.js";
+import { fileProblem } from "../runs/fileProblem.js";
 import type { VerbHelp } from "./help.js";
 import {
   atLeastZero,
-  fileProblem,
   type Option,
   probability,
   readArguments,

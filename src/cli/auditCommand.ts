@@ -1,8 +1,7 @@
 // dpsgd audit: recomputes ε from the ledgers of run folders and says whether the plans' claims hold.
-
-import { NEIGHBORINGS } from "../accounting/index.js";
-import { IMPORT_FORMATS } from "../audit/index.js";
-import { ENGINE_NAMES } from "../trainer/index.js";
+import { IMPORT_FORMATS } from "../audit/importedRun.js";
+import { NEIGHBORINGS } from "../formats/guarantee.js";
+import { ENGINE_NAMES } from "../trainer/backendNames.js";
 import { CANARIES, CONFIDENCE } from "./auditEmpirically.js";
 import { auditImported } from "./auditImported.js";
 import { commandOf, HTML } from "./auditPageFile.js";

@@ -2,15 +2,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { dpSgdEvent } from "../accounting/index.js";
-import {
-  type AuditReport,
-  empiricalAudit,
-  roundingFound,
-  roundingSteps,
-  withEmpirical,
-} from "../audit/index.js";
-import { ROUNDING_EXAMPLES, trainWithCanaries, trainWithRoundingCanary } from "../trainer/index.js";
+import { empiricalAudit, roundingFound, roundingSteps, withEmpirical } from "../audit/empirical.js";
+import { dpSgdEvent } from "../formats/event.js";
+import type { AuditReport } from "../formats/report.js";
+import { trainWithCanaries } from "../runs/canaries.js";
+import { ROUNDING_EXAMPLES, trainWithRoundingCanary } from "../runs/roundingCanary.js";
 import type { Option } from "./options.js";
 import { tell } from "./print.js";
 import { STOPPING } from "./stopping.js";

@@ -1,18 +1,14 @@
 // Audits another framework's record of a run: dpsgd audit --import FORMAT FILE.
 import { readFileSync } from "node:fs";
-import type { Neighboring } from "../accounting/index.js";
-import {
-  auditImport,
-  certifyReport,
-  ImportError,
-  type ImportedRun,
-  type ImportFormat,
-  readImport,
-  remaining,
-} from "../audit/index.js";
+import { auditImport } from "../audit/auditImport.js";
+import { certifyReport } from "../audit/certified.js";
+import { ImportError, type ImportedRun, type ImportFormat, readImport } from "../audit/importedRun.js";
+import { remaining } from "../audit/remaining.js";
+import type { Neighboring } from "../formats/guarantee.js";
+import { fileProblem } from "../runs/fileProblem.js";
 import { writePage } from "./auditPageFile.js";
 import type { AuditRunsOptions } from "./auditRuns.js";
-import { fileProblem, UsageError } from "./options.js";
+import { UsageError } from "./options.js";
 import { printJson } from "./print.js";
 import { showReport } from "./showAudit.js";
 

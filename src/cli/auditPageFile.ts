@@ -1,5 +1,5 @@
 // The audit's page as a file: dpsgd audit --html FILE.
-import { type AuditPageOptions, auditPage } from "../audit/index.js";
+import { type AuditPageOptions, auditPage } from "../report/auditPage.js";
 import { writeWholeFile } from "./files.js";
 import type { Option } from "./options.js";
 import { shellWord, tell } from "./print.js";

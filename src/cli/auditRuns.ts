@@ -1,28 +1,18 @@
 // Audits run folders: one by one, and together where there are several.
 import { realpathSync } from "node:fs";
-import type { Neighboring } from "../accounting/index.js";
-import {
-  type AuditReport,
-  audit,
-  certifyReport,
-  type DataBudget,
-  type JointAudit,
-  jointAudit,
-  type OlderSums,
-  type Remaining,
-  remaining,
-  type Verdict,
-} from "../audit/index.js";
-import {
-  datasetFingerprint,
-  hashLineNode,
-  RunFolderError,
-  readFingerprintSalt,
-  readRunFolder,
-} from "../trainer/index.js";
+import { audit } from "../audit/audit.js";
+import type { DataBudget } from "../audit/budget.js";
+import { certifyReport } from "../audit/certified.js";
+import { type JointAudit, jointAudit } from "../audit/joint.js";
+import { type Remaining, remaining } from "../audit/remaining.js";
+import type { Neighboring } from "../formats/guarantee.js";
+import type { AuditReport, OlderSums, Verdict } from "../formats/report.js";
+import { chargeRuns } from "../runs/budgetRun.js";
+import { datasetFingerprint } from "../runs/data/fingerprint.js";
+import { hashLineNode } from "../runs/ledgerFile.js";
+import { RunFolderError, readFingerprintSalt, readRunFolder } from "../runs/runFolder.js";
 import { auditEmpirically } from "./auditEmpirically.js";
 import { type AuditPageFile, writePage } from "./auditPageFile.js";
-import { chargeRuns } from "./budgetRun.js";
 import { openImages } from "./openData.js";
 import { UsageError } from "./options.js";
 import { printJson, say } from "./print.js";

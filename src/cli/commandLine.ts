@@ -1,8 +1,8 @@
 // dpsgd: the command line. One verb a file; here only: which verb, and what an error means to the shell.
 import { readFileSync } from "node:fs";
-import { UnsupportedEventError } from "../accounting/index.js";
-import { BudgetExceededError } from "../audit/index.js";
-import { NoSolutionError } from "../planner/index.js";
+import { UnsupportedEventError } from "../accounting/accountant.js";
+import { BudgetExceededError } from "../audit/budget.js";
+import { NoSolutionError } from "../formats/plan.js";
 import { helpPage, type VerbHelp } from "./help.js";
 import { harmless, printJson, say, tell, terminalWidth, wrapped } from "./print.js";
 
@@ -97,6 +97,9 @@ const USAGE_ERRORS = new Set([
   "WeightsError",
   "LedgerResumeError",
   "RunBusyError",
+  "ArgumentError",
+  "BudgetBusyError",
+  "BudgetUseError",
 ]);
 
 /** The columns of a help page that goes to a file or a pipe. */

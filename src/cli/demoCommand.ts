@@ -1,7 +1,11 @@
 // dpsgd demo: the whole line on MNIST — plan, train, audit — with the recipe that was measured.
 import { join } from "node:path";
-import { plan, roundedDown, roundedUp } from "../planner/index.js";
-import { ENGINE_NAMES, loadDataset, mnistDemo, RUN_FILES } from "../trainer/index.js";
+import { roundedDown, roundedUp } from "../formats/rounded.js";
+import { plan } from "../planner/solve.js";
+import { loadDataset } from "../runs/data/loadDataset.js";
+import { mnistDemo } from "../runs/recipes.js";
+import { RUN_FILES } from "../runs/runFolder.js";
+import { ENGINE_NAMES } from "../trainer/backendNames.js";
 import type { VerbHelp } from "./help.js";
 import { type Option, readArguments, readChoice, readNumbers, readText } from "./options.js";
 import { printJson, printRows, say, tell } from "./print.js";

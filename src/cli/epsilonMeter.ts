@@ -1,6 +1,7 @@
 // ε spent so far, for the progress display: asked for seldom, computed in a thread of its own.
 import { Worker } from "node:worker_threads";
-import type { Plan } from "../planner/index.js";
+import { compiledFile } from "../engines/compiledFile.js";
+import type { Plan } from "../formats/plan.js";
 
 /** Asking costs no more than this part of the training's time. */
 const SHARE = 0.02;
@@ -65,7 +66,7 @@ function inThread(plan: Plan): Evaluator {
   let worker: Worker | undefined;
   let waiting: { resolve: (evaluation: Evaluation) => void; reject: (error: Error) => void } | undefined;
   const started = () => {
-    const thread = new Worker(workerFile(), { workerData: plan });
+    const thread = new Worker(compiledFile("./epsilonWorker.js", import.meta.url), { workerData: plan });
     thread.unref();
     thread.on("message", (evaluation: Evaluation) => waiting?.resolve(evaluation));
     thread.on("error", (error) => waiting?.reject(error));
@@ -83,11 +84,4 @@ function inThread(plan: Plan): Evaluator {
       worker?.terminate();
     },
   };
-}
-
-/** The compiled worker, also when this file itself runs as TypeScript under a test runner. */
-function workerFile(): URL {
-  return import.meta.url.endsWith(".ts")
-    ? new URL("../../dist/cli/epsilonWorker.js", import.meta.url)
-    : new URL("./epsilonWorker.js", import.meta.url);
 }

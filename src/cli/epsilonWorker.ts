@@ -1,6 +1,7 @@
 // A thread that says what the steps of a plan have spent, however long that takes: training and its display go on.
 import { parentPort, workerData } from "node:worker_threads";
-import { epsilonSpent, type Plan } from "../planner/index.js";
+import type { Plan } from "../formats/plan.js";
+import { epsilonSpent } from "../planner/epsilonSpent.js";
 import type { Evaluation } from "./epsilonMeter.js";
 
 const port = parentPort!;

@@ -1,7 +1,8 @@
 // Files that commands write: whole or not at all.
 import { renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { type Arguments, fileProblem, type Option, UsageError } from "./options.js";
+import { fileProblem } from "../runs/fileProblem.js";
+import { type Arguments, type Option, UsageError } from "./options.js";
 
 /** Writes text to path, the value of option; a file that is there is whole. Throws UsageError. */
 export function writeWholeFile(path: string, { name }: Option, text: string): void {

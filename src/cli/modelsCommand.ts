@@ -1,5 +1,5 @@
 // dpsgd models: the built-in networks, with their sizes.
-import { BUILT_IN_MODELS, buildModel } from "../trainer/index.js";
+import { BUILT_IN_MODELS, buildModel } from "../trainer/models/index.js";
 import type { VerbHelp } from "./help.js";
 import { readArguments } from "./options.js";
 import { printJson, say } from "./print.js";

@@ -1,12 +1,7 @@
 // --data: the option and how it is opened, the same for every verb that takes it.
-import {
-  DATA_FORMATS,
-  type Dataset,
-  DatasetError,
-  type FeatureOptions,
-  openDataset,
-  scatteringFeatures,
-} from "../trainer/index.js";
+import { DATA_FORMATS, openDataset } from "../runs/data/loadDataset.js";
+import { type FeatureOptions, scatteringFeatures } from "../runs/features/extract.js";
+import { type Dataset, DatasetError } from "../trainer/data/dataset.js";
 import { type Option, UsageError } from "./options.js";
 import { tell } from "./print.js";
 

@@ -1,6 +1,7 @@
 // Reading a verb's options: what each may be stands once, for --help, for the check and for the message that refuses.
 import { parseArgs } from "node:util";
-import { ExpressionError, Expressions, plainNumber } from "../planner/index.js";
+import { ExpressionError, Expressions } from "../math/expression.js";
+import { plainNumber } from "../math/plainNumber.js";
 
 /** Wrong usage: one line that names the option, the value found and what is allowed; exit status 2. */
 export class UsageError extends Error {
@@ -202,19 +203,4 @@ export function nearest(found: string, names: readonly string[]): string | undef
   };
   const best = names.reduce((one, each) => (distance(found, each) < distance(found, one) ? each : one));
   return distance(found, best) <= Math.max(1, found.length / 3) ? best : undefined;
-}
-
-/** Why a file cannot be used, in a few words. */
-export function fileProblem(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  const words: Readonly<Record<string, string>> = {
-    ENOENT: "no such file or folder",
-    EACCES: "no permission",
-    EPERM: "no permission",
-    EISDIR: "a folder",
-    ENOTDIR: "not in a folder",
-    EROFS: "read-only",
-    ENOSPC: "no space left",
-  };
-  return words[code ?? ""] ?? message;
 }

@@ -5,8 +5,9 @@ import type { AddressInfo } from "node:net";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { fileProblem } from "../runs/fileProblem.js";
 import type { VerbHelp } from "./help.js";
-import { fileProblem, type Option, readArguments, readNumbers, UsageError } from "./options.js";
+import { type Option, readArguments, readNumbers, UsageError } from "./options.js";
 import { printJson, say, tell } from "./print.js";
 
 const PORT: Option = {

@@ -1,21 +1,14 @@
 // dpsgd plan: solves for what was left out and writes the plan that `dpsgd train` reads.
-import { ACCOUNTANT_NAMES, NEIGHBORINGS } from "../accounting/index.js";
-import {
-  emit,
-  FRAMEWORKS,
-  type Framework,
-  type PlanRequest,
-  PRESET_NAMES,
-  plainNumber,
-  plan,
-  planToJson,
-  preset,
-  presetRequest,
-  proxyOf,
-  runsFromText,
-  searchOf,
-  statement,
-} from "../planner/index.js";
+import { ACCOUNTANT_NAMES, NEIGHBORINGS } from "../formats/guarantee.js";
+import type { PlanRequest } from "../formats/plan.js";
+import { planToJson } from "../formats/planReader.js";
+import { runsFromText, searchOf } from "../formats/tuning.js";
+import { plainNumber } from "../math/plainNumber.js";
+import { emit, FRAMEWORKS, type Framework } from "../planner/emit.js";
+import { PRESET_NAMES, preset, presetRequest } from "../planner/presets.js";
+import { proxyOf } from "../planner/proxy.js";
+import { plan } from "../planner/solve.js";
+import { statement } from "../report/statement.js";
 import { checkDistinctFiles, writeWholeFile } from "./files.js";
 import type { VerbHelp } from "./help.js";
 import { type Arguments, readArguments, readChoice, readNumbers, readText, UsageError } from "./options.js";

@@ -1,6 +1,7 @@
 // The options of dpsgd plan: what each may be, once for its help, its check and its messages.
-import { NEIGHBORINGS } from "../accounting/index.js";
-import { FRAMEWORKS, LARGEST_GROUP } from "../planner/index.js";
+import { NEIGHBORINGS } from "../formats/guarantee.js";
+import { FRAMEWORKS } from "../planner/emit.js";
+import { LARGEST_GROUP } from "../planner/group.js";
 import { type Option, positive, whole } from "./options.js";
 import { SWEEP_OPTIONS } from "./sweep.js";
 

@@ -1,5 +1,5 @@
 // Printing: one JSON object for scripts, aligned lines for people.
-import { roundedDown, roundedUp } from "../planner/index.js";
+import { roundedDown, roundedUp } from "../formats/rounded.js";
 
 /** Prints the object as the only thing on standard output; JSON has no Infinity, so it is written as a string. */
 export function printJson(value: unknown): void {

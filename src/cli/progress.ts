@@ -1,7 +1,8 @@
 // The progress of a training run on standard error: a bar on a terminal, a line now and then elsewhere. Redrawn by a
 // timer, however long steps and ε take.
-import { type Plan, roundedDown, roundedUp } from "../planner/index.js";
-import type { TrainProgress } from "../trainer/index.js";
+import type { Plan } from "../formats/plan.js";
+import { roundedDown, roundedUp } from "../formats/rounded.js";
+import type { TrainProgress } from "../runs/train.js";
 import { type EpsilonAtStep, EpsilonMeter } from "./epsilonMeter.js";
 
 const SECONDS_BETWEEN_DRAWINGS = 0.2;

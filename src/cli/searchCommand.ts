@@ -2,27 +2,21 @@
 import { randomInt } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import {
-  type Plan,
-  type PlannedSearch,
-  plan,
-  roundedDown,
-  searchOf,
-  secretSearch,
-  sweepValues,
-} from "../planner/index.js";
-import {
-  BACKEND_NAMES,
-  MODEL_NAMES,
-  TrainingStoppedError,
-  type TrainOptions,
-  train,
-} from "../trainer/index.js";
+import type { Plan } from "../formats/plan.js";
+import { roundedDown } from "../formats/rounded.js";
+import { type PlannedSearch, searchOf } from "../formats/tuning.js";
+import { plan } from "../planner/solve.js";
+import { sweepValues } from "../planner/sweep.js";
+import { fileProblem } from "../runs/fileProblem.js";
+import { TrainingStoppedError } from "../runs/run.js";
+import { secretSearch } from "../runs/secretSearch.js";
+import { type TrainOptions, train } from "../runs/train.js";
+import { BACKEND_NAMES } from "../trainer/backendNames.js";
+import { MODEL_NAMES } from "../trainer/models/index.js";
 import type { VerbHelp } from "./help.js";
 import { DATA, openData } from "./openData.js";
 import {
   type Arguments,
-  fileProblem,
   type Option,
   readArguments,
   readChoice,

@@ -1,19 +1,10 @@
 // Audit reports as people read them: verdict first, every number rounded so that it never flatters.
-import {
-  type AuditReport,
-  budgetHolds,
-  budgetSpent,
-  type DataBudget,
-  type Empirical,
-  type Finding,
-  type GuessTally,
-  type JointAudit,
-  type Recomputed,
-  type Remaining,
-  sumsText,
-  type Verdict,
-} from "../audit/index.js";
-import { roundedDown, roundedUp } from "../planner/index.js";
+import { budgetHolds, budgetSpent, type DataBudget } from "../audit/budget.js";
+import type { JointAudit } from "../audit/joint.js";
+import type { Remaining } from "../audit/remaining.js";
+import { sumsText } from "../audit/sums.js";
+import type { AuditReport, Empirical, Finding, GuessTally, Recomputed, Verdict } from "../formats/report.js";
+import { roundedDown, roundedUp } from "../formats/rounded.js";
 import { harmless, printRows, say, shownInterval } from "./print.js";
 
 /** Findings printed for people; --json has all. */

@@ -1,25 +1,15 @@
 // Plans as people read them, with what they mean: rounded so that no number flatters.
-import {
-  type AccountantName,
-  type AttackRisk,
-  accountant,
-  attackRisk,
-  type PrivacyCurve,
-  posteriorAt,
-} from "../accounting/index.js";
-import {
-  type GroupGuarantee,
-  groupCurve,
-  groupGuarantee,
-  mostRepetitions,
-  type Plan,
-  type Preset,
-  type ProxyRun,
-  roundedUp,
-  runsText,
-  searchOf,
-  trainLine,
-} from "../planner/index.js";
+import type { PrivacyCurve } from "../accounting/accountant.js";
+import { accountant } from "../accounting/accountants.js";
+import { type AttackRisk, attackRisk, posteriorAt } from "../accounting/tradeoff.js";
+import type { AccountantName } from "../formats/guarantee.js";
+import type { Plan } from "../formats/plan.js";
+import { roundedUp } from "../formats/rounded.js";
+import { runsText, searchOf } from "../formats/tuning.js";
+import { type GroupGuarantee, groupCurve, groupGuarantee } from "../planner/group.js";
+import { type Preset, trainLine } from "../planner/presets.js";
+import type { ProxyRun } from "../planner/proxy.js";
+import { mostRepetitions } from "../runs/secretSearch.js";
 import { printRows, say, shellWord, shownInterval } from "./print.js";
 
 type Risk = AttackRisk & { readonly prior: number };

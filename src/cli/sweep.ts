@@ -1,17 +1,17 @@
 // dpsgd plan --sweep: every combination of ranges planned, as a table, CSV, JSON or chart.
+import type { PlanRequest } from "../formats/plan.js";
+import { roundedUp } from "../formats/rounded.js";
 import {
   type Axes,
   type Frontier,
   type FrontierPoint,
   frontier,
   frontierCsv,
-  frontierSvg,
-  type PlanRequest,
-  roundedUp,
   SWEPT,
   type Swept,
-  sweepValues,
-} from "../planner/index.js";
+} from "../planner/frontier.js";
+import { sweepValues } from "../planner/sweep.js";
+import { frontierSvg } from "../report/frontierChart.js";
 import { checkDistinctFiles, writeWholeFile } from "./files.js";
 import { type Arguments, type Option, positive, readText, UsageError, whole } from "./options.js";
 import { printJson, say, tell, terminalWidth, wrapped } from "./print.js";

@@ -1,29 +1,34 @@
 // dpsgd train: runs a plan and leaves a run folder with weights and ledger; goes on with one that stopped.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { everyAccountant, tightestEpsilon } from "../accounting/index.js";
-import { type AuditReport, ENGINE_TOLERANCE } from "../audit/index.js";
-import { type Plan, PlanFormatError, planFromJson, roundedDown, roundedUp } from "../planner/index.js";
+import { everyAccountant } from "../accounting/accountants.js";
+import { tightestEpsilon } from "../accounting/tightest.js";
+import type { Plan } from "../formats/plan.js";
+import { PlanFormatError, planFromJson } from "../formats/planReader.js";
+import { type AuditReport, ENGINE_TOLERANCE } from "../formats/report.js";
+import { roundedDown, roundedUp } from "../formats/rounded.js";
+import { withinBudget } from "../runs/budgetRun.js";
+import { fileProblem } from "../runs/fileProblem.js";
+import { loadLayersModel } from "../runs/models/loadLayersModel.js";
+import { RUN_FILES } from "../runs/runFolder.js";
+import { writeRunReport } from "../runs/runReport.js";
 import {
-  checkModelName,
-  loadLayersModel,
   type ProcessOptions,
   type ResumedFrom,
-  RUN_FILES,
   resumeTraining,
   storedSettings,
   type TrainOptions,
   type TrainResult,
   train,
-} from "../trainer/index.js";
+} from "../runs/train.js";
+import { checkModelName } from "../trainer/models/index.js";
 import { auditFolder } from "./auditRuns.js";
-import { BUDGET, withinBudget } from "./budgetRun.js";
+import { BUDGET } from "./budgetOption.js";
 import type { VerbHelp } from "./help.js";
 import { DATA, openData } from "./openData.js";
-import { type Arguments, fileProblem, readArguments, readText, UsageError } from "./options.js";
+import { type Arguments, readArguments, readText, UsageError } from "./options.js";
 import { printJson, printRows, say, shellWord, tell } from "./print.js";
 import { showProgress } from "./progress.js";
-import { writeRunReport } from "./runReport.js";
 import { STOPPING } from "./stopping.js";
 import {
   featureCache,

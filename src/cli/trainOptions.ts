@@ -1,14 +1,12 @@
 // The options of dpsgd train: what each may be, once for its help, its check and its messages.
-import {
-  ENGINE_NAMES,
-  type FineTuning,
-  MODEL_NAMES,
-  MOST_WORKERS,
-  OPTIMIZER_NAMES,
-  readWeights,
-  type TrainOptions,
-} from "../trainer/index.js";
-import { BUDGET } from "./budgetRun.js";
+import { MOST_WORKERS } from "../engines/threads/threads.js";
+import { readWeights } from "../runs/models/readWeights.js";
+import type { TrainOptions } from "../runs/train.js";
+import { ENGINE_NAMES } from "../trainer/backendNames.js";
+import { MODEL_NAMES } from "../trainer/models/index.js";
+import { OPTIMIZER_NAMES } from "../trainer/settings.js";
+import type { FineTuning } from "../trainer/startingValues.js";
+import { BUDGET } from "./budgetOption.js";
 import { DATA, FEATURE_CACHE } from "./openData.js";
 import {
   type Arguments,

@@ -1,9 +1,8 @@
 // The page as a whole: fields on the left, the answer above the charts, statement and risk on the right.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { NEIGHBORINGS } from "../accounting/guarantee.js";
-import { ACCOUNTANT_NAMES, type AccountantName } from "../accounting/registry.js";
-import { roundedUp } from "../planner/format.js";
-import type { Plan, Unknown } from "../planner/index.js";
+import { ACCOUNTANT_NAMES, type AccountantName, NEIGHBORINGS } from "../formats/guarantee.js";
+import type { Plan, Unknown } from "../formats/plan.js";
+import { roundedUp } from "../formats/rounded.js";
 import { PRESETS } from "../planner/presets.js";
 import { AnswerBand } from "./answerBand.js";
 import { AuditView } from "./auditView.js";
@@ -11,7 +10,7 @@ import { FrontierChart } from "./charts/frontierChart.js";
 import { ProxyChart } from "./charts/proxyChart.js";
 import { TradeOffChart } from "./charts/tradeOffChart.js";
 import { TrainingChart } from "./charts/trainingChart.js";
-import { copied } from "./copied.js";
+import { copied } from "./clipboard.js";
 import { filesOf, runIn } from "./droppedFiles.js";
 import { Field } from "./field.js";
 import { Statement } from "./markdown.js";

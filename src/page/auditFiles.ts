@@ -1,17 +1,15 @@
 // Audits what was dropped on the page, as `dpsgd audit` does: a run's ledger with or without its plan, or a plan alone.
-
-import { ACCOUNTANT_NAMES, everyAccountant, type Guarantee } from "../accounting/index.js";
-import {
-  type AuditReport,
-  assumedOfSums,
-  audit,
-  certifyReport,
-  ENGINE_TOLERANCE,
-  type Finding,
-  remaining,
-} from "../audit/index.js";
+import { everyAccountant } from "../accounting/accountants.js";
+import { audit } from "../audit/audit.js";
+import { certifyReport } from "../audit/certified.js";
 import { finder, recompute, smallestEpsilon } from "../audit/recompute.js";
-import { type Plan, PlanFormatError, planFromJson, statement } from "../planner/index.js";
+import { remaining } from "../audit/remaining.js";
+import { assumedOfSums } from "../audit/sums.js";
+import { ACCOUNTANT_NAMES, type Guarantee } from "../formats/guarantee.js";
+import type { Plan } from "../formats/plan.js";
+import { PlanFormatError, planFromJson } from "../formats/planReader.js";
+import { type AuditReport, ENGINE_TOLERANCE, type Finding } from "../formats/report.js";
+import { statement } from "../report/statement.js";
 import type { Audited, DroppedFiles } from "./messages.js";
 
 /** The report, and once more with the certificate, which takes longer. */

@@ -1,9 +1,9 @@
 // What an audit of dropped files found, verdict first; the words and roundings are those of `dpsgd audit`.
 import { useLayoutEffect, useRef } from "preact/hooks";
-import type { Finding, Verdict } from "../audit/index.js";
 import { sumsText } from "../audit/sums.js";
-import { roundedDown, roundedUp } from "../planner/format.js";
-import type { Plan } from "../planner/index.js";
+import type { Plan } from "../formats/plan.js";
+import type { Finding, Verdict } from "../formats/report.js";
+import { roundedDown, roundedUp } from "../formats/rounded.js";
 import { Statement } from "./markdown.js";
 import type { Audited } from "./messages.js";
 

@@ -1,6 +1,7 @@
 // The worker that draws and audits. Of a plan it makes rough charts first, so that they follow a slider, then fine ones.
-import { accountant } from "../accounting/index.js";
-import { type Plan, statement } from "../planner/index.js";
+import { accountant } from "../accounting/accountants.js";
+import type { Plan } from "../formats/plan.js";
+import { statement } from "../report/statement.js";
 import { proxyPoints, tradeOff, trainingCurves } from "./curves.js";
 import type { Charts, ChartsMessage, Task } from "./messages.js";
 import { riskOf } from "./risk.js";

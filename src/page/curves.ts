@@ -1,13 +1,13 @@
 // What the charts beside the map show of a plan: ε as training goes on, what an attacker gains, the proxy run.
-import {
-  ACCOUNTANT_NAMES,
-  accountant,
-  dpSgdEvent,
-  type PrivacyCurve,
-  truePositiveRateAt,
-} from "../accounting/index.js";
-import { eventAfter, type Plan, type ProxyRun, proxyOf } from "../planner/index.js";
-import { lightAccountant, PICTURE } from "./light.js";
+import type { PrivacyCurve } from "../accounting/accountant.js";
+import { accountant } from "../accounting/accountants.js";
+import { truePositiveRateAt } from "../accounting/tradeoff.js";
+import { dpSgdEvent } from "../formats/event.js";
+import { ACCOUNTANT_NAMES } from "../formats/guarantee.js";
+import type { Plan } from "../formats/plan.js";
+import { eventAfter } from "../formats/plannedEvent.js";
+import { type ProxyRun, proxyOf } from "../planner/proxy.js";
+import { lightAccountant, PICTURE } from "./pictureAccountant.js";
 
 /** [steps, ε] by accountant; ε is an upper bound at the plan's δ, null for none. */
 export type TrainingCurves = Readonly<Record<string, readonly (readonly [number, number | null])[]>>;

@@ -6,10 +6,11 @@ import {
   UnsupportedEventError,
 } from "../accounting/accountant.js";
 import { contourAccountant } from "../accounting/contour/index.js";
-import type { PrivacyEvent } from "../accounting/event.js";
+import type { PrivacyEvent } from "../formats/event.js";
+import { NoSolutionError, type Plan, type PlanRequest } from "../formats/plan.js";
 import { SMALLEST_NORMAL } from "../math/log.js";
-import { NoSolutionError, type Plan, type PlanRequest, plan } from "../planner/index.js";
-import { type Effort, lightAccountant } from "./light.js";
+import { plan } from "../planner/solve.js";
+import { type Effort, lightAccountant } from "./pictureAccountant.js";
 
 export interface LivePlan {
   readonly plan: Plan;

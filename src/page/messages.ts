@@ -1,6 +1,7 @@
 // What the page and its workers say to each other. Numbers and text only: all of it can be copied.
-import type { AuditReport, Remaining } from "../audit/index.js";
-import type { Plan } from "../planner/index.js";
+import type { Remaining } from "../audit/remaining.js";
+import type { Plan } from "../formats/plan.js";
+import type { AuditReport } from "../formats/report.js";
 import type { ProxyPoint, TradeOff, TrainingCurves } from "./curves.js";
 import type { Risk } from "./risk.js";
 import type { Answer } from "./solve.js";

@@ -1,5 +1,5 @@
 // The quantities of a plan as fields of the page: name, symbol, what each may be, and where its slider runs.
-import type { PlanRequest, Unknown } from "../planner/index.js";
+import type { PlanRequest, Unknown } from "../formats/plan.js";
 
 export type FieldName =
   | "examples"

@@ -1,5 +1,6 @@
 // What an attacker can gain at most, in the figures that `dpsgd plan --risk` prints.
-import { advantage, type PrivacyCurve, posteriorAt, truePositiveRateAt } from "../accounting/index.js";
+import type { PrivacyCurve } from "../accounting/accountant.js";
+import { advantage, posteriorAt, truePositiveRateAt } from "../accounting/tradeoff.js";
 
 export interface Risk {
   /** Upper bound on TPR − FPR. */

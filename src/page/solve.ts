@@ -1,14 +1,9 @@
 // From what the fields hold to an answer: reads each field, plans, and says at which field something is wrong.
-import {
-  ExpressionError,
-  Expressions,
-  NoSolutionError,
-  type Plan,
-  type PlanRequest,
-  plainNumber,
-  plan,
-  planToJson,
-} from "../planner/index.js";
+import { NoSolutionError, type Plan, type PlanRequest } from "../formats/plan.js";
+import { planToJson } from "../formats/planReader.js";
+import { ExpressionError, Expressions } from "../math/expression.js";
+import { plainNumber } from "../math/plainNumber.js";
+import { plan } from "../planner/solve.js";
 import { livePlan } from "./live.js";
 import { type FieldName, QUANTITIES, quantity } from "./quantities.js";
 import { givenFields, type State } from "./state.js";

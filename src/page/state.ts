@@ -1,8 +1,6 @@
 // What the reader has set: kept in the page's address, and written as the command line that asks for the same.
-
-import { NEIGHBORINGS } from "../accounting/guarantee.js";
-import { ACCOUNTANT_NAMES, type AccountantName } from "../accounting/registry.js";
-import type { Plan, Unknown } from "../planner/index.js";
+import { ACCOUNTANT_NAMES, type AccountantName, NEIGHBORINGS } from "../formats/guarantee.js";
+import type { Plan, Unknown } from "../formats/plan.js";
 import { type FieldName, fieldText, type Neighboring, QUANTITIES, quantity, UNKNOWNS } from "./quantities.js";
 
 export interface State {

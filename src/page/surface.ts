@@ -1,8 +1,10 @@
 // The noise that every batch size and number of steps needs for one (ε, δ): the map of the page, point by point.
+import { accountant as accountantFor } from "../accounting/accountants.js";
 import { contourAccountant } from "../accounting/contour/index.js";
-import { accountant as accountantFor, dpSgdEvent, type PrivacyEvent } from "../accounting/index.js";
-import { type Plan, plan } from "../planner/index.js";
-import { PICTURE } from "./light.js";
+import { dpSgdEvent, type PrivacyEvent } from "../formats/event.js";
+import type { Plan } from "../formats/plan.js";
+import { plan } from "../planner/solve.js";
+import { PICTURE } from "./pictureAccountant.js";
 
 /** What a map is of. */
 export interface SurfaceRequest {

@@ -1,8 +1,9 @@
 // What a plan may spend: ε at δ, or what an attacker may gain, which any privacy curve bounds.
-import { advantage, type PrivacyCurve, truePositiveRateAt } from "../accounting/index.js";
+import type { PrivacyCurve } from "../accounting/accountant.js";
+import { advantage, truePositiveRateAt } from "../accounting/tradeoff.js";
+import type { PlanRequest } from "../formats/plan.js";
+import { roundedUp } from "../formats/rounded.js";
 import { normalQuantile } from "../math/normal.js";
-import { roundedUp } from "./format.js";
-import type { PlanRequest } from "./plan.js";
 
 export interface Budget {
   /** > 0: what `spent` must not exceed. */

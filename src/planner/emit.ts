@@ -1,8 +1,9 @@
 // A plan as code for other frameworks: the same event, put together from their parts.
-import { type PrivacyEvent, VERSION } from "../accounting/index.js";
-import { roundedUp } from "./format.js";
-import type { Plan } from "./plan.js";
-import { runsText, searchOf, type TuningRuns } from "./tuning.js";
+import type { PrivacyEvent } from "../formats/event.js";
+import type { Plan } from "../formats/plan.js";
+import { roundedUp } from "../formats/rounded.js";
+import { runsText, searchOf, type TuningRuns } from "../formats/tuning.js";
+import { VERSION } from "../formats/version.js";
 
 /** Frameworks that `emit` knows, with the release that the code was run against. */
 export const FRAMEWORKS = {

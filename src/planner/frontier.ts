@@ -1,7 +1,8 @@
 // The frontier: what each batch size, number of steps and budget would cost and how much noise would remain.
-import { type Accountant, accountant as accountantFor } from "../accounting/index.js";
-import { NoSolutionError, type PlanRequest } from "./plan.js";
-import { defaultAccountant } from "./request.js";
+import type { Accountant } from "../accounting/accountant.js";
+import { accountant as accountantFor } from "../accounting/accountants.js";
+import { NoSolutionError, type PlanRequest } from "../formats/plan.js";
+import { defaultAccountant } from "../formats/request.js";
 import { plan } from "./solve.js";
 
 /** Quantities that a sweep may run over. */

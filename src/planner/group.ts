@@ -1,14 +1,10 @@
 // What a plan promises to a group of k records, or to one person who has k: by mixtures of Gaussians [Ganesh2024].
-import {
-  type AccountantName,
-  accountant,
-  binomialLaw,
-  type Guarantee,
-  type PrivacyCurve,
-  type PrivacyEvent,
-  UnsupportedEventError,
-} from "../accounting/index.js";
-import type { Plan } from "./plan.js";
+import { type PrivacyCurve, UnsupportedEventError } from "../accounting/accountant.js";
+import { accountant } from "../accounting/accountants.js";
+import { binomialLaw } from "../accounting/groupEvent.js";
+import type { PrivacyEvent } from "../formats/event.js";
+import type { AccountantName, Guarantee } from "../formats/guarantee.js";
+import type { Plan } from "../formats/plan.js";
 
 /** Larger groups are refused: their bounds say nothing, and take long. */
 export const LARGEST_GROUP = 1000;

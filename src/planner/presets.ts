@@ -1,5 +1,5 @@
 // Published configurations as plan requests: what was run, what it was said to spend, and what else its recipe needs.
-import type { PlanRequest } from "./plan.js";
+import type { PlanRequest } from "../formats/plan.js";
 
 /** What a training run needs beside its plan. Learning rate for updates of unit clip norm. */
 export interface Recipe {

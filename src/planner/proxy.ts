@@ -1,5 +1,5 @@
 // A cheap stand-in for a run: smaller batch and noise by the same factor, so that every step looks alike [Sander2023, §4].
-import type { Plan } from "./plan.js";
+import type { Plan } from "../formats/plan.js";
 
 export interface ProxyRun {
   /** k: the plan's batch size and noise multiplier were divided by it. */

@@ -1,5 +1,4 @@
 // Finds the boundary of what a budget allows: the last x whose cost still fits, in about ten evaluations.
-
 export interface Search {
   /** Cost ≥ 0 at x, monotone in x; Infinity where nothing is guaranteed, never NaN. */
   cost(x: number): number;

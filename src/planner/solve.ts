@@ -1,14 +1,11 @@
 // plan(request): finds the one unknown so that the accountant's ε never exceeds the request, and re-checks it.
-import {
-  type Accountant,
-  accountant as accountantFor,
-  type Guarantee,
-  type PrivacyCurve,
-} from "../accounting/index.js";
+import type { Accountant, PrivacyCurve } from "../accounting/accountant.js";
+import { accountant as accountantFor } from "../accounting/accountants.js";
+import type { Guarantee } from "../formats/guarantee.js";
+import type { NoSolutionError, Plan, PlanRequest } from "../formats/plan.js";
+import { checkRequest } from "../formats/request.js";
+import { roundedUp } from "../formats/rounded.js";
 import { type Budget, budgetOf } from "./budget.js";
-import { roundedUp } from "./format.js";
-import type { NoSolutionError, Plan, PlanRequest } from "./plan.js";
-import { checkRequest } from "./request.js";
 import { type Solution, Solver, TIGHT } from "./solver.js";
 
 /** So narrow (relative) is an interval that the accountants ask no further layer: whatever the effort, it stays. */

@@ -1,13 +1,13 @@
 // One search for each quantity that a plan may leave open, against one accountant's curves.
-import type { Accountant, PrivacyCurve } from "../accounting/index.js";
+import type { Accountant, PrivacyCurve } from "../accounting/accountant.js";
+import { NoSolutionError, type Plan, type PlanRequest, type Unknown } from "../formats/plan.js";
+import { type CheckedRequest, MOST_STEPS, stepsOf } from "../formats/request.js";
+import { roundedUp } from "../formats/rounded.js";
+import { wholeEvent } from "../formats/tuning.js";
 import { SMALLEST_NORMAL } from "../math/log.js";
 import type { Budget } from "./budget.js";
 import { guessNoiseMultiplier, guessSamplingRate, guessSlope, guessSteps } from "./estimate.js";
-import { roundedUp } from "./format.js";
-import { NoSolutionError, type Plan, type PlanRequest, type Unknown } from "./plan.js";
-import { type CheckedRequest, MOST_STEPS, stepsOf } from "./request.js";
 import { type Found, searchBoundary } from "./search.js";
-import { wholeEvent } from "./tuning.js";
 
 /** σ is looked for in this range: below it nothing is private, above it nothing is learnt. */
 const NOISE_RANGE = { least: 1e-3, most: 1e12 };

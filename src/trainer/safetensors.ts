@@ -30,13 +30,15 @@ export function encodeSafetensors(
   }
   const text = JSON.stringify(header);
   // Padded with spaces to a multiple of 8, so that the numbers are aligned.
-  const json = Buffer.from(text.padEnd(text.length + ((8 - (Buffer.byteLength(text) % 8)) % 8)));
-  const bytes = Buffer.alloc(8 + json.length + end);
-  bytes.writeBigUInt64LE(BigInt(json.length), 0);
-  json.copy(bytes, 8);
-  let at = 8 + json.length;
+  const written = new TextEncoder().encode(text);
+  const length = written.length + ((8 - (written.length % 8)) % 8);
+  const bytes = new Uint8Array(8 + length + end);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.fill(32, 8, 8 + length);
+  bytes.set(written, 8);
+  let at = 8 + length;
   for (const { values } of tensors) {
-    // Copied as they are: every machine that Node runs on keeps its numbers with the lowest byte first, as the format does.
+    // Copied as they are: every machine that JavaScript runs on keeps its numbers with the lowest byte first, as the format does.
     bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), at);
     at += values.byteLength;
   }
@@ -64,11 +66,13 @@ export function decodeFloats(bytes: Uint8Array): {
   readonly tensors: readonly FloatTensor[];
   readonly metadata: Readonly<Record<string, string>>;
 } {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (!(buffer.length >= 8)) throw new RangeError("safetensors: the file is shorter than its header");
-  const start = 8 + Number(buffer.readBigUInt64LE(0));
-  if (!(start <= buffer.length)) throw new RangeError("safetensors: the file is shorter than its header");
-  const header = JSON.parse(buffer.toString("utf8", 8, start)) as Record<string, unknown>;
+  const all = bytes.length;
+  if (!(all >= 8)) throw new RangeError("safetensors: the file is shorter than its header");
+  const start = 8 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
+  if (!(start <= all)) throw new RangeError("safetensors: the file is shorter than its header");
+  const header = JSON.parse(
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(8, start)),
+  ) as Record<string, unknown>;
   const { __metadata__: metadata = {}, ...entries } = header;
   const tensors = Object.entries(entries).map(([name, entry]) => {
     const { dtype, shape, data_offsets } = entry as {
@@ -81,10 +85,10 @@ export function decodeFloats(bytes: Uint8Array): {
     const { width, read } = READERS[dtype];
     const size = sizeOf(shape);
     const [from, to] = data_offsets;
-    if (!(to - from === size * width && from >= 0 && start + to <= buffer.length))
+    if (!(to - from === size * width && from >= 0 && start + to <= all))
       throw new RangeError(`safetensors: ${name} does not fit its file`);
     // Copied: in the file the numbers need not be aligned.
-    const values = read(Uint8Array.from(buffer.subarray(start + from, start + to)).buffer);
+    const values = read(Uint8Array.from(bytes.subarray(start + from, start + to)).buffer);
     return { name, shape, values };
   });
   return { tensors, metadata: metadata as Record<string, string> };

@@ -1,5 +1,5 @@
 // The learning rate over a run: a number, or an expression over the step t = 1 … T and the number of steps T.
-import { ExpressionError, Expressions } from "../planner/index.js";
+import { ExpressionError, Expressions } from "../math/expression.js";
 
 /** The learning rate of step t, 1 ≤ t ≤ T. */
 export type Schedule = (step: number) => number;

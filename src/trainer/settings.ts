@@ -1,10 +1,11 @@
 // What a run does besides its plan: options checked once, when it begins, and kept in its checkpoints as plain JSON.
-import { randomInt } from "node:crypto";
-import { type Plan, wholeEvent } from "../planner/index.js";
-import { checkLabelledImages, type Dataset } from "./data/index.js";
-import type { ClipRule } from "./engine/gradientEngine.js";
+import type { Plan } from "../formats/plan.js";
+import { wholeEvent } from "../formats/tuning.js";
+import { checkLabelledImages, type Dataset } from "./data/dataset.js";
+import type { ClipRule } from "./gradientEngine.js";
 import { Network, type NetworkSpec } from "./layers/network.js";
 import { buildModel } from "./models/index.js";
+import { randomSeed } from "./random/secureStream.js";
 import type { FineTuning } from "./startingValues.js";
 
 /** How noisy gradients become updates. */
@@ -84,8 +85,8 @@ export function runSettings(plan: Plan, data: Dataset, options: RunOptions): Run
   whole("augmentation", augmentation);
   whole("evaluations", evaluations);
   const seeds = {
-    augmentation: options.seedAugmentation ?? randomInt(2 ** 47),
-    initialisation: options.seedInitialisation ?? randomInt(2 ** 47),
+    augmentation: options.seedAugmentation ?? randomSeed(),
+    initialisation: options.seedInitialisation ?? randomSeed(),
   };
   whole("seedAugmentation", seeds.augmentation);
   whole("seedInitialisation", seeds.initialisation);

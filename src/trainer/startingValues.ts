@@ -1,6 +1,6 @@
 // Where training starts: values by the seed, or from weights that are public, with some of them frozen.
 import { Network, type NetworkSpec } from "./layers/network.js";
-import { matchWeights } from "./models/weights.js";
+import { matchWeights } from "./models/matchWeights.js";
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "./safetensors.js";
 
 export interface FineTuning {

@@ -1,10 +1,12 @@
 // Every accountant and what it takes on, for the contract suite (in Node and in the browser) and the reference values.
+import type { Accountant } from "../../src/accounting/accountant.js";
 import { closedFormAccountant } from "../../src/accounting/closedForm/index.js";
-import { bentContourAccountant as contourAccountant } from "../../src/accounting/contour/full.js";
-import type { Accountant, Neighboring, PrivacyEvent } from "../../src/accounting/index.js";
-import { connectTheDotsAccountant } from "../../src/accounting/pld/index.js";
+import { connectTheDotsAccountant } from "../../src/accounting/connectTheDots/index.js";
+import { bentContourAccountant as contourAccountant } from "../../src/accounting/contour/cascadeAccountant.js";
+import { layeredAccountant } from "../../src/accounting/layered.js";
 import { rdpAccountant } from "../../src/accounting/rdp/index.js";
-import { layeredAccountant } from "../../src/accounting/registry.js";
+import type { PrivacyEvent } from "../../src/formats/event.js";
+import type { Neighboring } from "../../src/formats/guarantee.js";
 import { agreement, type ContractTest, contract } from "./contract.js";
 
 const ALL_RELATIONS = ["add-or-remove-one", "zero-out-one", "replace-one"] as const;

@@ -1,5 +1,4 @@
 // dpsgd/accounting as a browser gets it: small, free of Node, and paid for by what is used.
-
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { expect, test } from "vitest";
@@ -37,7 +36,7 @@ async function bundle(contents: string): Promise<{ bytes: number; code: string; 
 
 test("everything in dpsgd/accounting bundles to under 30 kB gzip without decimal.js, with no Node import", async () => {
   const { bytes, code, inputs } = await bundle(
-    `import * as all from "./src/accounting/small.js"; globalThis.all = all;`,
+    `import * as all from "./src/accounting/browser.js"; globalThis.all = all;`,
   );
   expect(bytes).toBeLessThan(30_000);
   expect(bytes).toBeGreaterThan(5_000);
@@ -47,7 +46,7 @@ test("everything in dpsgd/accounting bundles to under 30 kB gzip without decimal
 
 test("one function alone is much smaller", async () => {
   const { bytes: all } = await bundle(
-    `import * as all from "./src/accounting/small.js"; globalThis.all = all;`,
+    `import * as all from "./src/accounting/browser.js"; globalThis.all = all;`,
   );
   for (const [name, share] of [
     ["dpSgdEvent", 0.2],
@@ -55,7 +54,7 @@ test("one function alone is much smaller", async () => {
     ["truePositiveRateAt", 0.2],
   ] as const) {
     const { bytes } = await bundle(
-      `import { ${name} } from "./src/accounting/small.js"; globalThis.one = ${name};`,
+      `import { ${name} } from "./src/accounting/browser.js"; globalThis.one = ${name};`,
     );
     expect(bytes, name).toBeLessThan(share * all);
   }

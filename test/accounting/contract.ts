@@ -1,14 +1,9 @@
 // What every accountant promises, whatever its method: one list of tests for all of them. No Node, no test runner:
 // the same list runs in vitest (contract.test.ts) and in a real browser (test/browser/contract.test.ts).
 import fc from "fast-check";
-import {
-  type Accountant,
-  dpSgdEvent,
-  type Interval,
-  type Neighboring,
-  type PrivacyCurve,
-  type PrivacyEvent,
-} from "../../src/accounting/index.js";
+import type { Accountant, Interval, PrivacyCurve } from "../../src/accounting/accountant.js";
+import { dpSgdEvent, type PrivacyEvent } from "../../src/formats/event.js";
+import type { Neighboring } from "../../src/formats/guarantee.js";
 
 export interface ContractTest {
   readonly title: string;

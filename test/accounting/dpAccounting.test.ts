@@ -1,7 +1,8 @@
 // Reading dp_accounting's events: both exported forms, every class, and the mechanisms that have to be translated.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { dpSgdEvent, eventFromDpAccounting, flatten } from "../../src/accounting/index.js";
+import { eventFromDpAccounting } from "../../src/formats/dpAccounting.js";
+import { dpSgdEvent, flatten } from "../../src/formats/event.js";
 
 const MODULE = "dp_accounting.dp_event";
 /** As json.dumps(event.to_named_tuple()) prints it. */

@@ -1,13 +1,8 @@
 // Events: flattening merges what is equal, keeps what is not, and refuses what is not an event.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  checkEvent,
-  dpSgdEvent,
-  flatten,
-  type GaussianEvent,
-  type PrivacyEvent,
-} from "../../src/accounting/index.js";
+import { checkEvent } from "../../src/formats/checkEvent.js";
+import { dpSgdEvent, flatten, type GaussianEvent, type PrivacyEvent } from "../../src/formats/event.js";
 
 const gaussian = (noiseMultiplier: number): GaussianEvent => ({ kind: "gaussian", noiseMultiplier });
 const total = (event: PrivacyEvent) => flatten(event).reduce((sum, each) => sum + each.count, 0);

@@ -1,17 +1,11 @@
 // Every case of the reference file against accountants that take it on: upper ≥ reference ≥ lower, width as promised, and
 // RDP between the reference and the peer's own RDP.
 import { describe, expect, test } from "vitest";
+import { type Accountant, type Interval, UnsupportedEventError } from "../../src/accounting/accountant.js";
 import * as accounting from "../../src/accounting/index.js";
-import {
-  type Accountant,
-  advantage,
-  gdpMuEstimate,
-  type Interval,
-  type Neighboring,
-  type PrivacyEvent,
-  truePositiveRateAt,
-  UnsupportedEventError,
-} from "../../src/accounting/index.js";
+import { advantage, gdpMuEstimate, truePositiveRateAt } from "../../src/accounting/tradeoff.js";
+import type { PrivacyEvent } from "../../src/formats/event.js";
+import type { Neighboring } from "../../src/formats/guarantee.js";
 import { type GoldenCase, goldenCases, goldenEvents, RELATIONS } from "../support/golden.mjs";
 
 const eventOf = goldenEvents(accounting);

@@ -2,8 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { contourAccountant } from "../../src/accounting/contour/index.js";
-import { groupEvent, randomAllocationEvent } from "../../src/accounting/group.js";
-import { dpSgdEvent, type PrivacyEvent } from "../../src/accounting/index.js";
+import { groupEvent } from "../../src/accounting/groupEvent.js";
+import { randomAllocationEvent } from "../../src/formats/allocationEvent.js";
+import { dpSgdEvent, type PrivacyEvent } from "../../src/formats/event.js";
 
 const epsilon = (event: PrivacyEvent, delta = 1e-6) =>
   contourAccountant().account(event).epsilonIntervalAt(delta);

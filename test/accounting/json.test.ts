@@ -3,14 +3,10 @@ import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  curveFromJson,
-  curveToJson,
-  eventFromJson,
-  eventToJson,
-  type PrivacyCurve,
-  type PrivacyEvent,
-} from "../../src/accounting/index.js";
+import type { PrivacyCurve } from "../../src/accounting/accountant.js";
+import { curveFromJson, curveToJson } from "../../src/accounting/curveJson.js";
+import type { PrivacyEvent } from "../../src/formats/event.js";
+import { eventFromJson, eventToJson } from "../../src/formats/eventJson.js";
 import { anyEvent } from "../support/events.js";
 
 const ajv = new Ajv2020({ strict: true, strictRequired: false });

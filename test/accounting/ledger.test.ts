@@ -2,18 +2,15 @@
 import { createHash, hash as nodeHash } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { flatten, type PrivacyEvent } from "../../src/formats/event.js";
 import {
   CHAIN_START,
-  flatten,
   hashLine,
   type LedgerEntry,
   ledgerEvent,
   ledgerLine,
-  type PrivacyEvent,
-  readingEvent,
-  readLedger,
-  readLedgerEntries,
-} from "../../src/accounting/index.js";
+} from "../../src/formats/ledger.js";
+import { readingEvent, readLedger, readLedgerEntries } from "../../src/formats/ledgerReader.js";
 import { cpuMilliseconds } from "../support/cpuTime.js";
 import { asText, chain, sampleEntries, samplePlan } from "../support/runs.js";
 

@@ -2,11 +2,13 @@
 // the plainer events that they are proven to be.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { accountant } from "../../src/accounting/accountants.js";
 import { closedFormAccountant } from "../../src/accounting/closedForm/index.js";
-import type { TreeAggregationEvent } from "../../src/accounting/event.js";
-import { accountant, dpSgdEvent, type Neighboring, type PrivacyEvent } from "../../src/accounting/index.js";
 import { rdpAccountant } from "../../src/accounting/rdp/index.js";
 import { atomsOf, treeSensitivity } from "../../src/accounting/reduction.js";
+import type { TreeAggregationEvent } from "../../src/formats/event.js";
+import { dpSgdEvent, type PrivacyEvent } from "../../src/formats/event.js";
+import type { Neighboring } from "../../src/formats/guarantee.js";
 import { accountantsUnder } from "./accountants.js";
 
 const tree = (steps: number, participations = 1, separation = 1): TreeAggregationEvent => ({

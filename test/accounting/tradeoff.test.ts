@@ -1,17 +1,17 @@
 // What an attacker can gain, against closed forms: the Gaussian trade-off curve and randomised response.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { PrivacyCurve } from "../../src/accounting/accountant.js";
+import { accountant } from "../../src/accounting/accountants.js";
 import {
-  accountant,
   advantage,
   attackAccuracy,
   attackRisk,
   falseNegativeRateAt,
   gdpMuEstimate,
-  type PrivacyCurve,
   posteriorAt,
   truePositiveRateAt,
-} from "../../src/accounting/index.js";
+} from "../../src/accounting/tradeoff.js";
 import { normalCdf, normalQuantile } from "../../src/math/normal.js";
 
 const curveOf = (delta: (epsilon: number) => number): PrivacyCurve => ({

@@ -1,14 +1,15 @@
 // What part of a plan's steps spend is one and the same to progress, metrics, report, budget and audit, whatever the plan pays for.
 import { describe, expect, test } from "vitest";
-import { everyAccountant, tightestEpsilon } from "../../src/accounting/index.js";
-import { audit, budgetSpent, epsilonOverSteps, newBudget, settle } from "../../src/audit/index.js";
-import {
-  epsilonSpent,
-  eventAfter,
-  type PlanRequest,
-  plan as planOf,
-  runsFromText,
-} from "../../src/planner/index.js";
+import { everyAccountant } from "../../src/accounting/accountants.js";
+import { tightestEpsilon } from "../../src/accounting/tightest.js";
+import { audit } from "../../src/audit/audit.js";
+import { budgetSpent, newBudget, settle } from "../../src/audit/budget.js";
+import { epsilonOverSteps } from "../../src/audit/epsilonOverSteps.js";
+import type { PlanRequest } from "../../src/formats/plan.js";
+import { eventAfter } from "../../src/formats/plannedEvent.js";
+import { runsFromText } from "../../src/formats/tuning.js";
+import { epsilonSpent } from "../../src/planner/epsilonSpent.js";
+import { plan as planOf } from "../../src/planner/solve.js";
 import { sampleEntries } from "../support/runs.js";
 
 const base: PlanRequest = {

@@ -1,26 +1,16 @@
 // The audit: its verdict on sound, partial, dishonest and damaged ledgers; one test a finding, named by its code.
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import {
-  ACCOUNTANT_NAMES,
-  CHAIN_START,
-  hashLine,
-  type LedgerEntry,
-  type SumArithmetic,
-} from "../../src/accounting/index.js";
-import {
-  type AuditReport,
-  audit,
-  auditImport,
-  empiricalAudit,
-  float32Sensitivity,
-  readImport,
-  roundingFound,
-  roundingSteps,
-  SEVERITY,
-  sumsText,
-  withEmpirical,
-} from "../../src/audit/index.js";
+import { audit } from "../../src/audit/audit.js";
+import { auditImport } from "../../src/audit/auditImport.js";
+import { empiricalAudit, roundingFound, roundingSteps, withEmpirical } from "../../src/audit/empirical.js";
+import { readImport } from "../../src/audit/importedRun.js";
+import { float32Sensitivity } from "../../src/audit/olderSums.js";
+import { sumsText } from "../../src/audit/sums.js";
+import { ACCOUNTANT_NAMES } from "../../src/formats/guarantee.js";
+import { CHAIN_START, hashLine, type LedgerEntry } from "../../src/formats/ledger.js";
+import { type AuditReport, SEVERITY } from "../../src/formats/report.js";
+import type { SumArithmetic } from "../../src/formats/sumArithmetic.js";
 import { singleByteChanges } from "../support/byteChanges.js";
 import {
   ARITHMETIC,

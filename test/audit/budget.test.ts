@@ -1,15 +1,9 @@
 // A data set's budget: what is charged for planned, finished, stopped and damaged runs, and what is refused.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { accountant } from "../../src/accounting/accountants.js";
+import { audit } from "../../src/audit/audit.js";
 import {
-  accountant,
-  dpSgdEvent,
-  eventFromJson,
-  flatten,
-  type LedgerEntry,
-} from "../../src/accounting/index.js";
-import {
-  audit,
   BudgetExceededError,
   BudgetFormatError,
   budgetFromJson,
@@ -21,7 +15,10 @@ import {
   release,
   reserve,
   settle,
-} from "../../src/audit/index.js";
+} from "../../src/audit/budget.js";
+import { dpSgdEvent, flatten } from "../../src/formats/event.js";
+import { eventFromJson } from "../../src/formats/eventJson.js";
+import type { LedgerEntry } from "../../src/formats/ledger.js";
 import { asText, chain, sampleEntries, samplePlan } from "../support/runs.js";
 
 const since = "2026-01-31T12:00:00.000Z";

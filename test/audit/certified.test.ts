@@ -1,8 +1,11 @@
 // The certified row of an audit: above the exact ε, below its claim where that was made by RDP, and a contradiction is loud.
 import { expect, test } from "vitest";
-import { type Accountant, accountant, type LedgerEntry } from "../../src/accounting/index.js";
-import { audit, certifyReport } from "../../src/audit/index.js";
-import { plan } from "../../src/planner/index.js";
+import type { Accountant } from "../../src/accounting/accountant.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { audit } from "../../src/audit/audit.js";
+import { certifyReport } from "../../src/audit/certified.js";
+import type { LedgerEntry } from "../../src/formats/ledger.js";
+import { plan } from "../../src/planner/solve.js";
 import { sampleEntries, zcdp } from "../support/runs.js";
 
 const made = plan({

@@ -1,16 +1,13 @@
 // Other frameworks' records: every form of one run is one event, and what cannot be read is refused in one line.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { accountant, dpSgdEvent, eventToJson, flatten } from "../../src/accounting/index.js";
-import {
-  auditImport,
-  certifyReport,
-  IMPORT_FORMATS,
-  ImportError,
-  type ImportFormat,
-  readImport,
-  remaining,
-} from "../../src/audit/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { auditImport } from "../../src/audit/auditImport.js";
+import { certifyReport } from "../../src/audit/certified.js";
+import { IMPORT_FORMATS, ImportError, type ImportFormat, readImport } from "../../src/audit/importedRun.js";
+import { remaining } from "../../src/audit/remaining.js";
+import { dpSgdEvent, flatten } from "../../src/formats/event.js";
+import { eventToJson } from "../../src/formats/eventJson.js";
 import { DELTA, epsilonOf, zcdp } from "../support/runs.js";
 
 const HISTORY = [

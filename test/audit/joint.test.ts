@@ -1,9 +1,12 @@
 // Several runs: the joint ε against the closed form and against one long run, and what stops it from being silent.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { accountant, dpSgdEvent, type LedgerEntry } from "../../src/accounting/index.js";
-import { audit, jointAudit } from "../../src/audit/index.js";
-import { plan } from "../../src/planner/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { audit } from "../../src/audit/audit.js";
+import { jointAudit } from "../../src/audit/joint.js";
+import { dpSgdEvent } from "../../src/formats/event.js";
+import type { LedgerEntry } from "../../src/formats/ledger.js";
+import { plan } from "../../src/planner/solve.js";
 import { epsilonOf, sampleEntries, samplePlan, zcdp } from "../support/runs.js";
 
 const accountants = [zcdp];

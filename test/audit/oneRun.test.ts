@@ -1,18 +1,19 @@
 // One-run bounds: exact tails, another implementation's number, and mechanisms whose ε is known, simulated hundreds of times.
 import { expect, test } from "vitest";
-import { accountant, type PrivacyCurve } from "../../src/accounting/index.js";
+import type { PrivacyCurve } from "../../src/accounting/accountant.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { empiricalAudit } from "../../src/audit/empirical.js";
 import {
   anyMechanismBound,
   binomialTails,
-  empiricalAudit,
-  type GuessTally,
   leastFalsePositiveRate,
   pureGuessProbability,
   refutesCurve,
   smallestSignificance,
   tallyGuesses,
-} from "../../src/audit/index.js";
-import { SeededRandom } from "../../src/trainer/random/index.js";
+} from "../../src/audit/oneRun.js";
+import type { GuessTally } from "../../src/formats/report.js";
+import { SeededRandom } from "../../src/trainer/random/seeded.js";
 import { normalCdf } from "../support/statistics.js";
 
 const DELTA = 1e-5;

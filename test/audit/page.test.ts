@@ -1,19 +1,18 @@
 // The audit's page: verdict first, nothing from outside, nothing that can become markup, numbers that never flatter.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { accountant, dpSgdEvent, type LedgerEntry } from "../../src/accounting/index.js";
-import {
-  type AuditReport,
-  audit,
-  auditImport,
-  auditPage,
-  epsilonOverSteps,
-  jointAudit,
-  markdown,
-  readImport,
-  text,
-} from "../../src/audit/index.js";
-import { plan } from "../../src/planner/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { audit } from "../../src/audit/audit.js";
+import { auditImport } from "../../src/audit/auditImport.js";
+import { epsilonOverSteps } from "../../src/audit/epsilonOverSteps.js";
+import { readImport } from "../../src/audit/importedRun.js";
+import { jointAudit } from "../../src/audit/joint.js";
+import { dpSgdEvent } from "../../src/formats/event.js";
+import type { LedgerEntry } from "../../src/formats/ledger.js";
+import type { AuditReport } from "../../src/formats/report.js";
+import { plan } from "../../src/planner/solve.js";
+import { auditPage } from "../../src/report/auditPage.js";
+import { markdown, text } from "../../src/report/htmlPage.js";
 import { ARITHMETIC, sampleEntries } from "../support/runs.js";
 
 const made = plan({ examples: 60_000, batchSize: 2048, steps: 60, epsilon: 3, delta: 1e-5 });

@@ -1,9 +1,12 @@
 // What is left of a claim: against the closed form of zCDP, at the edge with the real accountants, and never too much.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { dpSgdEvent, everyAccountant, tightestEpsilon } from "../../src/accounting/index.js";
-import { audit, remaining } from "../../src/audit/index.js";
-import { plan } from "../../src/planner/index.js";
+import { everyAccountant } from "../../src/accounting/accountants.js";
+import { tightestEpsilon } from "../../src/accounting/tightest.js";
+import { audit } from "../../src/audit/audit.js";
+import { remaining } from "../../src/audit/remaining.js";
+import { dpSgdEvent } from "../../src/formats/event.js";
+import { plan } from "../../src/planner/solve.js";
 import { asText, chain, DELTA, epsilonOf, sampleEntries, samplePlan, zcdp } from "../support/runs.js";
 
 const accountants = [zcdp];

@@ -1,8 +1,8 @@
 // How wide the certified intervals are for every case of the reference file, and for neighbours of each drawn at random,
 // by the accountant that users get; with the processor time of each question.
 import { writeFileSync } from "node:fs";
+import { connectTheDotsAccountant } from "../../dist/accounting/connectTheDots/index.js";
 import * as accounting from "../../dist/accounting/index.js";
-import { connectTheDotsAccountant } from "../../dist/accounting/pld/index.js";
 import { goldenCases, goldenEvents, RELATIONS } from "../support/golden.mjs";
 import { generator } from "./generator.mjs";
 import { digits, table } from "./table.mjs";

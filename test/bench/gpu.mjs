@@ -1,11 +1,11 @@
 // npm run bench -- gpu: the private step of WRN-16-4 on a WebGPU device, checked first, beside the peers' measured figures.
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { webgpu as gpu } from "../../dist/backends/index.js";
 import { readDevices } from "../../dist/cli/trainOptions.js";
-import { WebGpuCore } from "../../dist/trainer/engine/webgpu/core.js";
-import { startWebGpu } from "../../dist/trainer/engine/webgpu/engine.js";
-import { MICRO_BATCH_PHASES } from "../../dist/trainer/engine/webgpu/plan.js";
+import { webgpu as gpu } from "../../dist/engines/backends.js";
+import { WebGpuCore } from "../../dist/engines/webgpu/core.js";
+import { startWebGpu } from "../../dist/engines/webgpu/engine.js";
+import { MICRO_BATCH_PHASES } from "../../dist/engines/webgpu/plan.js";
 import { buildModel } from "../../dist/trainer/models/index.js";
 import { Optimizer } from "../../dist/trainer/optimizer.js";
 import { GaussianNoise, SeededRandom } from "../../dist/trainer/random/index.js";
@@ -58,7 +58,7 @@ const worstError = (a, b) => a.reduce((worst, value, i) => Math.max(worst, Math.
 const medianOf = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /**
- * The steps of a training, as src/trainer/run.ts takes them: the device in a process of its own, noise drawn while it works
+ * The steps of a training, as src/runs/run.ts takes them: the device in a process of its own, noise drawn while it works
  * and added, update with average. Medians of the seconds, the first step left out.
  */
 async function trainingSteps({ network, data, augmentation, microBatch, precision, examples, devices }) {
@@ -72,7 +72,7 @@ async function trainingSteps({ network, data, augmentation, microBatch, precisio
     const lap = stopwatch();
     const [clipped] = await Promise.all([
       engine.clippedSum(optimizer.parameters, { indices, step }, { norm: 1 }),
-      noise.drawAhead(network.parameterCount),
+      noise.drawAhead(network.parameterCount, setImmediate),
     ]);
     laps.gradients.push(lap());
     const added = noise.addToSum(clipped.sum, { noiseMultiplier: 3, sensitivity: clipped.sensitivity });

@@ -1,6 +1,6 @@
 // Which tilings of the matrix kernels are fastest on this card: every large product of a network, timed with each that takes it.
-import { webgpu as gpu } from "../../dist/backends/index.js";
-import { splitsOf } from "../../dist/trainer/engine/webgpu/convolutions.js";
+import { webgpu as gpu } from "../../dist/engines/backends.js";
+import { splitsOf } from "../../dist/engines/webgpu/convolutions.js";
 
 /** Products with a smaller share of all multiply-adds keep their tiling. */
 const LEAST_SHARE = 0.01;

@@ -3,10 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { currentKernels, startBackend } from "../../dist/backends/index.js";
-import { MicroBatchRunner } from "../../dist/trainer/engine/microBatch.js";
-import { PartialSum } from "../../dist/trainer/engine/partialSum.js";
-import { fillViews } from "../../dist/trainer/engine/views.js";
+import { currentKernels, startBackend } from "../../dist/engines/backends.js";
+import { MicroBatchRunner } from "../../dist/engines/threads/microBatch.js";
+import { PartialSum } from "../../dist/engines/threads/partialSum.js";
 import {
   buildModel,
   defaultMicroBatch,
@@ -17,7 +16,8 @@ import {
   mnistDemo,
   PoissonSampler,
   startThreads,
-} from "../../dist/trainer/index.js";
+} from "../../dist/runs/index.js";
+import { fillViews } from "../../dist/trainer/augmentation.js";
 import { sizeOf } from "../../dist/trainer/layers/network.js";
 import { peersOf } from "./trainerPeers.mjs";
 

@@ -2,12 +2,12 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { currentKernels } from "../../dist/backends/index.js";
-import { bestVariant } from "../../dist/backends/wasm/variant.js";
-import { MicroBatchRunner } from "../../dist/trainer/engine/microBatch.js";
-import { PartialSum } from "../../dist/trainer/engine/partialSum.js";
-import { fillViews } from "../../dist/trainer/engine/views.js";
-import { buildModel, defaultMicroBatch, findMicroBatch, loadDataset } from "../../dist/trainer/index.js";
+import { currentKernels } from "../../dist/engines/backends.js";
+import { MicroBatchRunner } from "../../dist/engines/threads/microBatch.js";
+import { PartialSum } from "../../dist/engines/threads/partialSum.js";
+import { bestVariant } from "../../dist/engines/wasm/variant.js";
+import { buildModel, defaultMicroBatch, findMicroBatch, loadDataset } from "../../dist/runs/index.js";
+import { fillViews } from "../../dist/trainer/augmentation.js";
 import { Network, sizeOf } from "../../dist/trainer/layers/network.js";
 import { SeededRandom } from "../../dist/trainer/random/index.js";
 import { table } from "./table.mjs";

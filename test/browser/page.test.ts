@@ -1,8 +1,9 @@
 // The audit's page in a real browser: it asks for nothing, complains of nothing, and fits a phone and a desk, light and dark.
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { audit, auditPage } from "../../src/audit/index.js";
-import { plan } from "../../src/planner/index.js";
+import { audit } from "../../src/audit/audit.js";
+import { plan } from "../../src/planner/solve.js";
+import { auditPage } from "../../src/report/auditPage.js";
 import { hasChromium, IN_CHROMIUM, launchChromium } from "../support/chromium.mjs";
 import { sampleEntries } from "../support/runs.js";
 

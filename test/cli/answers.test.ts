@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { helpPage, type VerbHelp } from "../../src/cli/help.js";
 import { harmless, shownInterval, wrapped } from "../../src/cli/print.js";
-import { createRunFolder } from "../../src/trainer/index.js";
+import { createRunFolder } from "../../src/runs/runFolder.js";
 import { dpsgdHere } from "../support/commandLine.js";
 import { samplePlan } from "../support/runs.js";
 

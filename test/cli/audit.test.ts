@@ -3,9 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { accountant, dpSgdEvent } from "../../src/accounting/index.js";
-import { plan } from "../../src/planner/index.js";
-import { createRunFolder, datasetFingerprint, loadDataset } from "../../src/trainer/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { dpSgdEvent } from "../../src/formats/event.js";
+import { plan } from "../../src/planner/solve.js";
+import { datasetFingerprint } from "../../src/runs/data/fingerprint.js";
+import { loadDataset } from "../../src/runs/data/loadDataset.js";
+import { createRunFolder } from "../../src/runs/runFolder.js";
 import { dpsgdHere } from "../support/commandLine.js";
 import { ARITHMETIC } from "../support/runs.js";
 

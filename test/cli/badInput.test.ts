@@ -13,7 +13,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { encodeSafetensors } from "../../src/trainer/index.js";
+import { encodeSafetensors } from "../../src/trainer/safetensors.js";
 import { dpsgdHere } from "../support/commandLine.js";
 
 const folder = mkdtempSync(join(tmpdir(), "dpsgd-bad-"));

@@ -5,9 +5,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { accountant, dpSgdEvent, type PrivacyEvent } from "../../src/accounting/index.js";
-import { newBudget } from "../../src/audit/index.js";
-import { readBudget, updateBudget } from "../../src/cli/budgetFile.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { newBudget } from "../../src/audit/budget.js";
+import { dpSgdEvent, type PrivacyEvent } from "../../src/formats/event.js";
+import { readBudget, updateBudget } from "../../src/runs/budgetFile.js";
 import { dpsgdHere } from "../support/commandLine.js";
 import { writeSmallData } from "../support/smallData.js";
 

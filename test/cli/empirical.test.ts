@@ -3,8 +3,9 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, test, vi } from "vitest";
-import { plan } from "../../src/planner/index.js";
-import { createRunFolder, GaussianNoise } from "../../src/trainer/index.js";
+import { plan } from "../../src/planner/solve.js";
+import { createRunFolder } from "../../src/runs/runFolder.js";
+import { GaussianNoise } from "../../src/trainer/random/gaussianNoise.js";
 import { dpsgdHere } from "../support/commandLine.js";
 import { ARITHMETIC } from "../support/runs.js";
 
@@ -15,7 +16,7 @@ vi.setConfig({ testTimeout: 240_000 });
 let clipSkipped = false;
 /** While true, a micro-batch is added up in float32, whatever its size. */
 let addedInFloat32 = false;
-vi.mock(import("../../src/trainer/engine/threads.js"), async (original) => {
+vi.mock(import("../../src/engines/threads/threads.js"), async (original) => {
   const threads = await original();
   return {
     ...threads,

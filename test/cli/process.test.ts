@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { decodeCheckpoint } from "../../src/trainer/index.js";
+import { decodeCheckpoint } from "../../src/runs/checkpoint.js";
 import { writeSmallData } from "../support/smallData.js";
 
 // Processes start slowly on a busy machine.

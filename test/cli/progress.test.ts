@@ -2,10 +2,11 @@
 // understated.
 import { EventEmitter } from "node:events";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { accountant, dpSgdEvent } from "../../src/accounting/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
 import { EpsilonMeter, type Evaluator } from "../../src/cli/epsilonMeter.js";
 import { duration, progressLine, progressText, showProgress } from "../../src/cli/progress.js";
-import { plan as makePlan } from "../../src/planner/index.js";
+import { dpSgdEvent } from "../../src/formats/event.js";
+import { plan as makePlan } from "../../src/planner/solve.js";
 
 const plan = makePlan({ examples: 60000, batchSize: 2048, steps: 1234, epsilon: 3, delta: 1e-5 });
 const progress = {

@@ -3,8 +3,8 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
-import { audit } from "../../src/audit/index.js";
-import { readRunFolder } from "../../src/trainer/index.js";
+import { audit } from "../../src/audit/audit.js";
+import { readRunFolder } from "../../src/runs/runFolder.js";
 import { dpsgdHere } from "../support/commandLine.js";
 import { KillableRuns, stepsIn } from "../support/killedRuns.js";
 

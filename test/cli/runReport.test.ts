@@ -3,11 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { audit } from "../../src/audit/index.js";
-import { lineChart } from "../../src/cli/lineChart.js";
-import { epsilonChart, writeRunReport } from "../../src/cli/runReport.js";
-import { plan as makePlan } from "../../src/planner/index.js";
-import { epsilonSpent } from "../../src/trainer/index.js";
+import { audit } from "../../src/audit/audit.js";
+import { epsilonSpent } from "../../src/planner/epsilonSpent.js";
+import { plan as makePlan } from "../../src/planner/solve.js";
+import { lineChart } from "../../src/report/lineChart.js";
+import { epsilonChart, writeRunReport } from "../../src/runs/runReport.js";
 import { asText, chain, sampleEntries } from "../support/runs.js";
 
 const folder = mkdtempSync(join(tmpdir(), "dpsgd-report-"));

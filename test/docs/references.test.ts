@@ -1,5 +1,5 @@
 // Citations: every key used in sources and documents stands in docs/references.md, and none stands there unused.
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
@@ -29,4 +29,20 @@ test("every citation key is listed once in docs/references.md", () => {
 test("every listed reference is cited somewhere", () => {
   expect(defined.length).toBeGreaterThan(10);
   expect(defined.filter((key) => !used.has(key))).toEqual([]);
+});
+
+test("every path of a source or a test that a document or a comment names exists", () => {
+  const missing = [
+    ...filesUnder("src", /\.tsx?$/),
+    ...filesUnder("docs", /\.md$/),
+    "README.md",
+    "CONTRIBUTING.md",
+  ]
+    .filter((file) => !file.startsWith(join("docs", "results")))
+    .flatMap((file) =>
+      [...readFileSync(file, "utf8").matchAll(/`((?:src|test|docs|examples)\/[a-z][\w./-]*)`/g)]
+        .filter(([, path]) => !existsSync(path!))
+        .map(([, path]) => `${file}: ${path}`),
+    );
+  expect(missing).toEqual([]);
 });

@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { audit } from "../../src/audit/index.js";
-import { planFromJson } from "../../src/planner/index.js";
-import { hashLineNode } from "../../src/trainer/index.js";
+import { audit } from "../../src/audit/audit.js";
+import { planFromJson } from "../../src/formats/planReader.js";
+import { hashLineNode } from "../../src/runs/ledgerFile.js";
 
 const folder = "docs/results";
 const page = readFileSync("docs/results.md", "utf8");

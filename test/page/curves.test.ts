@@ -1,11 +1,12 @@
 // What the page's workers compute, without a browser: the map against the planner, the curves against the accountant.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { accountant, attackRisk, truePositiveRateAt } from "../../src/accounting/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { attackRisk, truePositiveRateAt } from "../../src/accounting/tradeoff.js";
 import { proxyPoints, tradeOff, trainingCurves } from "../../src/page/curves.js";
 import { riskOf } from "../../src/page/risk.js";
 import { LEAST_EPOCHS, noiseSurface, surfaceAxes } from "../../src/page/surface.js";
-import { plan } from "../../src/planner/index.js";
+import { plan } from "../../src/planner/solve.js";
 
 function finished<Step, Result>(work: Generator<Step, Result>): Result {
   for (;;) {

@@ -1,10 +1,11 @@
 // The live plan: proven whatever it is given of time, and where there is enough of it the planner's own to six digits.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { accountant } from "../../src/accounting/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { NoSolutionError, type PlanRequest } from "../../src/formats/plan.js";
 import { livePlan } from "../../src/page/live.js";
 import { type FieldName, QUANTITIES, quantity, sliderValue, UNKNOWNS } from "../../src/page/quantities.js";
-import { NoSolutionError, type PlanRequest, plan } from "../../src/planner/index.js";
+import { plan } from "../../src/planner/solve.js";
 
 const RUNS = [
   { examples: 60_000, batchSize: 2048, steps: 300, epsilon: 3, delta: 1e-5, noiseMultiplier: 1.36 },

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { planFromJson } from "../../src/formats/planReader.js";
 import {
   type FieldName,
   QUANTITIES,
@@ -21,8 +22,8 @@ import {
   stateOf,
   toFragment,
 } from "../../src/page/state.js";
-import { plan, planFromJson, presetRequest } from "../../src/planner/index.js";
-import { PRESETS, RESULTS } from "../../src/planner/presets.js";
+import { PRESETS, presetRequest, RESULTS } from "../../src/planner/presets.js";
+import { plan } from "../../src/planner/solve.js";
 import { dpsgdHere } from "../support/commandLine.js";
 
 /** What a shell makes of a command line whose only quotes are double ones. */

@@ -1,7 +1,11 @@
 // Code for other frameworks: its constants give the plan's ε again, and its event is the one that was accounted.
 import { describe, expect, test } from "vitest";
-import { accountant, dpSgdEvent, eventFromDpAccounting, NEIGHBORINGS } from "../../src/accounting/index.js";
-import { emit, FRAMEWORKS, type Framework, plan } from "../../src/planner/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { eventFromDpAccounting } from "../../src/formats/dpAccounting.js";
+import { dpSgdEvent } from "../../src/formats/event.js";
+import { NEIGHBORINGS } from "../../src/formats/guarantee.js";
+import { emit, FRAMEWORKS, type Framework } from "../../src/planner/emit.js";
+import { plan } from "../../src/planner/solve.js";
 import { dpsgdHere } from "../support/commandLine.js";
 
 const mnist = { examples: 60_000, batchSize: 2048, steps: 300, epsilon: 3, delta: 1e-5 };

@@ -1,7 +1,8 @@
 // Expressions: arithmetic over named quantities, and nothing else.
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { EXPRESSION_FUNCTIONS, ExpressionError, Expressions, plainNumber } from "../../src/planner/index.js";
+import { EXPRESSION_FUNCTIONS, ExpressionError, Expressions } from "../../src/math/expression.js";
+import { plainNumber } from "../../src/math/plainNumber.js";
 import { cpuMilliseconds } from "../support/cpuTime.js";
 
 const quantities: Record<string, number | string> = {

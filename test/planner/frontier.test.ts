@@ -1,7 +1,11 @@
 // The frontier: every point is a plan, the Pareto set is that of its definition, the chart and the table say the same.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { frontier, frontierCsv, frontierSvg, plan, proxyOf, sweepValues } from "../../src/planner/index.js";
+import { frontier, frontierCsv } from "../../src/planner/frontier.js";
+import { proxyOf } from "../../src/planner/proxy.js";
+import { plan } from "../../src/planner/solve.js";
+import { sweepValues } from "../../src/planner/sweep.js";
+import { frontierSvg } from "../../src/report/frontierChart.js";
 
 const cifar = { examples: 50_000, epsilon: 8, delta: 1e-5 };
 

@@ -1,8 +1,9 @@
 // What k records are promised: dp_accounting's mixtures of Gaussians, the closed form of a full batch, and never more.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { accountant } from "../../src/accounting/index.js";
-import { groupEvent, groupGuarantee, plan } from "../../src/planner/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { groupEvent, groupGuarantee } from "../../src/planner/group.js";
+import { plan } from "../../src/planner/solve.js";
 import { dpsgdHere } from "../support/commandLine.js";
 
 const cifar = { examples: 50_000, batchSize: 4096, steps: 2468, noiseMultiplier: 3, delta: 1e-5 };

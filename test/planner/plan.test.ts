@@ -1,22 +1,14 @@
 // plan(request): every unknown, on the private side of the request, against reference values and the accountant itself.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Accountant } from "../../src/accounting/accountant.js";
+import { accountant } from "../../src/accounting/accountants.js";
 import { contourAccountant } from "../../src/accounting/contour/index.js";
-import {
-  type Accountant,
-  accountant,
-  advantage,
-  dpSgdEvent,
-  truePositiveRateAt,
-} from "../../src/accounting/index.js";
-import {
-  NoSolutionError,
-  type Plan,
-  type PlanRequest,
-  plan,
-  planFromJson,
-  planToJson,
-} from "../../src/planner/index.js";
+import { advantage, truePositiveRateAt } from "../../src/accounting/tradeoff.js";
+import { dpSgdEvent } from "../../src/formats/event.js";
+import { NoSolutionError, type Plan, type PlanRequest } from "../../src/formats/plan.js";
+import { planFromJson, planToJson } from "../../src/formats/planReader.js";
+import { plan } from "../../src/planner/solve.js";
 import { goldenCases } from "../support/golden.mjs";
 
 const mnist = { examples: 60_000, batchSize: 2048, steps: 300, epsilon: 3, delta: 1e-5 };

@@ -1,7 +1,8 @@
 // Plans as files: what is written is what is read, and anything else is refused in one line.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { PlanFormatError, plan, planFromJson, planToJson } from "../../src/planner/index.js";
+import { PlanFormatError, planFromJson, planToJson } from "../../src/formats/planReader.js";
+import { plan } from "../../src/planner/solve.js";
 
 const made = plan({ examples: 60_000, batchSize: 2048, steps: 300, epsilon: 3, delta: 1e-5 });
 

@@ -1,16 +1,11 @@
 // The paper's configurations: every ε recomputed, by both accountants.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { accountant, dpSgdEvent } from "../../src/accounting/index.js";
-import {
-  PRESETS,
-  plan,
-  preset,
-  presetRequest,
-  RESULTS,
-  roundedUp,
-  trainLine,
-} from "../../src/planner/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { dpSgdEvent } from "../../src/formats/event.js";
+import { roundedUp } from "../../src/formats/rounded.js";
+import { PRESETS, preset, presetRequest, RESULTS, trainLine } from "../../src/planner/presets.js";
+import { plan } from "../../src/planner/solve.js";
 
 describe.each(PRESETS)("$name", ({ request, publishedEpsilon, name }) => {
   test("spends at most what was published, by Rényi accounting as the paper had it, and less by the exact one", () => {

@@ -1,11 +1,12 @@
 // What a plan asks of the accountants where an attacker's gain is the budget.
 import { beforeEach, expect, test, vi } from "vitest";
-import { accountant, advantage, truePositiveRateAt } from "../../src/accounting/index.js";
-import { plan } from "../../src/planner/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { advantage, truePositiveRateAt } from "../../src/accounting/tradeoff.js";
+import { plan } from "../../src/planner/solve.js";
 
 /** δ asked of the bent contour, at tenths of a second each. */
 let asked = 0;
-vi.mock(import("../../src/accounting/contour/full.js"), async (original) => {
+vi.mock(import("../../src/accounting/contour/cascadeAccountant.js"), async (original) => {
   const { bentContourAccountant, ...rest } = await original();
   return {
     ...rest,

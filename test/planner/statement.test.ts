@@ -2,8 +2,12 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { accountant, dpSgdEvent, NEIGHBORINGS, VERSION } from "../../src/accounting/index.js";
-import { plan, statement } from "../../src/planner/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { dpSgdEvent } from "../../src/formats/event.js";
+import { NEIGHBORINGS } from "../../src/formats/guarantee.js";
+import { VERSION } from "../../src/formats/version.js";
+import { plan } from "../../src/planner/solve.js";
+import { statement } from "../../src/report/statement.js";
 import { dpsgdHere } from "../support/commandLine.js";
 
 const mnist = { examples: 60_000, batchSize: 2048, steps: 300, epsilon: 3, delta: 1e-5 };

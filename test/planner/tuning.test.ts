@@ -1,27 +1,21 @@
 // The price of tuning: what a search costs by dp_accounting's numbers, in the plan and in its file; the secret number's law.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { accountant } from "../../src/accounting/accountants.js";
+import { eventFromDpAccounting } from "../../src/formats/dpAccounting.js";
+import { dpSgdEvent, type RepetitionDistribution } from "../../src/formats/event.js";
+import type { PlanRequest } from "../../src/formats/plan.js";
+import { planFromJson, planToJson } from "../../src/formats/planReader.js";
 import {
-  accountant,
-  dpSgdEvent,
-  eventFromDpAccounting,
-  type RepetitionDistribution,
-} from "../../src/accounting/index.js";
-import {
-  drawRepetitions,
-  mostRepetitions,
-  type PlanRequest,
-  plan,
-  planFromJson,
-  planToJson,
   repetitionsOf,
   runsFromText,
   runsText,
   searchOf,
-  secretSearch,
-  statement,
   type TuningRuns,
-} from "../../src/planner/index.js";
+} from "../../src/formats/tuning.js";
+import { plan } from "../../src/planner/solve.js";
+import { statement } from "../../src/report/statement.js";
+import { drawRepetitions, mostRepetitions, secretSearch } from "../../src/runs/secretSearch.js";
 
 /** σ = 10, 875 steps of 4,096 in 50,000: ε = 0.988 by Rényi accounting. */
 const base = { examples: 50_000, batchSize: 4096, steps: 875, noiseMultiplier: 10, delta: 1e-5 };

@@ -1,7 +1,7 @@
 // A process that trains nothing: it puts step after step into a ledger and "applies" each one after, until it is killed.
 // Arguments: the run folder to make, the file that lists what was applied, the plan as JSON.
 import { openSync, writeSync } from "node:fs";
-import { createRunFolder } from "../../dist/trainer/runFolder.js";
+import { createRunFolder } from "../../dist/runs/runFolder.js";
 
 const [path, applied, planText] = process.argv.slice(2);
 const plan = JSON.parse(planText);

@@ -1,6 +1,6 @@
 // Changes single bytes of a finished ledger file and asks the audit each time.
-import { audit } from "../../src/audit/index.js";
-import type { Plan } from "../../src/planner/index.js";
+import { audit } from "../../src/audit/audit.js";
+import type { Plan } from "../../src/formats/plan.js";
 import { asText, chain, sampleEntries, zcdp } from "./runs.js";
 
 /**

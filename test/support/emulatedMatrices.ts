@@ -1,7 +1,7 @@
 // Matrix kernels on devices without matrix units: their subgroup matrices written out in plain WGSL, to test all the rest.
 import { expect } from "vitest";
-import { webgpu as gpu } from "../../src/backends/index.js";
-import { SeededRandom } from "../../src/trainer/random/index.js";
+import * as gpu from "../../src/engines/webgpu/index.js";
+import { SeededRandom } from "../../src/trainer/random/seeded.js";
 
 /** Operands stay in workgroup memory, as (offset, pitch, by columns); a lane keeps eight sums of a matrix: half a row. */
 const EMULATION = `

@@ -1,6 +1,6 @@
 // Arbitrary legal events of every kind, for property tests.
 import fc from "fast-check";
-import type { PrivacyEvent } from "../../src/accounting/index.js";
+import type { PrivacyEvent } from "../../src/formats/event.js";
 
 const atLeastZero = fc.oneof(
   fc.double({ min: 0, max: 1e4, noNaN: true }),

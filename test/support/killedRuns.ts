@@ -4,10 +4,14 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { accountant } from "../../src/accounting/index.js";
-import { audit } from "../../src/audit/index.js";
-import { plan as makePlan, type Plan, planToJson } from "../../src/planner/index.js";
-import { decodeSafetensors, hashLineNode, readRunFolder } from "../../src/trainer/index.js";
+import { accountant } from "../../src/accounting/accountants.js";
+import { audit } from "../../src/audit/audit.js";
+import type { Plan } from "../../src/formats/plan.js";
+import { planToJson } from "../../src/formats/planReader.js";
+import { plan as makePlan } from "../../src/planner/solve.js";
+import { hashLineNode } from "../../src/runs/ledgerFile.js";
+import { readRunFolder } from "../../src/runs/runFolder.js";
+import { decodeSafetensors } from "../../src/trainer/safetensors.js";
 import { writeSmallData } from "./smallData.js";
 
 const program = resolve("dist/cli/main.js");

@@ -4,8 +4,10 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type AuditReport, audit } from "../../src/audit/index.js";
-import { hashLineNode, readRunFolder } from "../../src/trainer/index.js";
+import { audit } from "../../src/audit/audit.js";
+import type { AuditReport } from "../../src/formats/report.js";
+import { hashLineNode } from "../../src/runs/ledgerFile.js";
+import { readRunFolder } from "../../src/runs/runFolder.js";
 import { samplePlan, zcdp } from "./runs.js";
 
 export interface Kill {

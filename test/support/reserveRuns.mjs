@@ -1,6 +1,6 @@
 // A process that reserves runs in a budget file: FILE NAME COUNT EVENT. COUNT 0 takes the lock and keeps it until it is killed.
 import { reserve } from "../../dist/audit/index.js";
-import { updateBudget } from "../../dist/cli/budgetFile.js";
+import { updateBudget } from "../../dist/runs/budgetFile.js";
 
 const [file, name, count, event] = process.argv.slice(2);
 if (count === "0")

@@ -1,7 +1,10 @@
 // Small runs for tests of ledger and audit: a plan, its ledger's text, and an accountant in closed form.
-import type { Accountant, LedgerEntry, SumArithmetic } from "../../src/accounting/index.js";
-import { CHAIN_START, flatten, hashLine, ledgerLine } from "../../src/accounting/index.js";
-import type { Plan } from "../../src/planner/index.js";
+import type { Accountant } from "../../src/accounting/accountant.js";
+import { flatten } from "../../src/formats/event.js";
+import type { LedgerEntry } from "../../src/formats/ledger.js";
+import { CHAIN_START, hashLine, ledgerLine } from "../../src/formats/ledger.js";
+import type { Plan } from "../../src/formats/plan.js";
+import type { SumArithmetic } from "../../src/formats/sumArithmetic.js";
 
 /**
  * Oracle in closed form: a Gaussian of noise multiplier σ is 1/(2σ²)-zCDP, sampled or not, compositions add, and ρ-zCDP is

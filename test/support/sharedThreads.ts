@@ -1,6 +1,6 @@
 // Worker threads that the trainings of one test file use after each other: starting some costs more than a small training.
-import type { GradientEngine } from "../../src/trainer/engine/gradientEngine.js";
-import type { EngineOptions, startThreads } from "../../src/trainer/engine/threads.js";
+import type { EngineOptions, startThreads } from "../../src/engines/threads/threads.js";
+import type { GradientEngine } from "../../src/trainer/gradientEngine.js";
 
 interface Threads {
   readonly startThreads: typeof startThreads;

@@ -1,6 +1,6 @@
 // A WebGPU device for tests: the machine's own, or SwiftShader where Debian's chromium brought it; none is a reason to skip.
 import { existsSync } from "node:fs";
-import { webgpu as gpu } from "../../src/backends/index.js";
+import * as gpu from "../../src/engines/webgpu/index.js";
 
 const SWIFTSHADER = "/usr/lib/chromium/vk_swiftshader_icd.json";
 if (!process.env.VK_ICD_FILENAMES && !process.env.VK_DRIVER_FILES && existsSync(SWIFTSHADER))

@@ -1,5 +1,6 @@
 // The TensorFlow.js backends that start here: WASM and plain JS everywhere, tfjs-node where somebody installed it.
-import { BACKEND_NAMES, type BackendName, startBackend } from "../../src/backends/index.js";
+import { startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { BACKEND_NAMES, type BackendName } from "../../src/trainer/backendNames.js";
 
 export const STARTED_BACKENDS: readonly BackendName[] = await started();
 

@@ -1,11 +1,12 @@
 // The WebGPU engine beside the WASM engine, whose gradients are tested against float64 differences, on a small residual network.
-import { currentKernels, webgpu as gpu, startBackend } from "../../src/backends/index.js";
-import type { Dataset } from "../../src/trainer/data/index.js";
-import { MicroBatchRunner } from "../../src/trainer/engine/microBatch.js";
-import { PartialSum } from "../../src/trainer/engine/partialSum.js";
-import { WebGpuCore } from "../../src/trainer/engine/webgpu/core.js";
+import { currentKernels, startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { MicroBatchRunner } from "../../src/engines/threads/microBatch.js";
+import { PartialSum } from "../../src/engines/threads/partialSum.js";
+import { WebGpuCore } from "../../src/engines/webgpu/core.js";
+import * as gpu from "../../src/engines/webgpu/index.js";
+import type { Dataset } from "../../src/trainer/data/dataset.js";
 import { type LayerSpec, Network } from "../../src/trainer/layers/network.js";
-import { SeededRandom } from "../../src/trainer/random/index.js";
+import { SeededRandom } from "../../src/trainer/random/seeded.js";
 import { dataOf } from "../trainer/support.js";
 
 const unit = (filters: number, kernelSize: number, stride: number, groups: number): LayerSpec[] => [

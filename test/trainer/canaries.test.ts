@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { trainWithCanaries } from "../../src/trainer/index.js";
+import { trainWithCanaries } from "../../src/runs/canaries.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "dpsgd-canaries-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));

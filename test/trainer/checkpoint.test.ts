@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "../../src/trainer/checkpoint.js";
+import { CheckpointStore, decodeCheckpoint, encodeCheckpoint } from "../../src/runs/checkpoint.js";
 import { Optimizer } from "../../src/trainer/optimizer.js";
 import { decodeFloats } from "../../src/trainer/safetensors.js";
 

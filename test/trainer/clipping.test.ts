@@ -3,8 +3,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { currentKernels, startBackend } from "../../src/backends/index.js";
-import { clipFactor } from "../../src/trainer/engine/clipFactor.js";
+import { currentKernels, startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { clipFactor } from "../../src/trainer/clipFactor.js";
 import { dense } from "../../src/trainer/layers/dense.js";
 import { STARTED_BACKENDS } from "../support/startedBackends.js";
 

@@ -1,10 +1,10 @@
 // Embeddings of large vocabularies: of an example's gradient only the rows that occur in it are held.
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, test } from "vitest";
-import { currentKernels, startBackend } from "../../src/backends/index.js";
-import { defaultMicroBatch } from "../../src/trainer/engine/microBatchSize.js";
+import { currentKernels, startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { defaultMicroBatch } from "../../src/engines/threads/microBatchSize.js";
 import { Network } from "../../src/trainer/layers/network.js";
-import { SeededRandom } from "../../src/trainer/random/index.js";
+import { SeededRandom } from "../../src/trainer/random/seeded.js";
 import { normOf, sumOf } from "./support.js";
 
 const words = (vocabulary: number, positions: number, units: number): Network =>

@@ -1,10 +1,10 @@
 // The clipped sum by worker threads: the same whatever the split, isolated, honest about broken examples and dead workers.
 import type { Worker } from "node:worker_threads";
 import { afterAll, expect, test } from "vitest";
-import { startBackend } from "../../src/backends/index.js";
-import type { Dataset } from "../../src/trainer/data/index.js";
-import type { ClippedSum, GradientEngine } from "../../src/trainer/engine/gradientEngine.js";
-import { MOST_WORKERS, startThreads, WorkerFailedError } from "../../src/trainer/engine/threads.js";
+import { startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { MOST_WORKERS, startThreads, WorkerFailedError } from "../../src/engines/threads/threads.js";
+import type { Dataset } from "../../src/trainer/data/dataset.js";
+import type { ClippedSum, GradientEngine } from "../../src/trainer/gradientEngine.js";
 import { Network } from "../../src/trainer/layers/network.js";
 import { dataOf, EVERY_LAYER, imagesOf, normOf, viewsOf } from "./support.js";
 

@@ -1,11 +1,11 @@
 // Features of frozen layers: computed once, kept for all threads, and the same sums as without keeping them.
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, test, vi } from "vitest";
-import { currentKernels, startBackend } from "../../src/backends/index.js";
-import { FeatureStore, featureMemory } from "../../src/trainer/engine/featureStore.js";
-import { MicroBatchRunner } from "../../src/trainer/engine/microBatch.js";
-import { PartialSum } from "../../src/trainer/engine/partialSum.js";
-import { startThreads } from "../../src/trainer/engine/threads.js";
+import { currentKernels, startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { FeatureStore, featureMemory } from "../../src/engines/threads/featureStore.js";
+import { MicroBatchRunner } from "../../src/engines/threads/microBatch.js";
+import { PartialSum } from "../../src/engines/threads/partialSum.js";
+import { startThreads } from "../../src/engines/threads/threads.js";
 import { Network } from "../../src/trainer/layers/network.js";
 import { dataOf, EVERY_LAYER } from "./support.js";
 

@@ -3,16 +3,16 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
+import { resumeTraining, type TrainOptions, train } from "../../src/runs/train.js";
 import type { NetworkSpec } from "../../src/trainer/layers/network.js";
 import { Optimizer } from "../../src/trainer/optimizer.js";
 import { decodeSafetensors } from "../../src/trainer/safetensors.js";
-import { resumeTraining, type TrainOptions, train } from "../../src/trainer/train.js";
 import { closeSharedThreads } from "../support/sharedThreads.js";
 import { dataOf, planOf } from "./support.js";
 
-vi.mock("../../src/trainer/engine/threads.js", async (original) =>
+vi.mock("../../src/engines/threads/threads.js", async (original) =>
   (await import("../support/sharedThreads.js")).sharingThreads(
-    await original<typeof import("../../src/trainer/engine/threads.js")>(),
+    await original<typeof import("../../src/engines/threads/threads.js")>(),
   ),
 );
 afterAll(closeSharedThreads);

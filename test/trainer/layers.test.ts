@@ -1,11 +1,11 @@
 // Per-example gradients against finite differences of a float64 loss, one example at a time, on every backend that starts.
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, test } from "vitest";
-import { currentKernels, startBackend } from "../../src/backends/index.js";
-import { clipFactor } from "../../src/trainer/engine/clipFactor.js";
+import { currentKernels, startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { clipFactor } from "../../src/trainer/clipFactor.js";
 import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
 import { buildModel } from "../../src/trainer/models/index.js";
-import { SeededRandom } from "../../src/trainer/random/index.js";
+import { SeededRandom } from "../../src/trainer/random/seeded.js";
 import { STARTED_BACKENDS } from "../support/startedBackends.js";
 import {
   EMBEDDED,

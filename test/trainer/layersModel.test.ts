@@ -2,9 +2,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import * as keras from "@tensorflow/tfjs-layers";
 import { beforeAll, expect, test } from "vitest";
-import { startBackend } from "../../src/backends/index.js";
+import { startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { fromLayersModel, ModelConversionError } from "../../src/runs/models/layersModel.js";
 import { Network } from "../../src/trainer/layers/network.js";
-import { fromLayersModel, ModelConversionError } from "../../src/trainer/models/layersModel.js";
 
 beforeAll(() => startBackend("cpu"));
 const { layers } = keras;

@@ -1,9 +1,9 @@
 // Memory of an example in flight: its formed gradients, whatever the number of its views.
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, test } from "vitest";
-import { currentKernels, startBackend } from "../../src/backends/index.js";
-import { findMicroBatch } from "../../src/trainer/engine/findMicroBatch.js";
-import { defaultMicroBatch, viewsAtOnce } from "../../src/trainer/engine/microBatchSize.js";
+import { currentKernels, startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { findMicroBatch } from "../../src/engines/threads/findMicroBatch.js";
+import { defaultMicroBatch, viewsAtOnce } from "../../src/engines/threads/microBatchSize.js";
 import { buildModel } from "../../src/trainer/models/index.js";
 import { sumOf } from "./support.js";
 

@@ -1,9 +1,9 @@
 // The updates against TensorFlow.js's own optimizers, their closed forms, and the schedules of the learning rate.
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, test } from "vitest";
-import { startBackend } from "../../src/backends/index.js";
+import { startBackend } from "../../src/engines/tensorflow/startBackend.js";
 import { averageDecay, Optimizer, type OptimizerRule } from "../../src/trainer/optimizer.js";
-import { SeededRandom } from "../../src/trainer/random/index.js";
+import { SeededRandom } from "../../src/trainer/random/seeded.js";
 import { scheduleOf } from "../../src/trainer/schedule.js";
 
 beforeAll(() => startBackend("cpu"));

@@ -3,20 +3,20 @@ import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFil
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
-import { readLedger } from "../../src/accounting/index.js";
-import { audit } from "../../src/audit/index.js";
-import { CheckpointStore } from "../../src/trainer/checkpoint.js";
-import type { NetworkSpec } from "../../src/trainer/layers/network.js";
-import { LedgerWriter } from "../../src/trainer/ledgerFile.js";
-import { Optimizer } from "../../src/trainer/optimizer.js";
-import { TrainingStoppedError } from "../../src/trainer/run.js";
+import { audit } from "../../src/audit/audit.js";
+import { readLedger } from "../../src/formats/ledgerReader.js";
+import { CheckpointStore } from "../../src/runs/checkpoint.js";
+import { LedgerWriter } from "../../src/runs/ledgerFile.js";
+import { TrainingStoppedError } from "../../src/runs/run.js";
 import {
   type ResumedFrom,
   type ResumeOptions,
   resumeTraining,
   type TrainOptions,
   train,
-} from "../../src/trainer/train.js";
+} from "../../src/runs/train.js";
+import type { NetworkSpec } from "../../src/trainer/layers/network.js";
+import { Optimizer } from "../../src/trainer/optimizer.js";
 import { closeSharedThreads } from "../support/sharedThreads.js";
 import { dataOf, planOf } from "./support.js";
 
@@ -24,9 +24,9 @@ afterAll(closeSharedThreads);
 vi.setConfig({ testTimeout: 240_000 });
 /** The engine fails at this step. */
 const failing = vi.hoisted(() => ({ step: 0 }));
-vi.mock("../../src/trainer/engine/threads.js", async (original) => {
+vi.mock("../../src/engines/threads/threads.js", async (original) => {
   const { sharingThreads } = await import("../support/sharedThreads.js");
-  const actual = sharingThreads(await original<typeof import("../../src/trainer/engine/threads.js")>());
+  const actual = sharingThreads(await original<typeof import("../../src/engines/threads/threads.js")>());
   const startThreads: typeof actual.startThreads = async (options) => {
     const engine = await actual.startThreads(options);
     const clippedSum = engine.clippedSum.bind(engine);

@@ -13,16 +13,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { hashLine, readLedger } from "../../src/accounting/index.js";
-import { audit } from "../../src/audit/index.js";
-import {
-  createRunFolder,
-  hashLineNode,
-  LedgerWriter,
-  RUN_FILES,
-  RunFolderError,
-  readRunFolder,
-} from "../../src/trainer/index.js";
+import { audit } from "../../src/audit/audit.js";
+import { hashLine } from "../../src/formats/ledger.js";
+import { readLedger } from "../../src/formats/ledgerReader.js";
+import { hashLineNode, LedgerWriter } from "../../src/runs/ledgerFile.js";
+import { createRunFolder, RUN_FILES, RunFolderError, readRunFolder } from "../../src/runs/runFolder.js";
 import { ARITHMETIC, samplePlan, zcdp } from "../support/runs.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "dpsgd-run-"));

@@ -1,9 +1,10 @@
 // Which engine a run gets, and that a network which mixes examples gets none.
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
-import { currentKernels, type Kernels, startBackend } from "../../src/backends/index.js";
-import { checkIsolation, MixedExamplesError } from "../../src/trainer/engine/isolation.js";
-import { type StartOptions, startEngine } from "../../src/trainer/engine/startEngine.js";
+import { checkIsolation, MixedExamplesError } from "../../src/engines/isolation.js";
+import { type StartOptions, startEngine } from "../../src/engines/startEngine.js";
+import { currentKernels, startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import type { Kernels } from "../../src/trainer/kernels.js";
 import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
 import { buildModel } from "../../src/trainer/models/index.js";
 import { smallData, smallResidual } from "../support/webgpuEngine.js";

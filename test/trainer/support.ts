@@ -1,13 +1,13 @@
 // Small data and networks for the trainer's tests, and the oracle: float64 loops, differentiated numerically.
 import * as tf from "@tensorflow/tfjs-core";
-import { dpSgdEvent } from "../../src/accounting/index.js";
-import { currentKernels } from "../../src/backends/index.js";
-import type { Plan } from "../../src/planner/index.js";
-import type { Dataset, LabelledImages } from "../../src/trainer/data/index.js";
-import { PartialSum } from "../../src/trainer/engine/partialSum.js";
-import { fillViews, viewsPerExample } from "../../src/trainer/engine/views.js";
+import { currentKernels } from "../../src/engines/tensorflow/startBackend.js";
+import { PartialSum } from "../../src/engines/threads/partialSum.js";
+import { dpSgdEvent } from "../../src/formats/event.js";
+import type { Plan } from "../../src/formats/plan.js";
+import { fillViews, viewsPerExample } from "../../src/trainer/augmentation.js";
+import type { Dataset, LabelledImages } from "../../src/trainer/data/dataset.js";
 import { type LayerSpec, Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
-import { SeededRandom } from "../../src/trainer/random/index.js";
+import { SeededRandom } from "../../src/trainer/random/seeded.js";
 
 /** Images whose class shows: random pixels, with the rows of the class's band brighter. */
 export function imagesOf(

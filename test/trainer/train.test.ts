@@ -3,20 +3,20 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
-import { loadDataset } from "../../src/trainer/data/index.js";
+import { loadDataset } from "../../src/runs/data/loadDataset.js";
+import { LedgerWriter } from "../../src/runs/ledgerFile.js";
+import { TrainingStoppedError } from "../../src/runs/run.js";
+import { type TrainOptions, train } from "../../src/runs/train.js";
 import type { NetworkSpec } from "../../src/trainer/layers/network.js";
-import { LedgerWriter } from "../../src/trainer/ledgerFile.js";
 import { Optimizer } from "../../src/trainer/optimizer.js";
-import { TrainingStoppedError } from "../../src/trainer/run.js";
 import { decodeSafetensors, encodeSafetensors } from "../../src/trainer/safetensors.js";
 import type { StepTimes } from "../../src/trainer/stepTimes.js";
-import { type TrainOptions, train } from "../../src/trainer/train.js";
 import { closeSharedThreads } from "../support/sharedThreads.js";
 import { dataOf, planOf } from "./support.js";
 
-vi.mock("../../src/trainer/engine/threads.js", async (original) =>
+vi.mock("../../src/engines/threads/threads.js", async (original) =>
   (await import("../support/sharedThreads.js")).sharingThreads(
-    await original<typeof import("../../src/trainer/engine/threads.js")>(),
+    await original<typeof import("../../src/engines/threads/threads.js")>(),
   ),
 );
 afterAll(closeSharedThreads);

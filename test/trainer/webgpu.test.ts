@@ -1,10 +1,10 @@
 // The WebGPU engine: the same clipped sum as the other engines, and a clear refusal of what it has no kernels for.
 import { afterAll, describe, expect, test } from "vitest";
-import { MixedExamplesError } from "../../src/trainer/engine/isolation.js";
-import { WebGpuCore } from "../../src/trainer/engine/webgpu/core.js";
-import { startWebGpu } from "../../src/trainer/engine/webgpu/engine.js";
-import { CHECK_IMAGES, checkDeviceIsolation } from "../../src/trainer/engine/webgpu/isolation.js";
-import { UnsupportedNetworkError, unitsOf } from "../../src/trainer/engine/webgpu/units.js";
+import { MixedExamplesError } from "../../src/engines/isolation.js";
+import { WebGpuCore } from "../../src/engines/webgpu/core.js";
+import { startWebGpu } from "../../src/engines/webgpu/engine.js";
+import { CHECK_IMAGES, checkDeviceIsolation } from "../../src/engines/webgpu/isolation.js";
+import { UnsupportedNetworkError, unitsOf } from "../../src/engines/webgpu/residualForm.js";
 import { buildModel } from "../../src/trainer/models/index.js";
 import { openTestDevice } from "../support/softwareVulkan.js";
 import { bothEngines, relativeError, smallData, smallResidual } from "../support/webgpuEngine.js";

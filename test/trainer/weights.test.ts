@@ -5,11 +5,12 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import * as keras from "@tensorflow/tfjs-layers";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { currentKernels, startBackend } from "../../src/backends/index.js";
+import { currentKernels, startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { fromLayersModel } from "../../src/runs/models/layersModel.js";
+import { loadLayersModel } from "../../src/runs/models/loadLayersModel.js";
+import { readWeights } from "../../src/runs/models/readWeights.js";
 import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
-import { fromLayersModel } from "../../src/trainer/models/layersModel.js";
-import { loadLayersModel } from "../../src/trainer/models/loadLayersModel.js";
-import { matchWeights, readWeights } from "../../src/trainer/models/weights.js";
+import { matchWeights } from "../../src/trainer/models/matchWeights.js";
 import { encodeSafetensors } from "../../src/trainer/safetensors.js";
 
 const folder = mkdtempSync(join(tmpdir(), "dpsgd-weights-"));

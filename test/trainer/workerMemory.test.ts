@@ -2,18 +2,13 @@
 import type { Worker } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import {
-  currentKernels,
-  MOST_WASM_BYTES,
-  OutOfMemoryError,
-  saysOutOfMemory,
-  startBackend,
-} from "../../src/backends/index.js";
-import { findMicroBatch } from "../../src/trainer/engine/findMicroBatch.js";
-import type { GradientEngine } from "../../src/trainer/engine/gradientEngine.js";
-import { trialPass, WorkerMemory } from "../../src/trainer/engine/memory.js";
-import { PartialSum } from "../../src/trainer/engine/partialSum.js";
-import { startThreads } from "../../src/trainer/engine/threads.js";
+import { MOST_WASM_BYTES, OutOfMemoryError, saysOutOfMemory } from "../../src/engines/outOfMemory.js";
+import { currentKernels, startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { findMicroBatch } from "../../src/engines/threads/findMicroBatch.js";
+import { trialPass, WorkerMemory } from "../../src/engines/threads/memory.js";
+import { PartialSum } from "../../src/engines/threads/partialSum.js";
+import { startThreads } from "../../src/engines/threads/threads.js";
+import type { GradientEngine } from "../../src/trainer/gradientEngine.js";
 import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
 import { buildModel } from "../../src/trainer/models/index.js";
 import { dataOf, normOf } from "./support.js";

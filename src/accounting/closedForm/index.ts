@@ -1,4 +1,6 @@
 // The closed-form accountant: exact up to round-off where δ(ε) is a formula, and a refusal by name everywhere else.
+import { type AtomicEvent, flatten, type PrivacyEvent } from "../../formats/event.js";
+import type { Neighboring } from "../../formats/guarantee.js";
 import {
   type Accountant,
   checkDelta,
@@ -7,8 +9,6 @@ import {
   type PrivacyCurve,
   UnsupportedEventError,
 } from "../accountant.js";
-import { type AtomicEvent, flatten, type PrivacyEvent } from "../event.js";
-import type { Neighboring } from "../guarantee.js";
 import { atomsOf } from "../reduction.js";
 import { gaussianProfile } from "./gaussianProfile.js";
 import { epsilonInterval, type Profile, worseProfile } from "./profile.js";

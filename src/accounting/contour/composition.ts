@@ -1,10 +1,9 @@
 // From events to what the contour can integrate: one Gaussian of the total squared shift, and mixtures with counts.
-
+import { type AtomicEvent, flatten, type PrivacyEvent } from "../../formats/event.js";
+import type { Neighboring } from "../../formats/guarantee.js";
 import { UnsupportedEventError } from "../accountant.js";
-import { type AtomicEvent, flatten, type PrivacyEvent } from "../event.js";
-import type { Neighboring } from "../guarantee.js";
 import { atomsOf } from "../reduction.js";
-import { Mixture } from "./mixture.js";
+import { Mixture } from "./vertical/stepMgf.js";
 
 /** gaussian: Σ count·(shift ÷ σ)², Infinity where something was released without noise. */
 export interface Parts {

@@ -1,5 +1,7 @@
 // The contour-integral accountant: certified intervals on δ(ε) and ε(δ) of composed Gaussians, Poisson-sampled
 // Gaussians and Gaussian mixtures, from their moment generating function along Re t = c [Alghamdi2023, Theorem 3.1].
+import type { PrivacyEvent } from "../../formats/event.js";
+import type { Neighboring } from "../../formats/guarantee.js";
 import {
   type Accountant,
   checkDelta,
@@ -7,12 +9,10 @@ import {
   type Interval,
   type PrivacyCurve,
 } from "../accountant.js";
-import type { PrivacyEvent } from "../event.js";
-import type { Neighboring } from "../guarantee.js";
 import { type Parts, partsOf } from "./composition.js";
-import type { Composition } from "./contour.js";
-import { OneStep } from "./onestep.js";
-import { type LogBounds, Profile } from "./profile.js";
+import { OneStep } from "./subsampledOnce.js";
+import type { Composition } from "./vertical/verticalContour.js";
+import { type LogBounds, Profile } from "./vertical/verticalProfile.js";
 
 export interface ContourOptions {
   /** Default add-or-remove-one. */
@@ -21,7 +21,7 @@ export interface ContourOptions {
   readonly relativeWidth?: number;
   /** Most products of grid point and node a line of integration may cost (about 4 ns each). Default 2e7. */
   readonly maximumWork?: number;
-  /** In place of straight lines alone: bends them where they are wide (contour/full.ts), not in a small download. */
+  /** In place of straight lines alone: bends them where they are wide (contour/cascadeAccountant.ts), not in a small download. */
   readonly bend?: (composition: Composition, tolerance: number, work: number) => OneDirection;
 }
 

@@ -1,4 +1,6 @@
 // The RDP accountant: Rényi divergences at any real order, the order optimised, converted to (ε, δ).
+import type { PrivacyEvent } from "../../formats/event.js";
+import type { Neighboring } from "../../formats/guarantee.js";
 import {
   type Accountant,
   checkDelta,
@@ -6,8 +8,6 @@ import {
   type Interval,
   type PrivacyCurve,
 } from "../accountant.js";
-import type { PrivacyEvent } from "../event.js";
-import type { Neighboring } from "../guarantee.js";
 import { bestEpsilon, bestLogDelta } from "./convert.js";
 import type { Moment } from "./integerOrders.js";
 import { type Moments, momentsOf, NAME, worse } from "./moments.js";

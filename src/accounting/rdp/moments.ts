@@ -1,17 +1,14 @@
 // The Rényi moments of an event: which theorem bounds which mechanism, under which relation between data sets.
-
-import { UnsupportedEventError } from "../accountant.js";
 import {
   type AtomicEvent,
   type CountedEvent,
   flatten,
   type PoissonSampledEvent,
   type PrivacyEvent,
-} from "../event.js";
-import type { Neighboring } from "../guarantee.js";
+} from "../../formats/event.js";
+import type { Neighboring } from "../../formats/guarantee.js";
+import { UnsupportedEventError } from "../accountant.js";
 import { atomsOf } from "../reduction.js";
-import { type GaussianMixture, mixtureMoment } from "./gaussianMoments.js";
-import { type Moment, poissonSampledMoment, withoutReplacementMoment } from "./integerOrders.js";
 import {
   boundedRangeMoment,
   finitePair,
@@ -22,7 +19,9 @@ import {
   type Ratio,
   ratioMoment,
   sampledPair,
-} from "./ratio.js";
+} from "./finiteLosses.js";
+import { type GaussianMixture, mixtureMoment } from "./gaussianMoments.js";
+import { type Moment, poissonSampledMoment, withoutReplacementMoment } from "./integerOrders.js";
 import { repeatAndSelect } from "./repeatAndSelect.js";
 
 export const NAME = "rdp";

@@ -1,8 +1,8 @@
 // The map: noise per averaged gradient, σ/B, over batch size and steps; the paper's runs and the plan's place on it.
 import { scaleLog } from "d3-scale";
 import { useMemo, useState } from "preact/hooks";
-import { roundedUp } from "../../planner/format.js";
-import type { Plan } from "../../planner/index.js";
+import type { Plan } from "../../formats/plan.js";
+import { roundedUp } from "../../formats/rounded.js";
 import { LEAST_EPOCHS, type Surface } from "../surface.js";
 import { Axes, grouped, logTicks, Svg, short, useBox } from "./axes.js";
 import { bandsOf } from "./bands.js";

@@ -1,8 +1,8 @@
 // The cheap proxy run: the same noise in every averaged gradient at a k-th of the cost, and how far from private it is.
 import { scaleLog } from "d3-scale";
 import { line } from "d3-shape";
-import { roundedUp } from "../../planner/format.js";
-import type { Plan } from "../../planner/index.js";
+import type { Plan } from "../../formats/plan.js";
+import { roundedUp } from "../../formats/rounded.js";
 import type { ProxyPoint } from "../curves.js";
 import { Axes, grouped, logTicks, power, Svg, short, useBox } from "./axes.js";
 import { Figure } from "./figure.js";

@@ -1,7 +1,7 @@
 // What an attacker gains: the largest true-positive rate at every false-positive rate, between no and perfect privacy.
 import { scaleLog } from "d3-scale";
 import { area, line } from "d3-shape";
-import { roundedUp } from "../../planner/format.js";
+import { roundedUp } from "../../formats/rounded.js";
 import type { TradeOff } from "../curves.js";
 import { Axes, logTicks, Svg, short, useBox } from "./axes.js";
 import { Figure } from "./figure.js";

@@ -1,8 +1,8 @@
 // ε as training goes on, a line for each accountant: what the tighter one saves.
 import { scaleLinear } from "d3-scale";
 import { line } from "d3-shape";
-import { roundedUp } from "../../planner/format.js";
-import type { Plan } from "../../planner/index.js";
+import type { Plan } from "../../formats/plan.js";
+import { roundedUp } from "../../formats/rounded.js";
 import type { TrainingCurves } from "../curves.js";
 import { Axes, grouped, Svg, useBox } from "./axes.js";
 import { Figure } from "./figure.js";

@@ -1,6 +1,6 @@
 // Layers in a row, forward and backward; activations are freed as soon as the backward pass has used them.
 import * as tf from "@tensorflow/tfjs-core";
-import type { Kernels } from "../../backends/index.js";
+import type { Kernels } from "../kernels.js";
 import {
   type Backward,
   type BackwardContext,

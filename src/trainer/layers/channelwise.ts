@@ -1,7 +1,7 @@
 // Trained numbers for each channel: scale, bias, and their pair in group and layer normalisation [WuHe2018] [Ba2016].
 import * as tf from "@tensorflow/tfjs-core";
-import { asPositions, formed } from "./formed.js";
 import { type Layer, ones, zeros } from "./layer.js";
+import { asPositions, formed } from "./materialisedGradients.js";
 
 const DEFAULT_EPSILON = 1e-5;
 const last = (shape: readonly number[]): number => shape[shape.length - 1];

@@ -1,7 +1,6 @@
 // 2-D convolution: per-example gradients formed, summed and measured by book-keeping [Bu2023].
 import * as tf from "@tensorflow/tfjs-core";
-import type { Kernels, Sides } from "../../backends/index.js";
-import { FormedGradients } from "./formed.js";
+import type { Kernels, Sides } from "../kernels.js";
 import {
   type Backward,
   type BackwardContext,
@@ -11,6 +10,7 @@ import {
   scaledNormal,
   zeros,
 } from "./layer.js";
+import { FormedGradients } from "./materialisedGradients.js";
 import type { Conv2dOptions } from "./spec.js";
 import { standardise } from "./standardise.js";
 

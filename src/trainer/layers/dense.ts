@@ -1,8 +1,7 @@
 // Fully connected layer: of an example with one view no gradient is formed, its norm is that of an outer product
 // [Goodfellow2015]; of one with several it is.
 import * as tf from "@tensorflow/tfjs-core";
-import type { ExactSum, Kernels } from "../../backends/index.js";
-import { formed } from "./formed.js";
+import type { ExactSum, Kernels } from "../kernels.js";
 import {
   type Backward,
   type BackwardContext,
@@ -14,6 +13,7 @@ import {
   truncatedNormal,
   zeros,
 } from "./layer.js";
+import { formed } from "./materialisedGradients.js";
 import type { DenseOptions } from "./spec.js";
 
 /** [inputs] → [units]; y = x·W + b. */

@@ -1,6 +1,6 @@
 // Whole numbers to trained vectors. An example's gradient has one row for each number that occurs in it: only those are kept.
 import * as tf from "@tensorflow/tfjs-core";
-import type { ExactSum } from "../../backends/index.js";
+import type { ExactSum } from "../kernels.js";
 import { type ExampleGradients, handleOn, type Layer, scaledNormal } from "./layer.js";
 
 /** [positions] of whole numbers in [0, vocabulary) → [positions, units]. A number outside counts as the nearest inside. */

@@ -1,7 +1,7 @@
 // What a layer is to per-example clipping: one forward pass, one backward pass, and per-example gradients without loops.
 import * as tf from "@tensorflow/tfjs-core";
-import type { ExactSum, Kernels } from "../../backends/index.js";
-import type { SeededRandom } from "../random/index.js";
+import type { ExactSum, Kernels } from "../kernels.js";
+import type { SeededRandom } from "../random/seeded.js";
 
 export interface ParameterSpec {
   readonly name: string;

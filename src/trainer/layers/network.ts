@@ -1,7 +1,7 @@
 // A network from its description: logits, and the per-example gradients of a micro-batch.
 import * as tf from "@tensorflow/tfjs-core";
-import type { ExactSum, Kernels } from "../../backends/index.js";
-import { SeededRandom } from "../random/index.js";
+import type { ExactSum, Kernels } from "../kernels.js";
+import { SeededRandom } from "../random/seeded.js";
 import { stopwatch } from "../stepTimes.js";
 import { buildChain } from "./build.js";
 import { Chain } from "./chain.js";

@@ -1,6 +1,6 @@
 // Weight standardisation: each output channel's filter less its mean, of length 1 [Qiao2019] [De2022].
 import * as tf from "@tensorflow/tfjs-core";
-import type { Kernels, StandardisedFilters } from "../../backends/index.js";
+import type { Kernels, StandardisedFilters } from "../kernels.js";
 
 /** Σ(w − m)² of a channel counts as at least this much: a filter of equal weights stays finite. */
 const LEAST_SQUARES = 1e-4;

@@ -1,5 +1,4 @@
 // Gaussian noise from a cryptographic stream, added so that the floating-point format of the sum tells nothing.
-import { setImmediate } from "node:timers/promises";
 import { SecureStream } from "./secureStream.js";
 
 // The ziggurat of Marsaglia and Tsang, in Doornik's form with independent bits for layer, sign and position
@@ -111,8 +110,9 @@ export class GaussianNoise {
   /**
    * Makes the draws for the next `count` numbers now, piece by piece, so that a process can answer others in between: for
    * the time that it waits for a device. They are used once; what is left of earlier ones is used first.
+   * pause: lets the others have their turn, such as setImmediate of node:timers/promises.
    */
-  async drawAhead(count: number): Promise<void> {
+  async drawAhead(count: number, pause: () => Promise<void>): Promise<void> {
     const left = this.#ahead.subarray(this.#used);
     // Out of reach while others run: whoever adds noise meanwhile draws anew, and no draw is used twice.
     this.#ahead = new Float64Array(0);
@@ -121,7 +121,7 @@ export class GaussianNoise {
     ahead.set(left);
     for (let i = left.length; i < ahead.length; i++) {
       ahead[i] = standardNormal(this.#stream) + standardNormal(this.#stream);
-      if (i % AT_ONCE === 0) await setImmediate();
+      if (i % AT_ONCE === 0) await pause();
     }
     this.#ahead = ahead;
     this.#used = 0;

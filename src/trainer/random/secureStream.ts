@@ -1,28 +1,27 @@
-// Cryptographic random words for sampling and noise: AES-256 in counter mode under a fresh key that nobody can name.
-import { type Cipher, createCipheriv, randomBytes } from "node:crypto";
+// Cryptographic random words for sampling and noise, from the operating system's seed, that nobody can set or repeat.
 
-const BLOCK_BYTES = 65_536;
-const ZEROS = new Uint8Array(BLOCK_BYTES);
-/** 64 GiB under one key: 2^32 AES blocks, a distinguishing advantage of at most 2^-65. */
-const BLOCKS_PER_KEY = 2 ** 20;
+/** 65,536 bytes: what one call of WebCrypto may ask for. No other module draws secret randomness. */
+const BLOCK_WORDS = 16_384;
 
 /**
  * An endless stream of uniform 32-bit words, secret and never repeated.
  *
- * Guarantee: the key comes from the operating system (`randomBytes`), is drawn anew for each stream and every 64 GiB,
- * is wiped after use, and can be neither set, read nor stored; so no two streams and no two runs share a word
- * but by chance. The class is nominal (it has private fields): a seeded generator is not accepted in its place.
+ * Guarantee: the words come from the engine's cryptographic generator (`crypto.getRandomValues`; in Node that is OpenSSL's
+ * AES-256 in counter mode under keys from the operating system, which it renews), can be neither set nor read twice; so no
+ * two streams and no two runs share a word but by chance. The class is nominal (it has private
+ * fields): a seeded generator is not accepted in its place.
  */
 export class SecureStream {
-  #cipher: Cipher | undefined;
-  #blocksLeft = 0;
-  #words = new Uint32Array(0);
-  #position = 0;
+  readonly #words = new Uint32Array(BLOCK_WORDS);
+  #position = BLOCK_WORDS;
 
   /** The next word: a whole number, uniform on [0, 2^32). */
   nextWord(): number {
-    if (this.#position === this.#words.length) this.#refill();
-    return this.#words[this.#position++];
+    if (this.#position === BLOCK_WORDS) {
+      crypto.getRandomValues(this.#words);
+      this.#position = 0;
+    }
+    return this.#words[this.#position++]!;
   }
 
   /** Uniform on the multiples of 2^-53 in (0, 1]: its logarithm is finite. */
@@ -37,21 +36,10 @@ export class SecureStream {
       throw new TypeError("stream must be a SecureStream: sampling and noise cannot be seeded");
     return stream;
   }
+}
 
-  #refill(): void {
-    if (this.#cipher === undefined || this.#blocksLeft === 0) {
-      const key = randomBytes(32);
-      this.#cipher = createCipheriv("aes-256-ctr", key, randomBytes(16));
-      key.fill(0);
-      this.#blocksLeft = BLOCKS_PER_KEY;
-    }
-    this.#blocksLeft--;
-    const bytes = this.#cipher.update(ZEROS);
-    // A view where the memory is aligned (it is, in blocks of this size); a copy if it ever is not.
-    this.#words =
-      bytes.byteOffset % 4 === 0
-        ? new Uint32Array(bytes.buffer, bytes.byteOffset, BLOCK_BYTES / 4)
-        : new Uint32Array(Uint8Array.from(bytes).buffer);
-    this.#position = 0;
-  }
+/** A seed for what needs no secrecy, drawn anew: a whole number in [0, 2^47). */
+export function randomSeed(): number {
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2)) as Uint32Array & [number, number];
+  return (high & 0x7fff) * 2 ** 32 + low;
 }

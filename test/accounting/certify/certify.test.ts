@@ -1,8 +1,10 @@
 // The certified bound: above the exact ε, next to the RDP accountant's at the same order, and rounded up whatever the digits.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { accountant, certify, dpSgdEvent } from "../../../src/accounting/index.js";
+import { accountant } from "../../../src/accounting/accountants.js";
+import { certify } from "../../../src/accounting/certify.js";
 import { rdpAccountant } from "../../../src/accounting/rdp/index.js";
+import { dpSgdEvent } from "../../../src/formats/event.js";
 
 const cifar = dpSgdEvent({ samplingRate: 4096 / 50_000, noiseMultiplier: 3, steps: 2500 });
 

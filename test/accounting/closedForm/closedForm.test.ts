@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { closedFormAccountant } from "../../../src/accounting/closedForm/index.js";
-import type { PrivacyEvent } from "../../../src/accounting/event.js";
+import type { PrivacyEvent } from "../../../src/formats/event.js";
 
 const reference = JSON.parse(
   readFileSync(new URL("../../reference/closedForm.json", import.meta.url), "utf8"),

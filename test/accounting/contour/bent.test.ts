@@ -2,15 +2,15 @@
 // contour and connecting the dots; and how narrow it is.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bendOf } from "../../../src/accounting/contour/bend.js";
-import { bentContourAccountant } from "../../../src/accounting/contour/full.js";
+import { connectTheDotsAccountant } from "../../../src/accounting/connectTheDots/index.js";
+import { bentContourAccountant } from "../../../src/accounting/contour/cascadeAccountant.js";
+import { bendOf } from "../../../src/accounting/contour/hyperbolic/hyperbolicSolver.js";
+import { Ray, type RaySum } from "../../../src/accounting/contour/hyperbolic/lossRay.js";
+import { newSum } from "../../../src/accounting/contour/hyperbolic/rotatedMgf.js";
 import { contourAccountant } from "../../../src/accounting/contour/index.js";
-import { Mixture } from "../../../src/accounting/contour/mixture.js";
-import { Profile } from "../../../src/accounting/contour/profile.js";
-import { Ray, type RaySum } from "../../../src/accounting/contour/ray.js";
-import { newSum } from "../../../src/accounting/contour/rotated.js";
-import { dpSgdEvent, type PrivacyEvent } from "../../../src/accounting/event.js";
-import { connectTheDotsAccountant } from "../../../src/accounting/pld/index.js";
+import { Mixture } from "../../../src/accounting/contour/vertical/stepMgf.js";
+import { Profile } from "../../../src/accounting/contour/vertical/verticalProfile.js";
+import { dpSgdEvent, type PrivacyEvent } from "../../../src/formats/event.js";
 import reference from "../../reference/contour.json" with { type: "json" };
 import more from "../../reference/cut.json" with { type: "json" };
 

@@ -1,6 +1,7 @@
 // Questions at the ends of the range: every one is answered, and soon, however large δ or however unlikely the loss.
 import { expect, test } from "vitest";
-import { accountant, dpSgdEvent } from "../../../src/accounting/index.js";
+import { accountant } from "../../../src/accounting/accountants.js";
+import { dpSgdEvent } from "../../../src/formats/event.js";
 
 test.each([
   [0.1, 1.0523666708546489, 4],

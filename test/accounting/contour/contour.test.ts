@@ -2,12 +2,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UnsupportedEventError } from "../../../src/accounting/accountant.js";
+import { bentContourAccountant } from "../../../src/accounting/contour/cascadeAccountant.js";
 import { partsOf } from "../../../src/accounting/contour/composition.js";
-import { bentContourAccountant } from "../../../src/accounting/contour/full.js";
 import { contourAccountant } from "../../../src/accounting/contour/index.js";
-import { Mixture } from "../../../src/accounting/contour/mixture.js";
-import { Profile } from "../../../src/accounting/contour/profile.js";
-import { dpSgdEvent, type PrivacyEvent } from "../../../src/accounting/event.js";
+import { Mixture } from "../../../src/accounting/contour/vertical/stepMgf.js";
+import { Profile } from "../../../src/accounting/contour/vertical/verticalProfile.js";
+import { dpSgdEvent, type PrivacyEvent } from "../../../src/formats/event.js";
 import reference from "../../reference/contour.json" with { type: "json" };
 import { cpuMilliseconds } from "../../support/cpuTime.js";
 import { goldenCases } from "../../support/golden.mjs";

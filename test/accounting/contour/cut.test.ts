@@ -1,12 +1,12 @@
 // Steps of much noise: the moments of the cut interval, their bounds, and δ(ε) against 25 digits by other means.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bendOf } from "../../../src/accounting/contour/bend.js";
-import { Cut } from "../../../src/accounting/contour/cut.js";
-import { bentContourAccountant } from "../../../src/accounting/contour/full.js";
+import { bentContourAccountant } from "../../../src/accounting/contour/cascadeAccountant.js";
+import { bendOf } from "../../../src/accounting/contour/hyperbolic/hyperbolicSolver.js";
 import { contourAccountant } from "../../../src/accounting/contour/index.js";
-import { Mixture } from "../../../src/accounting/contour/mixture.js";
-import { dpSgdEvent } from "../../../src/accounting/event.js";
+import { Mixture } from "../../../src/accounting/contour/vertical/stepMgf.js";
+import { Cut } from "../../../src/accounting/contour/vertical/truncatedMgf.js";
+import { dpSgdEvent } from "../../../src/formats/event.js";
 import reference from "../../reference/cut.json" with { type: "json" };
 
 const logUniform = (lo: number, hi: number) =>

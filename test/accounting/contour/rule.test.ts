@@ -2,12 +2,12 @@
 // straight line to add is narrow at the lowest rates.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bendOf } from "../../../src/accounting/contour/bend.js";
+import { bendOf } from "../../../src/accounting/contour/hyperbolic/hyperbolicSolver.js";
 import { contourAccountant } from "../../../src/accounting/contour/index.js";
-import { Mixture } from "../../../src/accounting/contour/mixture.js";
-import { Profile } from "../../../src/accounting/contour/profile.js";
-import { chooseStep } from "../../../src/accounting/contour/step.js";
-import { dpSgdEvent } from "../../../src/accounting/event.js";
+import { chooseStep } from "../../../src/accounting/contour/vertical/quadratureStep.js";
+import { Mixture } from "../../../src/accounting/contour/vertical/stepMgf.js";
+import { Profile } from "../../../src/accounting/contour/vertical/verticalProfile.js";
+import { dpSgdEvent } from "../../../src/formats/event.js";
 
 const logUniform = (low: number, high: number) =>
   fc.double({ min: Math.log(low), max: Math.log(high), noNaN: true }).map(Math.exp);

@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { Decimal } from "decimal.js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { PrivacyEvent } from "../../../src/accounting/event.js";
+import { boundedRangeMoment, laplaceMoment, pureMoment } from "../../../src/accounting/rdp/finiteLosses.js";
 import { mixtureMoment } from "../../../src/accounting/rdp/gaussianMoments.js";
 import { rdpAccountant } from "../../../src/accounting/rdp/index.js";
-import { boundedRangeMoment, laplaceMoment, pureMoment } from "../../../src/accounting/rdp/ratio.js";
+import type { PrivacyEvent } from "../../../src/formats/event.js";
 
 const reference = JSON.parse(readFileSync(new URL("../../reference/rdp.json", import.meta.url), "utf8"));
 const D = Decimal.clone({ precision: 60 });

@@ -1,9 +1,9 @@
 // The bent contour over its whole range: how often it is narrow, and never against connecting the dots.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { bentContourAccountant } from "../../../src/accounting/contour/full.js";
-import { dpSgdEvent } from "../../../src/accounting/index.js";
-import { connectTheDotsAccountant } from "../../../src/accounting/pld/index.js";
+import { connectTheDotsAccountant } from "../../../src/accounting/connectTheDots/index.js";
+import { bentContourAccountant } from "../../../src/accounting/contour/cascadeAccountant.js";
+import { dpSgdEvent } from "../../../src/formats/event.js";
 
 const logUniform = (lo: number, hi: number) =>
   fc.double({ min: Math.log(lo), max: Math.log(hi), noNaN: true }).map(Math.exp);

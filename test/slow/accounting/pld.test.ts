@@ -1,8 +1,8 @@
 // Connect the dots at length: where its lattice is never fine enough the interval is wide, and still holds the reference;
 // allocations with heavy tails are as narrow as asked.
 import { expect, test } from "vitest";
-import { dpSgdEvent, type PrivacyEvent } from "../../../src/accounting/index.js";
-import { connectTheDotsAccountant } from "../../../src/accounting/pld/index.js";
+import { connectTheDotsAccountant } from "../../../src/accounting/connectTheDots/index.js";
+import { dpSgdEvent, type PrivacyEvent } from "../../../src/formats/event.js";
 
 /** Rate, σ, steps, δ and ε, from a contour integral whose step was halved without change. */
 const CASES = [

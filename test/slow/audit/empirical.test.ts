@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type CanaryEvidence, empiricalAudit } from "../../../src/audit/index.js";
-import { trainWithCanaries } from "../../../src/trainer/index.js";
-import { SeededRandom } from "../../../src/trainer/random/index.js";
+import { type CanaryEvidence, empiricalAudit } from "../../../src/audit/empirical.js";
+import { trainWithCanaries } from "../../../src/runs/canaries.js";
+import { SeededRandom } from "../../../src/trainer/random/seeded.js";
 
 const DELTA = 1e-5;
 const mechanism = { samplingRate: 0.5, noiseMultiplier: 2, steps: 30, delta: DELTA };

@@ -1,8 +1,8 @@
 // Views in more and more uneven passes than the fast suite has, on every backend that starts.
 import { describe, expect, test } from "vitest";
-import { startBackend } from "../../../src/backends/index.js";
+import { startBackend } from "../../../src/engines/tensorflow/startBackend.js";
 import { Network } from "../../../src/trainer/layers/network.js";
-import { SeededRandom } from "../../../src/trainer/random/index.js";
+import { SeededRandom } from "../../../src/trainer/random/seeded.js";
 import { STARTED_BACKENDS } from "../../support/startedBackends.js";
 import {
   EMBEDDED,

@@ -3,14 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { plan } from "../../../src/planner/index.js";
-import {
-  type Dataset,
-  type LabelledImages,
-  loadDataset,
-  scatteringFeatures,
-  train,
-} from "../../../src/trainer/index.js";
+import { plan } from "../../../src/planner/solve.js";
+import { loadDataset } from "../../../src/runs/data/loadDataset.js";
+import { scatteringFeatures } from "../../../src/runs/features/extract.js";
+import { train } from "../../../src/runs/train.js";
+import type { Dataset, LabelledImages } from "../../../src/trainer/data/dataset.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "dpsgd-scattering-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));

@@ -1,7 +1,7 @@
 // The WebGPU engine with float16 activations, on a deeper network, and when its process dies.
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import { type DeviceEnvironment, startWebGpu } from "../../../src/trainer/engine/webgpu/engine.js";
+import { type DeviceEnvironment, startWebGpu } from "../../../src/engines/webgpu/engine.js";
 import { openTestDevice } from "../../support/softwareVulkan.js";
 import {
   bothEngines,

@@ -1,7 +1,7 @@
 // Every tiling of the matrix kernels, their matrix units emulated, against the tiles: to the bit the same as one another.
 import { afterAll, describe, expect, test, vi } from "vitest";
-import { webgpu as gpu } from "../../../src/backends/index.js";
-import { WebGpuCore } from "../../../src/trainer/engine/webgpu/core.js";
+import { WebGpuCore } from "../../../src/engines/webgpu/core.js";
+import * as gpu from "../../../src/engines/webgpu/index.js";
 import { type LayerSpec, Network } from "../../../src/trainer/layers/network.js";
 import {
   expectSameConvolution,

@@ -7,14 +7,10 @@ import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
-import {
-  DatasetError,
-  datasetFingerprint,
-  type LabelledImages,
-  loadDataset,
-  newFingerprintSalt,
-  readIdx,
-} from "../../../src/trainer/data/index.js";
+import { datasetFingerprint, newFingerprintSalt } from "../../../src/runs/data/fingerprint.js";
+import { readIdx } from "../../../src/runs/data/idx.js";
+import { loadDataset } from "../../../src/runs/data/loadDataset.js";
+import { DatasetError, type LabelledImages } from "../../../src/trainer/data/dataset.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "dpsgd-data-"));
 afterAll(() => rmSync(scratch, { recursive: true }));

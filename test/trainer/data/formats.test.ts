@@ -6,15 +6,11 @@ import { join, resolve } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
 import { afterAll, expect, test } from "vitest";
-import { CIFAR_VERSIONS, readCifar } from "../../../src/trainer/data/cifar.js";
-import {
-  DatasetError,
-  type ExampleSource,
-  loadDataset,
-  openDataset,
-  readDataset,
-  readNpy,
-} from "../../../src/trainer/data/index.js";
+import { CIFAR_VERSIONS, readCifar } from "../../../src/runs/data/cifar.js";
+import { loadDataset, openDataset } from "../../../src/runs/data/loadDataset.js";
+import { readNpy } from "../../../src/runs/data/npy.js";
+import { DatasetError } from "../../../src/trainer/data/dataset.js";
+import { type ExampleSource, readDataset } from "../../../src/trainer/data/exampleSource.js";
 import { viewsOf } from "../support.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "dpsgd-formats-"));

@@ -3,15 +3,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { plan } from "../../../src/planner/index.js";
-import {
-  type Dataset,
-  datasetFingerprint,
-  readFingerprintSalt,
-  ScatteringFrontEnd,
-  scatteringFeatures,
-  train,
-} from "../../../src/trainer/index.js";
+import { plan } from "../../../src/planner/solve.js";
+import { datasetFingerprint } from "../../../src/runs/data/fingerprint.js";
+import { scatteringFeatures } from "../../../src/runs/features/extract.js";
+import { readFingerprintSalt } from "../../../src/runs/runFolder.js";
+import { train } from "../../../src/runs/train.js";
+import type { Dataset } from "../../../src/trainer/data/dataset.js";
+import { ScatteringFrontEnd } from "../../../src/trainer/features/frontEnd.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "dpsgd-features-"));
 afterAll(() => rmSync(scratch, { recursive: true }));

@@ -1,11 +1,11 @@
 // The scattering transform against its definition by direct convolution, and the front end's promises.
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { LabelledImages } from "../../../src/trainer/data/dataset.js";
 import { Fourier2d } from "../../../src/trainer/features/fourier.js";
 import { ScatteringFrontEnd } from "../../../src/trainer/features/frontEnd.js";
 import { type ComplexGrid, LOW_PASS_SIGMA, morlet } from "../../../src/trainer/features/morlet.js";
 import { COEFFICIENTS, mirrored, PADDING, Scattering } from "../../../src/trainer/features/scattering.js";
-import type { LabelledImages } from "../../../src/trainer/index.js";
 
 const random = (size: number, seed: number): Float64Array => {
   let state = seed;

@@ -1,15 +1,16 @@
 // Gaussian noise: its distribution, its independence, and the grid that hides the sum's floating-point details.
+import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import {
   GaussianNoise,
   NOISE_MARGIN,
   nearestWhole,
-  PoissonSampler,
-  SecureStream,
-  SeededRandom,
   ZIGGURAT,
-} from "../../../src/trainer/random/index.js";
+} from "../../../src/trainer/random/gaussianNoise.js";
+import { PoissonSampler } from "../../../src/trainer/random/poissonSampler.js";
+import { SecureStream } from "../../../src/trainer/random/secureStream.js";
+import { SeededRandom } from "../../../src/trainer/random/seeded.js";
 import {
   binomialIsPlausible,
   chiSquareIsPlausible,
@@ -154,10 +155,10 @@ test("draws made ahead are noise like any other, used once, also by who adds noi
     noise.addTo(target, 1);
     seen.push(...target);
   };
-  await noise.drawAhead(70_000);
+  await noise.drawAhead(70_000, setImmediate);
   add(50_000);
   // Some are left: they go first, and a call in the middle of the next must not get them as well.
-  const going = noise.drawAhead(100_000);
+  const going = noise.drawAhead(100_000, setImmediate);
   add(30_000);
   await going;
   add(60_000);

@@ -1,11 +1,8 @@
 // The Poisson sampler: each example independently with probability q. Every check fails a fair sampler once in 10^9 runs.
 import { expect, test } from "vitest";
-import {
-  PoissonSampler,
-  SecureStream,
-  SeededRandom,
-  samplingThreshold,
-} from "../../../src/trainer/random/index.js";
+import { PoissonSampler, samplingThreshold } from "../../../src/trainer/random/poissonSampler.js";
+import { SecureStream } from "../../../src/trainer/random/secureStream.js";
+import { SeededRandom } from "../../../src/trainer/random/seeded.js";
 import { binomialIsPlausible, chiSquareIsPlausible } from "../../support/statistics.js";
 
 test("the threshold is the largest 64-bit rate that does not exceed q", () => {

@@ -1,6 +1,6 @@
 // The seeded generator: repeatable, uniform, and never a substitute for the secure one.
 import { expect, test } from "vitest";
-import { SeededRandom } from "../../../src/trainer/random/index.js";
+import { SeededRandom } from "../../../src/trainer/random/seeded.js";
 import { binomialIsPlausible, distributionIsPlausible, normalCdf } from "../../support/statistics.js";
 
 const words = (random: SeededRandom, count = 8) => Array.from({ length: count }, () => random.nextWord());

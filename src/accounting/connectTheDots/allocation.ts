@@ -1,0 +1,216 @@
+// Random allocation (balls in bins): one of t steps, drawn uniformly, uses the record. The likelihood ratio of an epoch is
+// the mean S of t independent ratios, whose law is bounded from both sides in convex order by doubling
+// [FeldmanShenfeld2026] (docs/math-connect-the-dots.md, theorem 10).
+import { cellOf, type Law, type Placement, placed, type Step, sumsOf } from "./allocationGrid.js";
+import { type Mass, type Pair, pointsPair } from "./pair.js";
+
+/** Ratios beyond e^{±this} are not told apart: doubles would not hold their moments. */
+const LARGEST = 600;
+const UNIT = 2 ** -53;
+/** Relative round-off of masses from which on more points are of no use. */
+const ROUNDED = 1e-5;
+
+/** The pairs of an epoch: `upper` dominates it, `lower` is what it shows after its outcomes are grouped. */
+export interface Allocation {
+  readonly upper: Pair;
+  readonly lower: Pair;
+  /** More points bring the two closer. */
+  readonly improves: boolean;
+}
+
+/**
+ * `base` the pair of one use, bins ≥ 1, points ≥ 256 those kept of each law: the width of a result falls with their square.
+ * About 2·log₂ bins products of points² masses, twice. Null where ratios beyond e^{600} are likely.
+ */
+export function allocated(base: Pair, bins: number, points: number): Allocation | null {
+  const steps = stepsTo(bins);
+  const placement = placed(base, LARGEST, steps, points);
+  if (!placement) return null;
+  let improves = base.bodies !== undefined;
+  const [upper, lower] = [true, false].map((above) => {
+    const one = lawOf(base, placement, above);
+    if (!one) return null;
+    let law: Law = one.law;
+    steps.forEach((step, i) => {
+      const other = step.doubles ? law : one.law;
+      const few = sumsOf(law, other, step.weight, points);
+      if (!few) improves = true;
+      law = summed(law, other, step.weight, few ?? placement.grids[i]!, above);
+    });
+    // Masses multiply: their relative errors add up over the bins; each sum of a cell rounds as often as it has terms.
+    const relative = bins * (one.relative + 2 * points * UNIT) + steps.length * 4 * UNIT;
+    if (!(relative < ROUNDED)) improves = false;
+    return pairOf(law, relative, above);
+  });
+  return upper && lower ? { upper, lower, improves } : null;
+}
+
+/** How the mean of `count` copies is made by doubling and adding one. */
+function stepsTo(count: number): Step[] {
+  if (count === 1) return [];
+  const half = Math.floor(count / 2);
+  const steps = [...stepsTo(half), { count: 2 * half, doubles: true, weight: 0.5 }];
+  if (count % 2 === 1) steps.push({ count, doubles: false, weight: (2 * half) / count });
+  return steps;
+}
+
+/**
+ * The law of weight·a + (1 − weight)·b, gathered in the cells of `grid` (rising, from 0). above: each cell's mass goes to its two ends, its mean
+ * kept; otherwise to its mean. What lies beyond the grid: its mass to the last point, the rest of its mean to +∞.
+ */
+function summed(a: Law, b: Law, weight: number, grid: Float64Array, above: boolean): Law {
+  const cells = grid.length;
+  const mass = new Float64Array(cells);
+  const excess = new Float64Array(cells);
+  const other = 1 - weight;
+  // Of two copies each two different values come in both orders.
+  const twice = a === b;
+  const { values, masses } = b;
+  const scaled = values.map((value) => other * value);
+  for (let i = 0; i < a.values.length; i++) {
+    const p = a.masses[i]!;
+    if (p === 0) continue;
+    const x = weight * a.values[i]!;
+    const from = twice ? i + 1 : 0;
+    if (twice) {
+      const k = cellOf(grid, x + scaled[i]!, 0);
+      mass[k] = mass[k]! + p * p;
+      excess[k] = excess[k]! + p * p * (x + scaled[i]! - grid[k]!);
+    }
+    const factor = twice ? 2 * p : p;
+    let k = from < scaled.length ? cellOf(grid, x + scaled[from]!, 0) : 0;
+    let start = grid[k]!;
+    let end = k + 1 < cells ? grid[k + 1]! : Infinity;
+    let sum = 0;
+    let moment = 0;
+    for (let j = from; j < scaled.length; j++) {
+      const value = x + scaled[j]!;
+      if (value >= end) {
+        mass[k] = mass[k]! + factor * sum;
+        excess[k] = excess[k]! + factor * moment;
+        sum = 0;
+        moment = 0;
+        // Mostly the next cell.
+        k++;
+        if (k + 1 < cells && value >= grid[k + 1]!) k = cellOf(grid, value, k + 1);
+        start = grid[k]!;
+        end = k + 1 < cells ? grid[k + 1]! : Infinity;
+      }
+      sum += masses[j]!;
+      moment += masses[j]! * (value - start);
+    }
+    mass[k] = mass[k]! + factor * sum;
+    excess[k] = excess[k]! + factor * moment;
+  }
+  return gathered(grid, mass, excess, weight * a.infinite + other * b.infinite, above);
+}
+
+/** From the mass and Σ mass·(value − start) of each cell to points. */
+function gathered(
+  grid: Float64Array,
+  mass: Float64Array,
+  excess: Float64Array,
+  infinite: number,
+  above: boolean,
+): Law {
+  const cells = grid.length;
+  const values = Float64Array.from(grid);
+  const masses = new Float64Array(cells);
+  let beyond = infinite;
+  for (let k = 0; k < cells; k++) {
+    if (above && k < cells - 1) {
+      const up = Math.min(mass[k]!, excess[k]! / (grid[k + 1]! - grid[k]!));
+      masses[k] = masses[k]! + (mass[k]! - up);
+      masses[k + 1] = masses[k + 1]! + up;
+    } else {
+      masses[k] = masses[k]! + mass[k]!;
+      if (above) beyond += excess[k]!;
+      else if (mass[k]! > 0) values[k] = grid[k]! + excess[k]! / mass[k]!;
+    }
+  }
+  return { values, masses, infinite: beyond };
+}
+
+/** log of Q-masses that are told apart; below, doubles would lose the P-mass that goes with them. */
+const LEAST = -700;
+
+/**
+ * The law of e^{loss} under Q of one use, and the relative error of its masses. Null where no ratio is within.
+ * P-mass of ratios that are too large: above, to +∞; otherwise to the cell before, whose mean rises.
+ */
+function lawOf(base: Pair, { losses }: Placement, above: boolean): { law: Law; relative: number } | null {
+  const entries: { start: number; end: number; mass: number; value: number }[] = [];
+  let infinite = base.infinite;
+  let relative = 0;
+  let lost = 0;
+  const put = (logP: number, ratio: number, start: number, end: number): void => {
+    const log = logP - ratio;
+    if (ratio <= LARGEST && log > LEAST) {
+      entries.push({ start, end, mass: Math.exp(log), value: Math.exp(ratio) });
+      relative = Math.max(relative, 16 * UNIT * (8 + Math.abs(logP) + Math.abs(log)));
+    } else if (above || ratio < 0) {
+      // The mean to +∞, the mass to 0.
+      infinite += Math.exp(logP);
+      entries.push({ start: -Infinity, end: -Infinity, mass: Math.exp(log), value: 0 });
+    } else lost += Math.exp(logP);
+  };
+  entries.push({ start: -Infinity, end: -Infinity, mass: base.unseen, value: 0 });
+  for (let i = 0; i < base.losses.length; i++)
+    put(base.logP[i]!, base.losses[i]!, base.losses[i]!, base.losses[i]!);
+  const into: Mass = { logP: 0, ratio: 0 };
+  (base.bodies ?? []).forEach((body, k) => {
+    const ends = losses[k]!;
+    const last = ends.length - 1;
+    for (let i = 0; i < last; i++) {
+      body.mass(ends[i]!, ends[i + 1]!, into);
+      if (into.logP > -Infinity) put(into.logP, into.ratio, body.loss(ends[i]!), body.loss(ends[i + 1]!));
+    }
+    for (const [x, y] of [
+      [body.from, ends[0]!],
+      [ends[last]!, body.to],
+    ] as const) {
+      if (!(x < y)) continue;
+      body.mass(x, y, into);
+      if (!(into.logP > -Infinity)) continue;
+      if (above && y === body.to) {
+        infinite += Math.exp(into.logP);
+        entries.push({ start: -Infinity, end: -Infinity, mass: Math.exp(into.logP - into.ratio), value: 0 });
+      } else put(into.logP, into.ratio, -Infinity, -Infinity);
+    }
+  });
+  if (lost > 0) {
+    // Outcomes grouped with those of the largest ratio.
+    let most = entries[0]!;
+    for (const entry of entries) if (entry.value > most.value) most = entry;
+    if (most.value === 0) return null;
+    most.value += lost / most.mass;
+  }
+  const ends = [...new Set(entries.flatMap(({ start, end }) => [Math.exp(start), Math.exp(end)]))];
+  const grid = Float64Array.from([0, ...ends.filter((x) => x > 0)].sort((x, y) => x - y));
+  const mass = new Float64Array(grid.length);
+  const excess = new Float64Array(grid.length);
+  for (const { mass: m, value } of entries) {
+    const k = cellOf(grid, value, 0);
+    mass[k] = mass[k]! + m;
+    excess[k] = excess[k]! + m * (value - grid[k]!);
+  }
+  return { law: gathered(grid, mass, excess, infinite, above), relative: relative + (base.relative ?? 0) };
+}
+
+/** The pair (P, Q) whose ratio has that law. */
+function pairOf(law: Law, relative: number, above: boolean): Pair {
+  const losses: number[] = [];
+  const logP: number[] = [];
+  let gone = 0;
+  law.values.forEach((value, k) => {
+    const mass = law.masses[k]!;
+    if (!(mass > 0)) return;
+    if (value === 0) gone += mass;
+    else {
+      losses.push(Math.log(value));
+      logP.push(Math.log(mass) + losses.at(-1)!);
+    }
+  });
+  const pair = pointsPair(losses, logP, Math.min(1, law.infinite), Math.min(1, gone));
+  return { ...pair, relative, bound: above };
+}

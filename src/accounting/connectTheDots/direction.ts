@@ -1,0 +1,321 @@
+// One direction of a composition: how fine to discretise it, and δ(ε) of the result with all errors.
+import type { Interval } from "../accountant.js";
+import { invert } from "./inversion.js";
+import { logSupremum } from "./inversionPlacement.js";
+import { discretise, type Lattice, type Tilted, tilt } from "./lattice.js";
+import { type Body, commonSpan, type Mass, upTo } from "./pair.js";
+import { coarse, momentsOf } from "./roughMoments.js";
+import { onceAt } from "./singleUse.js";
+import { type Counted, Tilts } from "./tilts.js";
+
+export interface Effort {
+  /** Relative width of ε (of δ, where ε·(slope of log δ) is small) at which refining stops. */
+  readonly relativeWidth: number;
+  /** Most cells of a lattice and most frequencies of a transform; a power of two. */
+  readonly nodes: number;
+}
+
+/** reached: as narrow as asked for. */
+interface Answer extends Interval {
+  readonly reached: boolean;
+}
+
+const COARSE_CELLS = 2 ** 14;
+const FIRST_CELLS = 2 ** 13;
+const MOST_LEVELS = 24;
+/** Where log δ changes by less than this over ε, it is δ whose width is kept to this times the one asked for. */
+const LEAST_SLOPE = 0.05;
+/** Periods, in units of ε, from which on the largest losses are cut off. */
+const HEAVY = 20;
+const MOST_CUTS = 4;
+/** What δ is taken for while only an upper bound of it is known: this times the bound. */
+const UNKNOWN = 1e-3;
+
+export class Direction {
+  /** Probability of a loss of +∞, from below and above. */
+  readonly infinite: Interval;
+  /** No finite loss is larger. */
+  readonly most: number;
+  /** No mechanism is known to attain this: lower ends mean nothing. */
+  readonly boundOnly: boolean;
+  /** Uses of all pairs together. */
+  readonly steps: number;
+  private readonly base: number;
+  /** All losses lie on the lattice of step `base`. */
+  private readonly exact: boolean;
+  private readonly offsets: readonly number[];
+  private readonly tilts: Tilts;
+  private readonly lattices = new Map<string, readonly Lattice[] | null>();
+  private readonly cuts = new Map<number, Direction | null>();
+
+  /** beyond: a bound on the probability of the losses that were cut off `parts` (see `cutAt`); they may be anything. */
+  constructor(
+    private readonly parts: readonly Counted[],
+    private readonly effort: Effort,
+    private readonly beyond = 0,
+  ) {
+    this.tilts = new Tilts(parts);
+    let log = 0;
+    let most = 0;
+    this.steps = parts.reduce((sum, part) => sum + part.count, 0);
+    for (const { pair, count } of parts) {
+      log += count * Math.log1p(-Math.min(1, pair.infinite));
+      let highest = Math.max(-Infinity, ...(pair.bodies ?? []).map((body) => body.most));
+      for (let i = 0; i < pair.losses.length; i++) highest = Math.max(highest, pair.losses[i]!);
+      most += count * highest;
+    }
+    // Of one use the mass at infinity is known to the last digit, and so is the largest loss where there is no other.
+    const revealing = parts.filter(({ pair }) => pair.infinite > 0);
+    const single = revealing.length === 1 && revealing[0]!.count === 1 && revealing[0]!.pair.exact === true;
+    const infinite = single ? revealing[0]!.pair.infinite : log === -Infinity ? 1 : 0 - Math.expm1(log);
+    const off = single ? 0 : 2 ** -49;
+    this.infinite = { lower: infinite * (1 - off), upper: Math.min(1, infinite * (1 + off) + beyond) };
+    this.most = this.steps === 1 && parts[0]!.pair.exact ? most : most + Math.abs(most) * 2 ** -50;
+    this.boundOnly = parts.some(({ pair }) => pair.bound);
+    // The coarsest lattice: of the points if they have one in common, else half a standard deviation.
+    let span: number | undefined = Infinity;
+    this.offsets = parts.map(({ pair }) => (pair.losses.length > 0 ? pair.losses[0]! : 0));
+    for (const { pair } of parts)
+      if (pair.losses.length > 0 && span !== undefined)
+        span =
+          pair.span === undefined
+            ? undefined
+            : pair.span === Infinity
+              ? span
+              : commonSpan(span, pair.span, 1e-13 * Math.max(pair.span, span === Infinity ? 0 : span));
+    const exact = span !== undefined && parts.every(({ pair }) => !pair.bodies);
+    this.exact = exact;
+    if (exact) this.base = span === Infinity ? 1 : span!;
+    else {
+      const spread = this.typical();
+      this.base =
+        span === undefined || span === Infinity
+          ? spread
+          : span * 2 ** -Math.max(0, Math.ceil(Math.log2(span / spread)));
+    }
+  }
+
+  /** A first step for the lattice: half the standard deviation of one use, at most COARSE_CELLS for all losses. */
+  private typical(): number {
+    let variance = 0;
+    let range = 0;
+    for (const { pair, count } of this.parts) {
+      const points = coarse(pair, 0, 1);
+      const at = momentsOf(points, 0);
+      const top = momentsOf(points, 1);
+      variance += count * at.variance;
+      range = Math.max(range, top.mean - at.mean + 12 * Math.sqrt(Math.max(at.variance, top.variance)));
+    }
+    return Math.max(Math.sqrt(variance / this.steps) / 2, range / COARSE_CELLS);
+  }
+
+  /** The lattices of step base·2^−level for tilts near c; null if they are too large. */
+  private at(level: number, c: number): readonly Lattice[] | null {
+    const octave = c <= 0.1 ? -Infinity : Math.ceil(Math.log(c) / Math.log(1.25) - 1e-9);
+    const key = `${level} ${octave}`;
+    let found = this.lattices.get(key);
+    if (found === undefined) {
+      const range =
+        octave === -Infinity ? ([-1, 0.1] as const) : ([1.25 ** (octave - 1), 1.25 ** octave] as const);
+      const made: Lattice[] = [];
+      for (const [i, { pair }] of this.parts.entries()) {
+        const lattice = discretise(
+          pair,
+          this.base * 2 ** -level,
+          this.offsets[i]!,
+          range,
+          this.steps,
+          this.effort.nodes,
+        );
+        if (lattice) made.push(lattice);
+      }
+      found = made.length === this.parts.length ? made : null;
+      if (this.lattices.size >= 12) this.lattices.delete(this.lattices.keys().next().value!);
+      this.lattices.set(key, found);
+    }
+    return found;
+  }
+
+  /**
+   * Bounds on δ at ε ≥ 0: a pure function of both arguments. Refines until narrow enough, out of work, or proven to be
+   * at most `floor`. Where rare losses are so large that one lattice cannot hold them and those that matter (low sampling
+   * rates, few steps), they are cut off: each may be anything, which costs δ a bound on their probability.
+   */
+  deltaAt(epsilon: number, floor = -1): Interval {
+    const goal = LEAST_SLOPE * this.effort.relativeWidth;
+    const narrow = ({ lower, upper, reached }: Answer) =>
+      reached || upper - lower <= goal * upper || upper <= floor;
+    const heavy = this.steps > 1 && this.heavy(epsilon);
+    let answer: Answer = heavy
+      ? { lower: this.infinite.lower, upper: Math.min(1, this.chernoff(epsilon)), reached: false }
+      : this.whole(epsilon, floor);
+    let budget = Math.max(answer.lower, UNKNOWN * answer.upper);
+    if (heavy) for (const [i] of this.parts.entries()) budget = Math.max(budget, this.jump(i, epsilon));
+    const meet = ({ lower, upper, reached }: Answer): Answer => ({
+      lower: Math.max(answer.lower, Math.min(lower, answer.upper)),
+      upper: Math.max(answer.lower, Math.min(upper, answer.upper)),
+      reached,
+    });
+    for (let round = 0; round < MOST_CUTS && !narrow(answer); round++) {
+      const cut = budget > 0 ? this.cutAt(0.1 * goal * budget) : null;
+      if (!cut) break;
+      answer = meet(cut.whole(epsilon, floor));
+      // Another cut only where this one was far from what it may cost.
+      const next = Math.max(answer.lower, UNKNOWN * answer.upper);
+      if (next > 0.1 * budget && next < 10 * budget) break;
+      budget = next;
+    }
+    if (heavy && !narrow(answer) && answer.lower <= this.infinite.lower)
+      answer = meet(this.whole(epsilon, floor));
+    return answer;
+  }
+
+  /** Whether losses far larger than ε forbid the tilt at which ε would be well conditioned. */
+  private heavy(epsilon: number): boolean {
+    if (this.beyond > 0 || epsilon >= this.most || !this.parts.some(({ pair }) => pair.bodies)) return false;
+    const place = this.tilts.place(epsilon);
+    return !place || (place.c > 0 && place.period > HEAVY * epsilon);
+  }
+
+  /** δ(ε) of one use of part i, about. */
+  private jump(i: number, epsilon: number): number {
+    const { losses, logP } = this.tilts.roughAt(0)[i]!;
+    let sum = 0;
+    for (let j = 0; j < losses.length; j++)
+      if (losses[j]! > epsilon) sum -= Math.exp(logP[j]!) * Math.expm1(epsilon - losses[j]!);
+    return sum;
+  }
+
+  /** This composition without its largest losses, of whose probability in all uses together `beyond` ≤ budget is a bound. */
+  private cutAt(budget: number): Direction | null {
+    // Whole powers of 4, so that questions close to each other share their lattices.
+    const power = Math.floor(Math.log(budget) / Math.log(4));
+    let found = this.cuts.get(power);
+    if (found === undefined) {
+      let beyond = 0;
+      let cut = false;
+      const parts = this.parts.map(({ pair, count }) => {
+        const { bodies } = pair;
+        if (!bodies) return { pair, count };
+        const log = Math.log(4) * power - Math.log(count * this.parts.length * bodies.length);
+        const kept = bodies.map((body) => {
+          const end = log > -700 && body.most > 0 ? tailStart(body, log) : undefined;
+          if (!end) return body;
+          cut = true;
+          beyond += count * Math.exp(end.logMass) * (1 + 1e-9 + (pair.relative ?? 0));
+          return upTo(body, end.from);
+        });
+        return { pair: { ...pair, bodies: kept }, count };
+      });
+      found = cut ? new Direction(parts, this.effort, beyond) : null;
+      if (this.cuts.size >= 6) this.cuts.delete(this.cuts.keys().next().value!);
+      this.cuts.set(power, found);
+    }
+    return found;
+  }
+
+  private whole(epsilon: number, floor: number): Answer {
+    if (this.infinite.lower === 1 || epsilon >= this.most)
+      return { lower: this.boundOnly ? 0 : this.infinite.lower, upper: this.infinite.upper, reached: true };
+    if (this.steps === 1) {
+      const { lower, upper } = onceAt(this.parts[0]!.pair, epsilon);
+      return {
+        lower: this.boundOnly ? 0 : this.infinite.lower + lower,
+        upper: Math.min(1, this.infinite.upper + upper),
+        reached: true,
+      };
+    }
+    const place = this.tilts.place(epsilon);
+    let answer: Interval = { lower: this.infinite.lower, upper: this.chernoff(epsilon) };
+    let narrow = false;
+    if (!place) return { lower: this.boundOnly ? 0 : answer.lower, upper: answer.upper, reached: false };
+    // Lattices that would be too fine for the losses that matter here start coarser, those too coarse for the tilt finer.
+    const coarser = Math.min(0, -Math.ceil(Math.log2(this.tilts.cells(place.c, this.base) / FIRST_CELLS)));
+    const finer = Math.min(MOST_LEVELS - 1, Math.ceil(Math.log2((this.base * Math.abs(place.c)) / 4)));
+    const first = this.exact ? 0 : Math.max(coarser, finer);
+    let reached = first - 1;
+    let tooFine = MOST_LEVELS;
+    for (let level = first; level > reached; ) {
+      const lattices = this.at(level, place.c);
+      const parts = lattices?.map((lattice, i): [Tilted, number, number] => [
+        tilt(lattice, place.c),
+        this.parts[i]!.count,
+        lattice.spread,
+      ]);
+      const now = parts && invert(parts, place, epsilon, this.infinite, this.effort.nodes);
+      if (!now) {
+        // As fine as the work allows.
+        tooFine = level;
+        level = Math.floor((reached + level) / 2);
+        continue;
+      }
+      reached = level;
+      answer = { lower: Math.max(answer.lower, now.lower), upper: Math.min(answer.upper, now.upper) };
+      const { lower, upper } = answer;
+      if (upper <= floor) break;
+      const g = place.c > 0 ? upper - this.infinite.upper : 1 - lower;
+      const width = this.boundOnly ? now.gain / g : (upper - lower) / g;
+      // The slope of log g is about c, near the largest loss half of it.
+      const slope = Math.abs(place.c) * (this.most < Infinity ? 0.5 : 1);
+      const goal = this.effort.relativeWidth * Math.max(LEAST_SLOPE, slope * epsilon);
+      narrow = width <= goal;
+      if (narrow || !now.improves) break;
+      level += Math.max(1, Math.min(4, Math.ceil(0.5 * Math.log2(width / goal))));
+      level = Math.min(level, tooFine - 1);
+    }
+    return {
+      lower: this.boundOnly ? 0 : Math.min(answer.lower, answer.upper),
+      upper: answer.upper,
+      reached: narrow,
+    };
+  }
+
+  /** δ(ε) ≤ P(ℓ = ∞) + inf E[e^{c(ℓ − ε)}]·sup (1 − e^{−y})₊e^{−cy}: what holds where no lattice is fine enough. */
+  private chernoff(epsilon: number): number {
+    const { c } = this.tilts.saddle(epsilon);
+    if (!(c > 0)) return 1;
+    const log = this.tilts.momentBound(c) - c * epsilon + logSupremum(c);
+    const bound = Math.exp(log + 1e-9 * (1 + Math.abs(log) + c * epsilon));
+    return Number.isNaN(bound) ? 1 : Math.min(1, this.infinite.upper + bound + Number.MIN_VALUE);
+  }
+
+  /** log δ(ε), about: where to start a search, and which direction to ask first. */
+  estimate(epsilon: number): number {
+    if (this.heavy(epsilon)) {
+      const budget = Math.max(...this.parts.map((_, i) => this.jump(i, epsilon)));
+      const cut = budget > 0 ? this.cutAt(1e-3 * budget) : null;
+      if (cut) return cut.estimate(epsilon);
+    }
+    if (epsilon >= this.most) return Math.log(this.infinite.upper);
+    const { c, log } = this.tilts.saddle(epsilon);
+    const finite = c > 0 ? Math.exp(log) : 1 - Math.exp(log);
+    return this.infinite.upper > 0
+      ? Math.log(Math.min(1, this.infinite.upper + finite))
+      : c > 0
+        ? log
+        : Math.log(finite);
+  }
+}
+
+/** Some x beyond which the P-mass is at most e^log, and that mass; undefined if the body ends before. */
+function tailStart(body: Body, log: number): { from: number; logMass: number } | undefined {
+  const mass: Mass = { logP: 0, ratio: 0 };
+  const massFrom = (x: number): number => {
+    body.mass(x, body.to, mass);
+    return mass.logP;
+  };
+  const [low, high] = body.extent(0);
+  let above = Math.max(low, body.from);
+  let below = Math.min(high, body.to);
+  while (massFrom(below) > log) {
+    if (below >= body.to || below > high + 1000) return undefined;
+    above = below;
+    below = Math.min(body.to, below + 4);
+  }
+  for (let i = 0; i < 60 && below - above > 1e-3; i++) {
+    const middle = above + (below - above) / 2;
+    if (massFrom(middle) > log) above = middle;
+    else below = middle;
+  }
+  return below < body.to ? { from: below, logMass: massFrom(below) } : undefined;
+}

@@ -1,0 +1,103 @@
+// Parts of pairs: a stretch of a body, a pair that happens with some probability, and pairs put together from them.
+import { type Body, type Mass, type Pair, pointsPair, swapped } from "./pair.js";
+
+/** What a body holds on [from, to], times e^{logWeight}. */
+class BodyPart implements Body {
+  readonly least: number;
+  readonly most: number;
+
+  constructor(
+    private readonly whole: Body,
+    readonly from: number,
+    readonly to: number,
+    private readonly logWeight: number,
+  ) {
+    this.least = from > whole.from ? whole.loss(from) : whole.least;
+    this.most = to < whole.to ? whole.loss(to) : whole.most;
+  }
+
+  loss(x: number): number {
+    return this.whole.loss(x);
+  }
+
+  inverse(loss: number, near?: number): number {
+    return Math.min(this.to, Math.max(this.from, this.whole.inverse(loss, near)));
+  }
+
+  mass(a: number, b: number, into: Mass): void {
+    this.whole.mass(a, b, into);
+    into.logP += this.logWeight;
+  }
+
+  logMassBound(a: number, b: number): number {
+    return this.whole.logMassBound(a, b) + this.logWeight;
+  }
+
+  swapped(): BodyPart {
+    return new BodyPart(this.whole.swapped(), -this.to, -this.from, this.logWeight);
+  }
+
+  extent(c: number): [number, number] {
+    return this.whole.extent(c);
+  }
+}
+
+/**
+ * One of the pairs, drawn with its probability and shown which. relative: what the probabilities may be off by.
+ * No mechanism need show it (`bound`).
+ */
+export function mixed(parts: readonly { probability: number; pair: Pair }[], relative = 0): Pair {
+  const bodies: Body[] = [];
+  const losses: number[] = [];
+  const logP: number[] = [];
+  let [infinite, unseen] = [0, 0];
+  for (const { probability, pair } of parts) {
+    if (!(probability > 0)) continue;
+    const log = Math.log(probability);
+    for (const body of pair.bodies ?? []) bodies.push(new BodyPart(body, body.from, body.to, log));
+    for (let i = 0; i < pair.losses.length; i++) {
+      losses.push(pair.losses[i]!);
+      logP.push(pair.logP[i]! + log);
+    }
+    infinite += probability * pair.infinite;
+    unseen += probability * pair.unseen;
+  }
+  const points = pointsPair(losses, logP, infinite, unseen);
+  return { ...points, ...(bodies.length > 0 && { bodies }), bound: true, relative };
+}
+
+/**
+ * Losses above 0 as `above` has them, below 0 as `below` has them, and the rest, of probability e^{logRest}, at 0: the
+ * pair whose δ(ε) is that of `above` for ε ≥ 0 and that of `below` for ε ≤ 0 (docs/math-connect-the-dots.md, theorem 8).
+ * zeros: where the loss of the body of `above`, of `below`, is 0.
+ */
+export function folded(
+  above: Pair,
+  below: Pair,
+  logRest: number,
+  zeros: readonly [number, number] = [0, 0],
+): Pair {
+  const losses = [0];
+  const logP = [logRest];
+  const bodies: Body[] = [];
+  const take = (pair: Pair, sign: 1 | -1): void => {
+    for (let i = 0; i < pair.losses.length; i++)
+      if (sign * pair.losses[i]! > 0) {
+        losses.push(pair.losses[i]!);
+        logP.push(pair.logP[i]!);
+      }
+    for (const body of pair.bodies ?? [])
+      bodies.push(
+        sign > 0 ? new BodyPart(body, zeros[0], body.to, 0) : new BodyPart(body, body.from, zeros[1], 0),
+      );
+  };
+  take(above, 1);
+  take(below, -1);
+  const points = pointsPair(losses, logP, above.infinite, below.unseen);
+  return { ...points, ...(bodies.length > 0 && { bodies }), bound: true };
+}
+
+/** `folded` of a pair and its own mirror image. */
+export function foldedWithMirror(pair: Pair, logRest: number, zero = 0): Pair {
+  return folded(pair, swapped(pair), logRest, [zero, -zero]);
+}

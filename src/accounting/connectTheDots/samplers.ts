@@ -1,0 +1,213 @@
+// Pairs of what samples otherwise than by Poisson: fixed size, Poisson cut at a maximum batch, balls in bins.
+import {
+  type BallsInBinsEvent,
+  flatten,
+  type PrivacyEvent,
+  type SampledWithoutReplacementEvent,
+  type TruncatedPoissonSampledEvent,
+} from "../../formats/event.js";
+import type { Neighboring } from "../../formats/guarantee.js";
+import { binomialTail } from "../../math/binomialTail.js";
+import { type Allocation, allocated } from "./allocation.js";
+import type { Everything, Nothing, Refuse, Side } from "./dominatingPairs.js";
+import {
+  blankedFixedSizeGaussianPair,
+  gaussianPair,
+  replacedFixedSizeGaussianPair,
+  replacedFixedSizePair,
+  replacedGaussianPair,
+} from "./mechanisms.js";
+import { type Pair, pointsPair, swapped } from "./pair.js";
+import { mixed } from "./pairParts.js";
+import { coarse, momentsOf } from "./roughMoments.js";
+
+const UP = 1 + 2 ** -52;
+
+/** The shift of the one Gaussian (of standard deviation 1) that Gaussians on the same sample are; else undefined. */
+export function gaussianShift(event: PrivacyEvent): number | undefined {
+  const within = flatten(event);
+  let squared = 0;
+  for (const { event: atom, count } of within) {
+    if (atom.kind !== "gaussian") return undefined;
+    squared += count / atom.noiseMultiplier ** 2;
+  }
+  const [only] = within;
+  return within.length === 1 && only!.count === 1 && only!.event.kind === "gaussian"
+    ? 1 / only!.event.noiseMultiplier
+    : Math.sqrt(squared);
+}
+
+/** docs/math-connect-the-dots.md, theorem 8. `sideOf` gives the pair of the event inside under replace-one, at a rate. */
+export function fixedSizeSide(
+  atom: SampledWithoutReplacementEvent,
+  neighboring: Neighboring,
+  refuse: Refuse,
+  sideOf: (rate: number) => Side | Nothing | Everything,
+): Side | Nothing | Everything {
+  const { sampleSize, sourceSize } = atom;
+  if (sampleSize === 0) return "nothing";
+  const rate = sampleSize === sourceSize ? 1 : Math.min(1, (sampleSize / sourceSize) * UP);
+  const shift = gaussianShift(atom.event);
+  if (shift === 0) return "nothing";
+  if (shift === undefined) {
+    const base = sideOf(1);
+    if (typeof base === "string" || rate === 1) return base;
+    const sampled = sideOf(rate);
+    if (typeof sampled === "string" || neighboring === "add-or-remove-one") return sampled;
+    if (base.turned || base.shown)
+      return refuse(`sampled-without-replacement ${atom.event.kind}`, "its pair is not symmetric", "rdp");
+    const pair = replacedFixedSizePair(base.pair, sampled.pair, rate);
+    // Where others contribute what replaces it, the record is drawn as by Poisson sampling.
+    return neighboring === "replace-one" ? { pair, shown: sampled.pair, attained: true } : { pair };
+  }
+  if (shift === Infinity) return refuse("sampled-without-replacement", "its Gaussian has no noise", "rdp");
+  if (neighboring === "add-or-remove-one" || rate === 1) {
+    const pair = gaussianPair((rate === 1 && neighboring === "zero-out-one" ? 1 : 2) * shift, rate);
+    return rate === 1 ? { pair } : { pair, turned: swapped(pair) };
+  }
+  if (neighboring === "replace-one")
+    return {
+      pair: replacedFixedSizeGaussianPair(shift, rate),
+      shown: gaussianPair(2 * shift, rate),
+      attained: true,
+    };
+  const pair = blankedFixedSizeGaussianPair(shift, rate);
+  return { pair, turned: swapped(pair), shown: gaussianPair(shift, rate), attained: true };
+}
+
+type Tail = NonNullable<ReturnType<typeof binomialTail>>;
+
+/**
+ * docs/math-connect-the-dots.md, theorem 9: the other records of the batch are revealed, and with B − 1 of them the record is in with
+ * probability `inside`, with fewer at the sampling rate, with B not at all. For zero-out-one.
+ */
+function knownBatchPair(
+  { samplingRate: q, datasetSize: n, maximumBatchSize: most }: TruncatedPoissonSampledEvent,
+  shift: number,
+  { full, kept }: { full: Tail; kept: Tail },
+): Pair | null {
+  const before = binomialTail(n - 1, q, most - 1);
+  if (!before) return null;
+  // P(X = B − 1) as the difference of the smaller tails.
+  const low = full.below < before.atLeast;
+  const one = low ? full.below - before.below : before.atLeast - full.atLeast;
+  const relative = ((full.relative + before.relative) * (low ? full.below : before.atLeast)) / one;
+  if (!(relative < 1e-6)) return null;
+  const inside = (kept.atLeast * most) / n;
+  const probability = one + inside;
+  const errors = relative + kept.relative + 2 ** -50;
+  const rate = Math.min(1, ((one * q + inside) / probability) * (1 + 4 * errors));
+  return mixed(
+    [
+      { probability: before.below, pair: gaussianPair(shift, q) },
+      { probability, pair: gaussianPair(shift, rate) },
+      { probability: Math.max(0, full.atLeast - inside) + 1e-14, pair: pointsPair([0], [0]) },
+    ],
+    errors + before.relative + 1e-14,
+  );
+}
+
+/** log E[e^{4ℓ}], about. */
+function sizeOf(pair: Pair): number {
+  return momentsOf(coarse(pair, 0, 4), 4).log;
+}
+
+/**
+ * docs/math-connect-the-dots.md, theorem 9: whether the others alone fill the batch is revealed. If not, Poisson sampling at the rate;
+ * if so, fixed-size sampling at the rate γ at which the record is kept all the same.
+ */
+export function truncatedSide(
+  atom: TruncatedPoissonSampledEvent,
+  neighboring: Neighboring,
+  refuse: Refuse,
+): Side | Nothing | Everything {
+  const { samplingRate: q, datasetSize: n, maximumBatchSize: most } = atom;
+  const shift = gaussianShift(atom.event);
+  if (q === 0 || shift === 0) return "nothing";
+  if (shift === undefined || shift === Infinity)
+    return refuse(atom.kind, "what runs on the batch is not Gaussian noise");
+  if (q === 1 && most < n)
+    return fixedSizeSide(
+      { kind: "sampled-without-replacement", sourceSize: n, sampleSize: most, event: atom.event },
+      neighboring,
+      refuse,
+      () => "everything",
+    );
+  const poisson = neighboring === "replace-one" ? replacedGaussianPair(shift, q) : gaussianPair(shift, q);
+  const turned = neighboring !== "replace-one";
+  const full = q === 1 ? { atLeast: 0, below: 1, relative: 0 } : binomialTail(n - 1, q, most);
+  const kept = q === 1 ? full : binomialTail(n, q, most + 1);
+  if (!full || !kept) return refuse(atom.kind, "more than 1e7 batch sizes matter");
+  if (full.atLeast === 0)
+    return q === 1
+      ? { pair: gaussianPair((turned ? 1 : 2) * shift) }
+      : turned
+        ? { pair: poisson, turned: swapped(poisson) }
+        : { pair: poisson };
+  const errors = full.relative + kept.relative;
+  const rate = Math.min(1, ((kept.atLeast * (most / n)) / full.atLeast) * (1 + 2 * errors + 8 * UP - 8));
+  const crowded =
+    neighboring === "replace-one"
+      ? replacedFixedSizeGaussianPair(shift, rate)
+      : neighboring === "zero-out-one"
+        ? blankedFixedSizeGaussianPair(shift, rate)
+        : gaussianPair(2 * shift, rate);
+  let pair = mixed(
+    [
+      { probability: full.below, pair: poisson },
+      { probability: full.atLeast, pair: crowded },
+    ],
+    errors,
+  );
+  if (neighboring === "zero-out-one") {
+    const other = knownBatchPair(atom, shift, { full, kept });
+    // Both are proven; which is smaller depends on how often the batch is cut.
+    if (other && sizeOf(other) < sizeOf(pair)) pair = other;
+  }
+  // Where the others contribute nothing, this is Poisson sampling at the rate at which the record is kept.
+  const least = (full.below * q + kept.atLeast * (most / n)) * (1 - 2 * errors - 2 ** -50);
+  return {
+    pair,
+    ...(turned && { turned: swapped(pair) }),
+    shown: turned ? gaussianPair(shift, least) : replacedGaussianPair(shift, least),
+  };
+}
+
+/** Allocations take a while to compute: the latest ones, by the event, the relation and the points. */
+const latest = new Map<string, Allocation | null>();
+
+/** docs/math-connect-the-dots.md, theorem 10. `sideOf` gives the pair of one use of the event inside; `points`: see {@link allocated}. */
+export function allocatedSide(
+  atom: BallsInBinsEvent,
+  neighboring: Neighboring,
+  points: number,
+  sideOf: (neighboring: Neighboring) => Side | Nothing | Everything,
+): Side | Nothing | Everything {
+  const base = sideOf(neighboring);
+  if (typeof base === "string" || atom.bins === 1) return base;
+  // Given the bin, one use; what the bin's being secret gains is proven where the other side is without the record.
+  const plain: Side = {
+    pair: { ...base.pair, bound: true },
+    ...(base.turned && { turned: { ...base.turned, bound: true } }),
+  };
+  if (neighboring === "replace-one") return plain;
+  const of = (pair: Pair, which: string): Allocation | null => {
+    const key = `${which} ${neighboring} ${atom.bins} ${points} ${JSON.stringify(atom.event)}`;
+    let found = latest.get(key);
+    if (found === undefined) {
+      found = allocated(pair, atom.bins, points);
+      if (latest.size >= 8) latest.delete(latest.keys().next().value!);
+      latest.set(key, found);
+    }
+    return found;
+  };
+  const bound = of(base.pair, "bound");
+  if (!bound) return plain;
+  const shown = base.shown ? of(base.shown, "shown") : base.pair.bound ? null : bound;
+  return {
+    pair: bound.upper,
+    turned: swapped(bound.upper),
+    improves: bound.improves,
+    ...(shown && { shown: shown.lower }),
+  };
+}

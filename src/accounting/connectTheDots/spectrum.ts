@@ -1,0 +1,144 @@
+// Characteristic functions of tilted lattice masses at equally spaced frequencies, with bounds on their errors.
+import { fftError, realFft } from "../../math/fft.js";
+import type { Tilted } from "./lattice.js";
+
+/** log of what is too small to matter in a mean over frequencies, as the largest of them is 1. */
+export const NEGLIGIBLE = -75;
+/** Most products of a lattice point and a frequency where frequencies are taken one by one: about 1 ns each. */
+const MOST_PRODUCTS = 2e7;
+
+/** φ − 1 at frequencies 2πk/(N·step), k = 0 … re.length − 1, φ the transform of p around its centre. */
+export interface Spectrum {
+  readonly re: Float64Array;
+  readonly im: Float64Array;
+  /** Bound on the round-off at each frequency; the masses' own errors come on top. */
+  readonly error: number;
+}
+
+/** All frequencies up to N/2, N a power of two. */
+export function fullSpectrum(tilted: Tilted, nodes: number): Spectrum {
+  const x = new Float64Array(nodes);
+  const { p, centre } = tilted;
+  for (let j = 0; j < p.length; j++) {
+    const at = (((j - centre) % nodes) + nodes) % nodes;
+    x[at] = x[at]! + p[j]!;
+  }
+  x[0] = x[0]! - 1;
+  let squares = 0;
+  for (const value of x) squares += value * value;
+  const wraps = 1 + p.length / nodes;
+  return { ...realFft(x), error: (fftError(nodes) + wraps * 2 ** -52) * Math.sqrt(nodes * squares) * 1.001 };
+}
+
+const BLOCK = 32;
+
+/** The first `count` frequencies of N, one by one: for few of them among very many. */
+export function lowSpectrum(tilted: Tilted, nodes: number, count: number): Spectrum {
+  const { p, centre } = tilted;
+  const re = new Float64Array(count);
+  const im = new Float64Array(count);
+  let weight = Math.abs(p[centre]! - 1);
+  for (let j = 0; j < p.length; j++) if (j !== centre) weight += p[j]!;
+  for (let k = 1; k < count; k++) {
+    const angle = (2 * Math.PI * k) / nodes;
+    const c = Math.cos(angle);
+    const s = Math.sin(angle);
+    let sumRe = 0;
+    let sumIm = 0;
+    // Blocks by Horner's rule, each turned to its place by an angle computed afresh.
+    for (let start = 0; start < p.length; start += BLOCK) {
+      let x = 0;
+      let y = 0;
+      for (let j = Math.min(start + BLOCK, p.length) - 1; j >= start; j--) {
+        const t = x * c - y * s + p[j]! - (j === centre ? 1 : 0);
+        y = x * s + y * c;
+        x = t;
+      }
+      const turn = angle * (start - centre);
+      const tc = Math.cos(turn);
+      const ts = Math.sin(turn);
+      sumRe += x * tc - y * ts;
+      sumIm += x * ts + y * tc;
+    }
+    re[k] = sumRe;
+    im[k] = sumIm;
+  }
+  // Horner: 5 roundings a step; angles: 4u·|angle·(start − centre)| ≤ 4uπ·cells·k/N at worst; then the sum of blocks.
+  const turns = (2 * Math.PI * count * p.length) / nodes;
+  const error = 2 ** -53 * (6 * BLOCK + 4 * turns + p.length / BLOCK + 16) * weight;
+  return { re, im, error };
+}
+
+/**
+ * How many of the lowest of N frequencies to take, so that the mean of the product's modulus over the others is at
+ * most `tail` (docs/math-connect-the-dots.md, theorem 3). Null: more than the work allows, or than a full transform costs.
+ */
+export function cutFrequencies(
+  parts: readonly (readonly [Tilted, number, number])[],
+  c: number,
+  nodes: number,
+  mostNodes: number,
+): { count: number; tail: number } | null {
+  // Fine enough for a slack of a tenth.
+  let size = 1024;
+  for (const [t] of parts) {
+    let apart = 0;
+    for (let j = 0; j < t.p.length; j++) apart += t.p[j]! * Math.abs(j - t.centre);
+    while (size < 32 * apart && size < mostNodes) size *= 2;
+  }
+  const logs = new Float64Array(size / 2 + 1);
+  const h = parts[0]![0].step;
+  const near: { times: number; second: number; fourth: number; off: number; end: number }[] = [];
+  for (const [t, times] of parts) {
+    const { re, im, error } = fullSpectrum(t, size);
+    let [apart, mean, variance, fourth] = [0, 0, 0, 0];
+    t.p.forEach((p, j) => {
+      apart += p * Math.abs(j - t.centre);
+      mean += p * (j - t.centre);
+    });
+    t.p.forEach((p, j) => {
+      const square = (j - t.centre - mean) ** 2;
+      variance += p * square;
+      fourth += p * square * square;
+    });
+    const own = t.e0 + (Math.abs(c) + Math.PI / h) * t.e1;
+    // |φ(u) − φ(v)| ≤ |u − v|·E|ℓ − centre|.
+    const slack = (Math.PI / size) * apart * (1 + 1e-9) + error + own;
+    for (let k = 0; k < logs.length; k++) {
+      const square = Math.max(-1, 2 * re[k]! + re[k]! ** 2 + im[k]! ** 2);
+      const modulus = Math.sqrt(1 + square);
+      logs[k] =
+        logs[k]! +
+        times *
+          (modulus > slack ? 0.5 * Math.log1p(square) + Math.log1p(slack / modulus) : Math.log(2 * slack));
+    }
+    // 1 − |φ|² = E[1 − cos u(ℓ − ℓ′)] ≥ (u²/2)E(ℓ − ℓ′)² − (u⁴/24)E(ℓ − ℓ′)⁴, falling while u² ≤ end².
+    const second = variance * (1 - 1e-9);
+    const quartic = ((2 * fourth + 6 * variance * variance) / 24) * (1 + 1e-9);
+    near.push({ times, second, fourth: quartic, off: own, end: Math.sqrt(second / (2 * quartic)) });
+  }
+  let first = logs.length;
+  while (first > 0 && logs[first - 1]! < NEGLIGIBLE) first--;
+  // In units of 1/h: from here on the grid proves it.
+  const far = ((first + 0.5) * 2 * Math.PI) / size;
+  const bound = (u: number): number => {
+    let log = 0;
+    for (const { times, second, fourth, off, end } of near)
+      if (far <= end) log += times * (0.5 * Math.log1p(u * u * (fourth * u * u - second)) + 2 * off);
+    return log;
+  };
+  let cut = far;
+  if (bound(far) < NEGLIGIBLE) {
+    let low = 0;
+    for (let i = 0; i < 60; i++) {
+      const middle = (low + cut) / 2;
+      if (bound(middle) < NEGLIGIBLE) cut = middle;
+      else low = middle;
+    }
+  }
+  const count = Math.min(nodes / 2 + 1, Math.ceil((cut * nodes) / (2 * Math.PI)) + 1);
+  const cells = parts.reduce((sum, [t]) => sum + t.p.length, 0);
+  return count * cells <= (nodes > mostNodes ? MOST_PRODUCTS : 3 * nodes * Math.log2(nodes))
+    ? { count, tail: 2 * Math.exp(NEGLIGIBLE) }
+    : null;
+}

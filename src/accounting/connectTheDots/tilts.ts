@@ -1,0 +1,156 @@
+// Where to tilt a composition: its moments from rough panels of losses, the saddle point, and the period that holds it.
+import { logSupremum, type Place } from "./inversionPlacement.js";
+import { outside } from "./lattice.js";
+import type { Pair } from "./pair.js";
+import { type Coarse, coarse, type Moments, momentsOf } from "./roughMoments.js";
+
+/** A pair and how often it happened. */
+export interface Counted {
+  readonly pair: Pair;
+  readonly count: number;
+}
+
+/** log of the aliasing aimed at, relative to g. */
+const ALIASING = -23;
+
+export class Tilts {
+  private readonly rough = new Map<number, readonly Coarse[]>();
+
+  constructor(private readonly parts: readonly Counted[]) {}
+
+  /** Panels of losses, part by part, that hold what matters at the tilt c. */
+  roughAt(c: number): readonly Coarse[] {
+    const octave = c <= 1 ? 0 : Math.ceil(Math.log2(c) / 2 - 1e-9);
+    let points = this.rough.get(octave);
+    if (!points) {
+      const [low, high] = octave === 0 ? [-1, 1] : [4 ** (octave - 1), 4 ** octave];
+      points = this.parts.map(({ pair }) => coarse(pair, low, high));
+      this.rough.set(octave, points);
+    }
+    return points;
+  }
+
+  /** Of the composition: log E[e^{c·loss}], from above for c > 0, and its first two derivatives about. */
+  moments(c: number): Moments {
+    const points = this.roughAt(c);
+    const all = { log: 0, error: 0, mean: 0, variance: 0 };
+    this.parts.forEach(({ count, pair }, i) => {
+      const one = momentsOf(points[i]!, c);
+      const left = Math.exp((pair.logLeftOut?.(c) ?? -Infinity) - one.log);
+      all.log += count * (one.log + one.error + left + (pair.relative ?? 0));
+      all.mean += count * one.mean;
+      all.variance += count * one.variance;
+    });
+    return all;
+  }
+
+  /** log E[e^{c·loss}] of the composition for c > 0, from above: with all that lies beyond the panels. */
+  momentBound(c: number): number {
+    const points = this.roughAt(c);
+    let log = this.moments(c).log;
+    this.parts.forEach(({ pair: { bodies = [] }, count }, i) => {
+      const { log: within } = momentsOf(points[i]!, c);
+      let beyond = 0;
+      bodies.forEach((body, k) => {
+        beyond += Math.exp(outside(body, c, ...points[i]!.ranges[k]!) - within);
+      });
+      log += count * Math.log1p(beyond);
+    });
+    return log;
+  }
+
+  /** The c at which K(c) − cε − log|c|(1 + c) is least, K = log E[e^{c·loss}], and g(ε) about. */
+  saddle(epsilon: number): { c: number; log: number; curvature: number } {
+    const { mean, variance } = this.moments(0);
+    const below = epsilon < mean - Math.sqrt(variance);
+    // y = log c for c > 0; c = −1/(1 + e^{−y}) in (−1, 0).
+    const at = (y: number): number => (below ? -1 / (1 + Math.exp(-y)) : Math.exp(y));
+    let [lo, hi] = below ? [-36, 36] : [-60, 60];
+    let y = below
+      ? 0
+      : Math.max(
+          -30,
+          Math.min(
+            30,
+            Math.log((Math.max(0, epsilon - mean) + Math.sqrt(variance)) / Math.max(variance, 1e-300)),
+          ),
+        );
+    let best = { c: at(y), log: 0, curvature: 1 };
+    for (let i = 0; i < 60; i++) {
+      const c = at(y);
+      const k = this.moments(c);
+      if (k.log === Infinity) {
+        hi = y;
+        y = (lo + hi) / 2;
+        continue;
+      }
+      const bend = k.variance + 1 / (c * c) + 1 / ((1 + c) * (1 + c));
+      best = {
+        c,
+        log: Math.min(
+          0,
+          k.log - c * epsilon - Math.log(Math.abs(c)) - Math.log1p(c) - 0.5 * Math.log(2 * Math.PI * bend),
+        ),
+        curvature: bend,
+      };
+      const slope = k.mean - epsilon - 1 / c - 1 / (1 + c);
+      if (slope * slope < 1e-3 * bend) break;
+      const up = below ? slope < 0 : slope > 0;
+      if (up) hi = y;
+      else lo = y;
+      const rate = bend * (below ? c * (1 + c) : c);
+      let next = y + Math.max(-2, Math.min(2, -slope / rate));
+      if (!(next > lo && next < hi)) next = (lo + hi) / 2;
+      if (Math.abs(next - y) < 1e-9) break;
+      y = next;
+    }
+    return best;
+  }
+
+  /** Tilt at the saddle point, or below it where a second mode of the tilted losses would need a much longer period. */
+  place(epsilon: number): Place | null {
+    const { c, log } = this.saddle(epsilon);
+    let best = this.placeAt(c, epsilon, log);
+    for (let x = 0.7 * c; c > 0 && best && best.period * c > 60 && x > 0.02 * c; x *= 0.7) {
+      // Digits lost there: the prefactor over δ.
+      if (this.moments(x).log - x * epsilon - log > 14) break;
+      const other = this.placeAt(x, epsilon, log);
+      if (other && other.period < 0.7 * best.period) best = other;
+    }
+    return best && (best.c > 0 ? { ...best, logMoment2: this.momentBound(best.c2) } : best);
+  }
+
+  private placeAt(c: number, epsilon: number, log: number): Place | null {
+    const b = Math.abs(c);
+    const near = (-log - ALIASING) / b;
+    let best: Place | null = null;
+    for (const f of c > 0 ? [1.05, 1.1, 1.2, 1.4, 1.7, 2.3, 3.5, 6, 12, 40] : [0.1, 0.3, 0.6, 0.8, 1]) {
+      const x = c > 0 ? b * f : -(b + (1 - b) * f);
+      // Between −1 and 0 no moment exceeds 1.
+      const k = c > 0 ? this.moments(x).log : 0;
+      const far = k - x * epsilon + logSupremum(x) - log - ALIASING;
+      if (!(far < Infinity)) break;
+      const period = Math.max(near, far / (Math.abs(x) - b));
+      if (!best || period < best.period) best = { c, log, period, c2: x, logMoment2: k };
+      else if (period > 1.5 * best.period) break;
+    }
+    return best;
+  }
+
+  /** How many times the losses that matter at the tilt c are wider than a step. */
+  cells(c: number, step: number): number {
+    let cells = 1;
+    for (const { losses, logP } of this.roughAt(c)) {
+      let most = -Infinity;
+      for (let i = 0; i < losses.length; i++) most = Math.max(most, logP[i]! + c * losses[i]!);
+      let [lo, hi] = [Infinity, -Infinity];
+      for (let i = 0; i < losses.length; i++)
+        if (logP[i]! + c * losses[i]! > most - 60) {
+          lo = Math.min(lo, losses[i]!);
+          hi = Math.max(hi, losses[i]!);
+        }
+      cells = Math.max(cells, (hi - lo) / step);
+    }
+    return cells;
+  }
+}

@@ -1,0 +1,70 @@
+// One step of the Poisson-sampled Gaussian: δ(ε) = q·δ_Gaussian(log(1 + (e^ε − 1)/q)), the amplification identity;
+// proof, and why removing dominates adding, in docs/math-contour.md, theorem 7.
+import type { Interval } from "../accountant.js";
+import { UNIT } from "./complexRounding.js";
+import { type LogBounds, Profile } from "./vertical/verticalProfile.js";
+
+export class OneStep {
+  private readonly gaussian: Profile;
+  private readonly logRate: number;
+
+  /** sigma: noise ÷ shift, > 0; rate q in (0, 1). */
+  constructor(
+    sigma: number,
+    private readonly rate: number,
+    tolerance: number,
+    work: number,
+  ) {
+    this.gaussian = new Profile(
+      { gaussian: 1 / (sigma * sigma), mixtures: [], direction: 1 },
+      tolerance,
+      work,
+    );
+    this.logRate = Math.log(rate);
+  }
+
+  logDeltaAt(epsilon: number): LogBounds {
+    if (epsilon === Infinity) return { lower: -Infinity, upper: -Infinity };
+    const q = this.rate;
+    const inner =
+      epsilon < 30
+        ? Math.log1p(Math.expm1(epsilon) / q)
+        : epsilon - this.logRate + Math.log1p(-(1 - q) * Math.exp(-epsilon));
+    const off = UNIT * (12 * inner + 4 * epsilon + 4 * Math.abs(this.logRate) * (epsilon < 30 ? 0 : 1));
+    const upper = this.gaussian.logDeltaAt(Math.max(0, inner - off)).upper + this.logRate;
+    const lower = this.gaussian.logDeltaAt(inner + off).lower + this.logRate;
+    const slack = 4 * UNIT * (Math.abs(upper) + Math.abs(this.logRate));
+    return { lower: lower - slack, upper: Math.min(0, upper + slack) };
+  }
+
+  chernoff(): number {
+    return 0;
+  }
+
+  epsilonAt(logDelta: number): Interval {
+    const log = logDelta - this.logRate;
+    const slack = 4 * UNIT * (Math.abs(logDelta) + Math.abs(this.logRate));
+    // δ ≥ q: half the records' worth of nothing; the inner Gaussian is never asked for δ ≥ 1.
+    if (log >= -slack) {
+      if (log > slack) return { lower: 0, upper: 0 };
+      return { lower: 0, upper: this.outward(this.inner(-slack - 1e-300).upper, 1) };
+    }
+    const { lower } = log + slack < 0 ? this.inner(log + slack) : { lower: 0 };
+    const { upper } = this.inner(log - slack);
+    return { lower: Math.max(0, this.outward(lower, -1)), upper: this.outward(upper, 1) };
+  }
+
+  private inner(log: number): Interval {
+    return this.gaussian.epsilonAt(log, log > -0.7 ? Math.log(-Math.expm1(log)) : Math.log1p(-Math.exp(log)));
+  }
+
+  /** log(1 + q(e^x − 1)), moved outward past its rounding. */
+  private outward(x: number, side: 1 | -1): number {
+    if (x === 0 || x === Infinity) return x;
+    const q = this.rate;
+    const value =
+      x < 30 ? Math.log1p(q * Math.expm1(x)) : x + this.logRate + Math.log1p(((1 - q) / q) * Math.exp(-x));
+    const share = x < 30 ? x * Math.min(1, q * Math.exp(x - value)) : x + Math.abs(this.logRate);
+    return value + side * UNIT * (8 * Math.abs(value) + 4 * share);
+  }
+}

@@ -1,0 +1,244 @@
+// The Kernels of the WASM backend: own SIMD code on the tensors where they lie in the backend's memory.
+import * as tf from "@tensorflow/tfjs-core";
+import type { ExactSum, Kernels } from "../../trainer/kernels.js";
+import { stockKernels } from "../tensorflow/stockKernels.js";
+import { instantiateKernels, type WasmKernels } from "./code.js";
+import { Convolutions } from "./convolution.js";
+import { BLOCK_BYTES, MOST_EXAMPLES } from "./exactProducts.js";
+import { FLOAT_BYTES, TensorMemory, type WasmBackend } from "./memory.js";
+import { Normalisation } from "./normalisation.js";
+import { Pooling } from "./poolingInMemory.js";
+import { bestVariant, type Variant } from "./variant.js";
+
+const DOUBLE_BYTES = 8;
+/** Rows that are added side by side: the memory is read ahead in a few places, not in hundreds. */
+const ROWS_AT_ONCE = 8;
+
+/** Compiled once for each instance of the backend. */
+const compiled = new WeakMap<WasmBackend, Map<Variant, Kernels>>();
+
+/**
+ * Kernels over the running WASM backend, of the fastest variant that this engine takes unless one is asked for; the stock ones
+ * if this build of the backend keeps its memory to itself.
+ */
+export function wasmKernels(variant: Variant = bestVariant()): Kernels {
+  const backend = tf.backend() as unknown as WasmBackend;
+  const own = compiled.get(backend) ?? new Map<Variant, Kernels>();
+  compiled.set(backend, own);
+  let kernels = own.get(variant);
+  if (!kernels) {
+    const code = instantiateKernels(backend.wasm.asm?.memory, variant);
+    kernels = code
+      ? new KernelsInMemory(new TensorMemory(backend, code), code, variant)
+      : { ...stockKernels, variant: "tfjs-wasm" };
+    own.set(variant, kernels);
+  }
+  return kernels;
+}
+
+class KernelsInMemory implements Kernels {
+  readonly keepsExamplesApart = true;
+  private readonly convolutions: Convolutions;
+  private readonly normalisation: Normalisation;
+  private readonly pooling: Pooling;
+
+  constructor(
+    private readonly memory: TensorMemory,
+    private readonly code: WasmKernels,
+    readonly variant: Variant,
+  ) {
+    this.convolutions = new Convolutions(memory, code);
+    this.normalisation = new Normalisation(memory, code);
+    this.pooling = new Pooling(memory, code);
+  }
+
+  convolution(...args: Parameters<Kernels["convolution"]>) {
+    return this.convolutions.convolution(...args);
+  }
+
+  filterGradients(...args: Parameters<Kernels["filterGradients"]>) {
+    return this.convolutions.filterGradients(...args);
+  }
+
+  inputGradient(...args: Parameters<Kernels["inputGradient"]>) {
+    return this.convolutions.inputGradient(...args);
+  }
+
+  product(...args: Parameters<Kernels["product"]>) {
+    return this.convolutions.product(...args);
+  }
+
+  positionSums(...args: Parameters<Kernels["positionSums"]>) {
+    return this.convolutions.positionSums(...args);
+  }
+
+  maxPool(...args: Parameters<Kernels["maxPool"]>) {
+    return this.pooling.maxPool(...args);
+  }
+
+  maxPoolGradient(...args: Parameters<Kernels["maxPoolGradient"]>) {
+    return this.pooling.maxPoolGradient(...args);
+  }
+
+  pad(...[x, sides]: Parameters<Kernels["pad"]>) {
+    return this.memory.pad(x, sides);
+  }
+
+  reluGradient<T extends tf.Tensor>(y: T, dy: T): T {
+    const out = this.memory.output(y.shape);
+    this.memory.elementwise(out, [y, dy], (at, bytes) => this.code.reluGradient(...at, bytes));
+    return out as T;
+  }
+
+  normalise(...args: Parameters<Kernels["normalise"]>) {
+    return this.normalisation.normalise(...args);
+  }
+
+  normaliseGradient(...args: Parameters<Kernels["normaliseGradient"]>) {
+    return this.normalisation.normaliseGradient(...args);
+  }
+
+  standardise(...args: Parameters<Kernels["standardise"]>) {
+    return this.normalisation.standardise(...args);
+  }
+
+  /** In place: `rows` is overwritten. */
+  standardisedGradients(...args: Parameters<Kernels["standardisedGradients"]>) {
+    return this.normalisation.standardisedGradients(...args);
+  }
+
+  tanh<T extends tf.Tensor>(x: T): T {
+    const out = this.memory.output(x.shape);
+    this.memory.elementwise(out, [x], (at, bytes) => this.code.tanh(...at, bytes));
+    return out as T;
+  }
+
+  tanhGradient<T extends tf.Tensor>(y: T, dy: T): T {
+    const out = this.memory.output(y.shape);
+    this.memory.elementwise(out, [y, dy], (at, bytes) => this.code.tanhGradient(...at, bytes));
+    return out as T;
+  }
+
+  squaredNorms(rows: tf.Tensor2D): Float64Array {
+    const [n, width] = rows.shape;
+    const start = this.memory.address(rows);
+    // Squares of float32 are exact in float64; the sum of m of them is short by at most a factor 1 − m·2^-53.
+    const up = 1 + (width + 4) * 2 ** -52;
+    return Float64Array.from({ length: n }, (_, i) => {
+      return this.code.squaredNorm(start + i * width * FLOAT_BYTES, width) * up;
+    });
+  }
+
+  filled<T extends tf.Tensor>(shape: readonly number[], write: (values: Float32Array) => void): T {
+    const tensor = this.memory.output(shape);
+    write(this.memory.floats(tensor));
+    return tensor as T;
+  }
+
+  exactSum(size: number): ExactSum {
+    return new SumInMemory(this.memory, size);
+  }
+
+  addRows(sum: ExactSum, rows: tf.Tensor2D, factors: Float64Array): void {
+    const [n, width] = rows.shape;
+    tf.tidy(() => {
+      const own = this.memory.output([2 * n]);
+      this.memory.doubles(own).set(factors);
+      // What may be no number stands in rows of its own: each run of rows between them is added by itself.
+      for (let from = 0, to = 0; from < n; from = to + 1) {
+        to = factors.indexOf(0, from);
+        if (to === -1) to = n;
+        for (let first = from; first < to; first += ROWS_AT_ONCE)
+          this.code.addRows(
+            (sum as SumInMemory).address,
+            this.memory.address(rows) + first * width * FLOAT_BYTES,
+            this.memory.address(own) + first * DOUBLE_BYTES,
+            Math.min(ROWS_AT_ONCE, to - first),
+            width,
+          );
+      }
+    });
+  }
+
+  addOuterProducts(sum: ExactSum, x: tf.Tensor2D, inputScales: Float64Array, outputs: Float64Array): void {
+    const [n, inputs] = x.shape;
+    const units = outputs.length / n;
+    const read = [...inputScales.keys()].filter((example) => inputScales[example] !== 0);
+    tf.tidy(() => {
+      const right = this.memory.output([2 * read.length * units]);
+      const scales = this.memory.output([read.length]);
+      const rows = this.memory.output([read.length]);
+      const block = this.memory.output([BLOCK_BYTES / FLOAT_BYTES]);
+      const from = this.memory.address(x);
+      const rowAt = new Int32Array(this.memory.floats(rows).buffer, this.memory.address(rows), read.length);
+      rowAt.set(read.map((example) => from + example * inputs * FLOAT_BYTES));
+      this.memory.floats(scales).set(read.map((example) => inputScales[example]));
+      const wide = this.memory.doubles(right);
+      if (read.length === n) wide.set(outputs);
+      else
+        read.forEach((example, at) => {
+          wide.set(outputs.subarray(example * units, (example + 1) * units), at * units);
+        });
+      const [sumAt, blockAt] = [(sum as SumInMemory).address, this.memory.address(block)];
+      for (let first = 0; first < read.length; first += MOST_EXAMPLES)
+        this.code.addOuterProducts(
+          sumAt,
+          this.memory.address(rows) + first * FLOAT_BYTES,
+          this.memory.address(scales) + first * FLOAT_BYTES,
+          this.memory.address(right) + first * units * DOUBLE_BYTES,
+          blockAt,
+          Math.min(MOST_EXAMPLES, read.length - first),
+          inputs,
+          units,
+        );
+    });
+  }
+
+  fromBytes<T extends tf.Tensor>(...[shape, tables, write]: Parameters<Kernels["fromBytes"]>): T {
+    const out = this.memory.output(shape);
+    tf.tidy(() => {
+      const bytes = this.memory.output([Math.ceil(out.size / FLOAT_BYTES)]);
+      const table = this.memory.output([256 * tables.length]);
+      const at = this.memory.address(bytes);
+      write(new Uint8Array(this.memory.floats(bytes).buffer, at, out.size));
+      tables.forEach((own, c) => {
+        this.memory.floats(table).set(own, 256 * c);
+      });
+      tables.forEach((_, c) => {
+        this.code.lookUp(
+          at + c,
+          this.memory.address(table) + 256 * c * FLOAT_BYTES,
+          this.memory.address(out) + c * FLOAT_BYTES,
+          out.size - c,
+          tables.length,
+        );
+      });
+    });
+    return out as T;
+  }
+}
+
+/** Whole numbers in float64 where the kernels can add to them. */
+class SumInMemory implements ExactSum {
+  private readonly room: tf.Tensor;
+
+  constructor(
+    private readonly memory: TensorMemory,
+    size: number,
+  ) {
+    // It outlives every tidy: it is as old as the step.
+    this.room = tf.keep(memory.output([2 * size], 0));
+  }
+
+  get address(): number {
+    return this.memory.address(this.room);
+  }
+
+  get values(): Float64Array {
+    return this.memory.doubles(this.room);
+  }
+
+  dispose(): void {
+    this.room.dispose();
+  }
+}
