@@ -1,6 +1,7 @@
 // Privacy curves as versioned JSON (docs/events.md, docs/schema/): a list of points, hence a looser curve.
+import { shown } from "../formats/argumentError.js";
 import { NEIGHBORINGS, type Neighboring } from "../formats/guarantee.js";
-import { envelope, finiteOrInfinity, type JsonNumber, record, show } from "../formats/json.js";
+import { envelope, finiteOrInfinity, type JsonNumber, record } from "../formats/json.js";
 import { checkDelta, checkEpsilon, type Interval, type PrivacyCurve } from "./accountant.js";
 
 export interface CurveJson {
@@ -48,9 +49,9 @@ export function curveFromJson(json: unknown): PrivacyCurve {
   const read = envelope(json, "dpsgd-curve", ["accountant", "neighboring", "points"]);
   const { accountant, neighboring } = read;
   if (typeof accountant !== "string")
-    throw new TypeError(`accountant must be a text, got ${show(accountant)}`);
+    throw new TypeError(`accountant must be a text, got ${shown(accountant)}`);
   if (!NEIGHBORINGS.includes(neighboring as Neighboring))
-    throw new TypeError(`neighboring must be one of ${NEIGHBORINGS.join(", ")}, got ${show(neighboring)}`);
+    throw new TypeError(`neighboring must be one of ${NEIGHBORINGS.join(", ")}, got ${shown(neighboring)}`);
   if (!Array.isArray(read.points) || read.points.length === 0)
     throw new TypeError("points must be a list of at least one point");
   const points = read.points.map((point: unknown, i) => {

@@ -1,28 +1,32 @@
 // An event as it is for one who owns several records.
+import { ArgumentError, shown } from "../formats/argumentError.js";
 import { checkEvent } from "../formats/checkEvent.js";
 import type { AtomicEvent, PrivacyEvent } from "../formats/event.js";
 
-/** Weights of a mixture, at most. */
-const LARGEST_SAMPLED_GROUP = 1000;
+/** Larger groups are refused: their bounds say nothing, and take long. */
+export const LARGEST_GROUP = 1000;
 
 /**
- * The event as it is for one who owns `size` ≥ 1 records, under add-or-remove-one or zero-out-one of all of them together.
- * Sampled Gaussians become mixtures of Gaussians: binomially many of the records are drawn [Ganesh2024], the probabilities
- * rounded to the side of more. Noise and pure ε scale with the size. TypeError naming the kind where nothing is proven.
+ * The event as a group of `size` records sees it that are added or removed (or blanked, or exchanged) together, or the person who
+ * owns them. Of a Poisson batch they make up X ~ Binomial(size, q), and the clipped sum moves by at most X clip norms
+ * [Ganesh2024, Theorem 1.1]: sampled Gaussians become mixtures of Gaussians, the probabilities rounded to the side of more.
+ * Without sampling, noise and pure ε scale with the size, ρ of zCDP with its square; a search is one of such runs.
+ * size: a whole number in [1, 1000]. Throws ArgumentError for another, and, naming the kind, where nothing is proven.
  */
 export function groupEvent(event: PrivacyEvent, size: number): PrivacyEvent {
   checkEvent(event);
-  if (!(Number.isSafeInteger(size) && size >= 1))
-    throw new RangeError(`size must be a whole number >= 1, got ${size}`);
+  if (!(Number.isSafeInteger(size) && size >= 1 && size <= LARGEST_GROUP))
+    throw new ArgumentError("group", `a whole number in [1, ${LARGEST_GROUP}]`, shown(size));
   return size === 1 ? event : grouped(event, size);
 }
 
 function grouped(event: PrivacyEvent, size: number): PrivacyEvent {
   const refuse = (kind: string): never => {
-    throw new TypeError(`no event of a group of ${size} is proven for ${kind}`);
+    throw new ArgumentError("group", "1 where nothing is proven of larger ones", `${size} for ${kind}`);
   };
   switch (event.kind) {
     case "repeated":
+    case "repeat-and-select":
       return { ...event, event: grouped(event.event, size) };
     case "composed":
       return { ...event, events: event.events.map((each) => grouped(each, size)) };
@@ -71,10 +75,6 @@ function scaled(event: AtomicEvent, size: number): PrivacyEvent | undefined {
 function sampledGroup(q: number, standardDeviation: number, size: number): PrivacyEvent {
   if (q === 0) return { kind: "none" };
   if (q === 1) return { kind: "gaussian", noiseMultiplier: (standardDeviation * (1 - 2 ** -52)) / size };
-  if (size > LARGEST_SAMPLED_GROUP)
-    throw new RangeError(
-      `size must be at most ${LARGEST_SAMPLED_GROUP} where records are sampled, got ${size}`,
-    );
   const probabilities = binomialLaw(size, q);
   return {
     kind: "gaussian-mixture",

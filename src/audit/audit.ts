@@ -1,7 +1,6 @@
 // The audit: recomputes ε from what a run's ledger shows and compares it, and each step, with the plan.
 import type { Accountant } from "../accounting/accountant.js";
 import { everyAccountant } from "../accounting/accountants.js";
-import { dpSgdEvent } from "../formats/event.js";
 import type { Guarantee } from "../formats/guarantee.js";
 import type { LedgerEntry } from "../formats/ledger.js";
 import {
@@ -11,6 +10,9 @@ import {
   readLedger,
   readLedgerEntries,
 } from "../formats/ledgerReader.js";
+import type { Plan } from "../formats/plan.js";
+import { eventWith } from "../formats/plannedEvent.js";
+import { planFromJson, samePlan } from "../formats/planReader.js";
 import type { OlderSums } from "../formats/report.js";
 import {
   type AuditReport,
@@ -19,7 +21,6 @@ import {
   type Recomputed,
   type Verdict,
 } from "../formats/report.js";
-import { type Claim, readClaim, sameJson } from "./claim.js";
 import { type Find, finder, recompute, smallestEpsilon } from "./recompute.js";
 import { auditedSums } from "./sums.js";
 
@@ -63,14 +64,14 @@ export function audit(
       `${reading.problemCount}`,
     );
 
-  const claim = claimOf(plan, reading, find);
+  const claim = planOf(plan, reading, find);
   if (claim) compare(claim, reading, find);
   compareRun(plan, reading, options, find);
 
   const sums = auditedSums(reading, claim?.examples, options.older ?? {}, find);
   const sensitivity = sums.sensitivity ?? Infinity;
   const own = readingEvent(against(reading, sensitivity), claim && weaker(claim, sensitivity));
-  const event = claim ? claim.whole(own, sensitivity) : own;
+  const event = claim ? eventWith(claim, own, sensitivity) : own;
   const recomputed = claim
     ? recompute(
         event,
@@ -87,12 +88,13 @@ export function audit(
     stepsDone: reading.stepsDone,
     stepsPlanned: claim?.steps ?? null,
     stepPlanned: claim ? { samplingRate: claim.samplingRate, noiseMultiplier: claim.noiseMultiplier } : null,
-    eventPlanned: claim ? claim.whole(dpSgdEvent(claim), 1) : null,
+    plan: claim ?? null,
     finished: reading.end !== undefined,
     run: reading.run
       ? { software: reading.run.software, startedAt: reading.run.startedAt, dataset: reading.run.dataset }
       : null,
     sums,
+    ownEvent: own,
     event,
   };
 }
@@ -106,19 +108,19 @@ const against = (reading: LedgerReading, sensitivity: number): LedgerReading => 
   steps: reading.steps.map((group) => weaker(group, sensitivity)),
 });
 
-function claimOf(plan: unknown, reading: LedgerReading, find: Find): Claim | undefined {
-  const source = plan ?? reading.run?.plan;
-  if (source === undefined) return undefined;
+/** The plan that the run is held to: the one given, or else the ledger's. */
+function planOf(given: unknown, reading: LedgerReading, find: Find): Plan | undefined {
+  if (given === undefined) return reading.run?.plan;
   try {
-    return readClaim(source);
+    return planFromJson(given);
   } catch (error) {
-    find("unreadable-plan", "a plan of version 1", (error as Error).message);
+    find("unreadable-plan", "a plan of version 2 or 1", (error as Error).message);
     return undefined;
   }
 }
 
 /** Step by step: counts, rates, noise. */
-function compare(claim: Claim, reading: LedgerReading, find: Find): void {
+function compare(claim: Plan, reading: LedgerReading, find: Find): void {
   if (reading.stepsDone > claim.steps)
     find("more-steps", `${claim.steps} steps at most`, `${reading.stepsDone} steps`);
   for (const { samplingRate, noiseMultiplier, count, line } of reading.steps.slice(0, MOST_PROBLEMS)) {
@@ -141,7 +143,7 @@ function compare(claim: Claim, reading: LedgerReading, find: Find): void {
 function compareRun(plan: unknown, reading: LedgerReading, options: AuditOptions, find: Find): void {
   const { run } = reading;
   if (!run) return;
-  if (plan !== undefined && !sameJson(plan, run.plan))
+  if (plan !== undefined && !samePlan(plan, run.plan))
     find("other-plan", "the plan given and the plan in the ledger to be equal", "different plans", 1);
   if (options.datasetFingerprint !== undefined && options.datasetFingerprint !== run.dataset.fingerprint)
     find(

@@ -4,9 +4,9 @@ import { type TightestBound, tightestEpsilon } from "../accounting/tightest.js";
 import { flatten, type PrivacyEvent } from "../formats/event.js";
 import { type EventJson, eventFromJson, eventToJson } from "../formats/eventJson.js";
 import { NEIGHBORINGS, type Neighboring } from "../formats/guarantee.js";
+import { sameJson } from "../formats/json.js";
 import { type AuditReport, ENGINE_TOLERANCE } from "../formats/report.js";
 import { roundedUp } from "../formats/rounded.js";
-import { sameJson } from "./claim.js";
 
 export interface DataBudget {
   readonly kind: "dpsgd-budget";
@@ -117,11 +117,11 @@ export function settle(
   const { folder, report, since } = run;
   const before = budget.runs.find((each) => each.folder === folder);
   const sound = report.finished && !report.findings.some(damaged);
-  const { eventPlanned, event } = report;
+  const { plan, event } = report;
   let charged = event;
   if (!sound) {
     if (before) charged = mostOf(charged, eventFromJson(before.charged));
-    if (eventPlanned) charged = mostOf(charged, eventPlanned);
+    if (plan) charged = mostOf(charged, plan.event);
   }
   return withRun(budget, {
     folder,

@@ -4,6 +4,7 @@ import { everyAccountant } from "../accounting/accountants.js";
 import { tightestEpsilon } from "../accounting/tightest.js";
 import { dpSgdEvent, type PrivacyEvent } from "../formats/event.js";
 import type { Neighboring } from "../formats/guarantee.js";
+import { eventWith } from "../formats/plannedEvent.js";
 import type { AuditReport } from "../formats/report.js";
 import { searchBoundary } from "../planner/search.js";
 import { smallestEpsilon } from "./recompute.js";
@@ -39,13 +40,18 @@ export function remaining(
   report: AuditReport,
   options: { readonly accountants?: readonly Accountant[] } = {},
 ): Remaining | undefined {
-  const { claimed, stepPlanned, event } = report;
+  const { claimed, stepPlanned, plan, ownEvent = report.event } = report;
   if (!claimed || !stepPlanned) return undefined;
   const { epsilon: epsilonBudget, delta, neighboring } = claimed;
   const accountants = options.accountants ?? everyAccountant(neighboring);
   const epsilonAfter = (steps: number): number => {
-    const more: PrivacyEvent = dpSgdEvent({ ...stepPlanned, steps });
-    return tightestEpsilon(accountants, { kind: "composed", events: [event, more] }, delta).upper;
+    const longer: PrivacyEvent = {
+      kind: "composed",
+      events: [ownEvent, dpSgdEvent({ ...stepPlanned, steps })],
+    };
+    // Longer, each run of a search that the plan pays for would be longer too.
+    const event = plan ? eventWith(plan, longer, report.sums?.sensitivity ?? 1) : longer;
+    return tightestEpsilon(accountants, event, delta).upper;
   };
   const finite = (x: number): number | null => (x < Infinity ? x : null);
   const spent = smallestEpsilon(report.recomputed);

@@ -6,7 +6,7 @@ import { groupEvent } from "../accounting/groupEvent.js";
 import { eventFromDpAccounting } from "../formats/dpAccounting.js";
 import { dpSgdEvent, type PrivacyEvent } from "../formats/event.js";
 import { eventFromJson } from "../formats/eventJson.js";
-import { ACCOUNTANT_NAMES, NEIGHBORINGS, type Neighboring } from "../formats/guarantee.js";
+import { ACCOUNTANT_NAMES, NEIGHBORINGS } from "../formats/guarantee.js";
 import { roundedUp } from "../formats/rounded.js";
 import { fileProblem } from "../runs/fileProblem.js";
 import type { VerbHelp } from "./help.js";
@@ -97,7 +97,7 @@ export async function accountCommand(args: readonly string[]): Promise<number> {
   const one = values.event === undefined ? runEvent(numbers) : eventIn(readText(values, EVENT), numbers);
   const name = readChoice(values, "accountant", ACCOUNTANT_NAMES, "pld");
   const neighboring = readChoice(values, "neighboring", NEIGHBORINGS, "add-or-remove-one");
-  const event = groupOf(one, numbers.group ?? 1, neighboring);
+  const event = groupEvent(one, numbers.group ?? 1);
   const curve = accountant(name, { neighboring }).account(event);
   const delta = numbers.delta ?? curve.deltaAt(numbers.epsilon!);
   const bounds = curve.epsilonIntervalAt(delta);
@@ -162,17 +162,6 @@ function eventIn(path: string, numbers: Record<string, number>): PrivacyEvent {
     return /^\s*\{[^{]*"(format|kind)"\s*:/.test(text) ? eventFromJson(text) : eventFromDpAccounting(text);
   } catch (error) {
     throw new UsageError(`--event must be an event, got ${path}: ${(error as Error).message}`);
-  }
-}
-
-function groupOf(event: PrivacyEvent, size: number, neighboring: Neighboring): PrivacyEvent {
-  if (size === 1) return event;
-  if (neighboring === "replace-one")
-    throw new UsageError("--group is for add-or-remove-one and zero-out-one, got replace-one");
-  try {
-    return groupEvent(event, size);
-  } catch (error) {
-    throw new UsageError(`--group: ${(error as Error).message}`);
   }
 }
 

@@ -1,7 +1,8 @@
 // The options of dpsgd plan: what each may be, once for its help, its check and its messages.
+
+import { LARGEST_GROUP } from "../accounting/groupEvent.js";
 import { NEIGHBORINGS } from "../formats/guarantee.js";
 import { FRAMEWORKS } from "../planner/emit.js";
-import { LARGEST_GROUP } from "../planner/group.js";
 import { type Option, positive, whole } from "./options.js";
 import { SWEEP_OPTIONS } from "./sweep.js";
 

@@ -1,9 +1,11 @@
 // Reads the events of Google's dp_accounting, exported to JSON, as events of this package [Google-dp-accounting].
 // Forms: DpEvent.to_named_tuple() through json.dumps (a list), or the same with _asdict() (an object). docs/events.md.
+
 import { randomAllocationEvent } from "./allocationEvent.js";
+import { shown } from "./argumentError.js";
 import { checkEvent } from "./checkEvent.js";
 import type { PrivacyEvent, RepetitionDistribution } from "./event.js";
-import { finiteOrInfinity, parseJson, show } from "./json.js";
+import { finiteOrInfinity, parseJson } from "./json.js";
 import { gammaOf } from "./repetitions.js";
 
 type Fields = Record<string, unknown>;
@@ -133,13 +135,13 @@ function read(value: unknown, where: string): PrivacyEvent {
   const isList = Array.isArray(value);
   if (!isList && (typeof value !== "object" || value === null))
     throw new TypeError(
-      `${where} must be an exported DpEvent (json.dumps(event.to_named_tuple())), got ${show(value)}`,
+      `${where} must be an exported DpEvent (json.dumps(event.to_named_tuple())), got ${shown(value)}`,
     );
   // A named tuple becomes a list: module name, class name, then the fields in order.
   const name: unknown = isList ? value[1] : (value as Fields).class_name;
   if (typeof name !== "string")
     throw new TypeError(
-      `${where} must name its class as to_named_tuple() does (class_name), got ${show(value)}`,
+      `${where} must name its class as to_named_tuple() does (class_name), got ${shown(value)}`,
     );
   const known = Object.hasOwn(CLASSES, name) ? CLASSES[name]! : undefined;
   if (!known)
@@ -158,7 +160,7 @@ function read(value: unknown, where: string): PrivacyEvent {
   } else {
     for (const [key, each] of Object.entries(value as Fields)) {
       if (key === "class_name" || key === "module_name") continue;
-      if (!plain.includes(key)) throw new TypeError(`${where} (${name}) has an unknown field ${show(key)}`);
+      if (!plain.includes(key)) throw new TypeError(`${where} (${name}) has an unknown field ${shown(key)}`);
       fields[key] = each;
     }
   }
@@ -176,7 +178,7 @@ function num(fields: Fields, name: string, where: string, otherwise?: number): n
 
 function list(fields: Fields, name: string, where: string): unknown[] {
   const value = fields[name];
-  if (!Array.isArray(value)) throw new TypeError(`${where}.${name} must be a list, got ${show(value)}`);
+  if (!Array.isArray(value)) throw new TypeError(`${where}.${name} must be a list, got ${shown(value)}`);
   return value;
 }
 

@@ -1,6 +1,7 @@
 // Privacy events: what was done to the data, as plain JSON; necessary and sufficient for accounting.
 // The vocabulary follows dp_accounting's DpEvent [Google-dp-accounting] where it has a word for the thing.
 import { checkEvent } from "./checkEvent.js";
+import { canonicalJson } from "./json.js";
 
 /** Nothing that depends on the data: spends nothing. */
 export interface NoEvent {
@@ -230,7 +231,7 @@ export function flatten(event: PrivacyEvent): CountedEvent[] {
     } else {
       const atom = simplified(part);
       if (atom.kind === "none") return;
-      const key = canonicalKey(atom);
+      const key = canonicalJson(atom);
       const seen = counts.get(key);
       const count = (seen?.count ?? 0) + times;
       if (!Number.isSafeInteger(count)) throw new RangeError(`count must be at most 2^53 - 1, got ${count}`);
@@ -240,15 +241,6 @@ export function flatten(event: PrivacyEvent): CountedEvent[] {
   };
   walk(event, 1);
   return [...counts.values()];
-}
-
-/** The same text for equal events, whatever the order of their keys. */
-function canonicalKey(event: AtomicEvent): string {
-  return JSON.stringify(event, (_, value: unknown) =>
-    typeof value === "object" && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value,
-  );
 }
 
 /** Same privacy, plainer words: sampling at rate 0 is nothing, at rate 1 is no sampling. */

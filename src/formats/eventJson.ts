@@ -1,7 +1,8 @@
 // Events as versioned JSON (docs/events.md, docs/schema/). Reading refuses what it does not know, by name.
+import { shown } from "./argumentError.js";
 import { checkEvent } from "./checkEvent.js";
 import type { PrivacyEvent } from "./event.js";
-import { envelope, finiteOrInfinity, record, show } from "./json.js";
+import { envelope, finiteOrInfinity, record } from "./json.js";
 
 /** Deeper nesting is refused: no real run needs it, and reading it could exhaust the stack. */
 const DEEPEST = 200;
@@ -79,7 +80,7 @@ function convert(
   if (depth > DEEPEST) throw new RangeError(`${where.slice(0, 60)}… must not nest deeper than ${DEEPEST}`);
   if (field === "number") return numeric(value as number, where);
   if (field === "numbers" || field === "events") {
-    if (!Array.isArray(value)) throw new TypeError(`${where} must be a list, got ${show(value)}`);
+    if (!Array.isArray(value)) throw new TypeError(`${where} must be a list, got ${shown(value)}`);
     const inner = field === "numbers" ? "number" : "event";
     return value.map((each, i) => convert(each, inner, `${where}[${i}]`, depth + 1, numeric));
   }
@@ -87,7 +88,7 @@ function convert(
   const kind = (value as { kind?: unknown } | null)?.kind;
   if (typeof kind !== "string" || !Object.hasOwn(table, kind))
     throw new TypeError(
-      `${where}.kind ${show(kind)} is unknown: it must be one of ${Object.keys(table).join(", ")}`,
+      `${where}.kind ${shown(kind)} is unknown: it must be one of ${Object.keys(table).join(", ")}`,
     );
   const fields = table[kind]!;
   const from = record(value, where, ["kind", ...Object.keys(fields)]);

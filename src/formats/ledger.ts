@@ -5,22 +5,27 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { checkEvent } from "./checkEvent.js";
 import { dpSgdEvent, type PrivacyEvent } from "./event.js";
+import type { Plan } from "./plan.js";
 import { checkSumArithmetic, type SumArithmetic } from "./sumArithmetic.js";
 
-/** Line 1: which plan the run set out to follow. `plan` is the plan file's object, whole. */
+/** Line 1: which plan the run set out to follow. */
 export interface LedgerRun {
   readonly kind: "run";
-  readonly version: 1;
+  /** Ledgers of version 1 have no `runId`, no `files` in their end line, perhaps no `arithmetic`, and plans of version 1. */
+  readonly version: 1 | 2;
   /** Name and version of what wrote the ledger. */
   readonly software: string;
+  /** Which run it is, wherever its folder lies: 128 random bits, 32 hexadecimal digits. In version 2. */
+  readonly runId?: string;
   /** ISO 8601, UTC, with milliseconds, as Date.toISOString writes it. */
   readonly startedAt: string;
-  readonly plan: unknown;
+  /** The plan file's object, whole. Where a ledger is read, a plan of version 1 has become one of version 2. */
+  readonly plan: Plan;
   /** Which data: a name, and their fingerprint under a salt that is kept secret (64 hexadecimal digits). */
   readonly dataset: { readonly name: string; readonly fingerprint: string };
   /** True if metrics computed on private data were printed or stored (outside the guarantee). */
   readonly privateMetrics: boolean;
-  /** Which arithmetic made the sums; left out by runs made before ledgers said it. */
+  /** Which arithmetic made the sums; in version 1, left out by runs made before ledgers said it. */
   readonly arithmetic?: SumArithmetic;
 }
 
@@ -57,6 +62,8 @@ export interface LedgerEnd {
   readonly kind: "end";
   readonly steps: number;
   readonly finishedAt: string;
+  /** What the run released besides the ledger, by file name: SHA-256 in hexadecimal. In version 2. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export type LedgerEntry = LedgerRun | LedgerStep | LedgerEvent | LedgerResume | LedgerEnd;
@@ -86,11 +93,21 @@ export function ledgerLine(entry: LedgerEntry, previous: string): string {
 }
 
 const KEYS: { readonly [K in LedgerEntry["kind"]]: readonly string[] } = {
-  run: ["kind", "version", "software", "startedAt", "plan", "dataset", "privateMetrics", "arithmetic"],
+  run: [
+    "kind",
+    "version",
+    "software",
+    "runId",
+    "startedAt",
+    "plan",
+    "dataset",
+    "privateMetrics",
+    "arithmetic",
+  ],
   step: ["kind", "step", "samplingRate", "noiseMultiplier"],
   event: ["kind", "reason", "event"],
   resume: ["kind", "steps", "kept", "resumedAt", "arithmetic"],
-  end: ["kind", "steps", "finishedAt"],
+  end: ["kind", "steps", "finishedAt", "files"],
 };
 
 /** Throws TypeError or RangeError, naming the field, the value and what is allowed, unless entry is legal. */
@@ -101,7 +118,14 @@ export function checkLedgerEntry(entry: LedgerEntry): void {
   if (arithmetic !== undefined) checkSumArithmetic(arithmetic);
   switch (entry.kind) {
     case "run":
-      if (!(entry.version === 1)) throw new RangeError(`version must be 1, got ${String(entry.version)}`);
+      if (!(entry.version === 1 || entry.version === 2))
+        throw new RangeError(`version must be 2 or 1, got ${String(entry.version)}`);
+      if (entry.version === 2 ? !/^[0-9a-f]{32}$/.test(entry.runId ?? "") : entry.runId !== undefined)
+        throw new TypeError(
+          `runId must be 32 hexadecimal digits in version 2 alone, got ${String(entry.runId)}`,
+        );
+      if (entry.version === 2 && arithmetic === undefined)
+        throw new TypeError("arithmetic must be given in version 2");
       text("software", entry.software);
       date("startedAt", entry.startedAt);
       if (typeof entry.plan !== "object" || entry.plan === null)
@@ -143,6 +167,9 @@ export function checkLedgerEntry(entry: LedgerEntry): void {
     case "end":
       count("steps", entry.steps, 0);
       date("finishedAt", entry.finishedAt);
+      for (const [name, digest] of Object.entries(entry.files ?? {}))
+        if (!(name.length > 0 && /^[0-9a-f]{64}$/.test(digest)))
+          throw new TypeError(`files must have 64 hexadecimal digits for each name, got ${String(digest)}`);
       return;
     default:
       throw new TypeError(

@@ -10,11 +10,13 @@ import {
   type LedgerRun,
   ledgerLine,
 } from "./ledger.js";
+import { PlanFormatError, planFromJson } from "./planReader.js";
 import type { SumArithmetic } from "./sumArithmetic.js";
 
 /** What can be wrong with a ledger by itself, without its plan; docs/ledger.md has an example of each. */
 export type LedgerProblemCode =
   | "missing-run-line"
+  | "unreadable-plan"
   | "malformed-line"
   | "broken-chain"
   | "missing-step"
@@ -34,7 +36,7 @@ export interface LedgerProblem {
 
 /** A ledger after reading. */
 export interface LedgerReading {
-  /** Absent if line 1 is not a run line: then nothing else here can be relied on. */
+  /** Absent if line 1 is not a run line, or its plan cannot be read: then nothing else here can be relied on. */
   readonly run?: LedgerRun;
   readonly end?: LedgerEnd;
   /** Step lines, and every step that may have happened without a good line (missing, malformed, torn). */
@@ -106,12 +108,7 @@ export function readLedger(text: string, hash: (line: string) => string = hashLi
     if (torn) collector.problem("torn-last-line", line, "a line feed at the end", shorten(content));
     if (read === undefined) {
       if (!torn)
-        collector.problem(
-          "malformed-line",
-          line,
-          "a line spelt as format version 1 spells it",
-          shorten(content),
-        );
+        collector.problem("malformed-line", line, "a line spelt as the format spells it", shorten(content));
       // A step is applied only after its whole line is on disk, so a torn line never was one: counting it is caution,
       // and left out where the line may have been the run's end.
       if (line > 1) collector.lineLost(line, mayBeNoStep(content));
@@ -229,7 +226,7 @@ class Collector {
       this.problem("misplaced-line", line, "nothing after the end line", `a line of kind ${entry.kind}`);
     switch (entry.kind) {
       case "run":
-        if (line === 1) this.#run = entry;
+        if (line === 1) this.#began(entry);
         break;
       case "step":
         this.#step(entry, line);
@@ -238,11 +235,31 @@ class Collector {
         this.#others.push(entry.event);
         break;
       case "resume":
-      case "end":
-        if (entry.kind === "resume") this.#resumed(entry, line);
+        this.#ofVersion(entry.arithmetic !== undefined, "arithmetic", line);
+        this.#resumed(entry, line);
         this.#count(entry.steps, line);
-        if (entry.kind === "end") this.#end ??= entry;
+        break;
+      case "end":
+        this.#ofVersion(entry.files !== undefined, "files", line);
+        this.#count(entry.steps, line);
+        this.#end ??= entry;
     }
+  }
+
+  /** The plan in the run line becomes one of this release's version. */
+  #began(entry: LedgerRun): void {
+    try {
+      this.#run = { ...entry, plan: planFromJson(entry.plan) };
+    } catch (error) {
+      if (!(error instanceof PlanFormatError)) throw error;
+      this.problem("unreadable-plan", 1, "a plan of version 2 or 1", error.message);
+    }
+  }
+
+  /** What every line of its kind has in version 2. */
+  #ofVersion(has: boolean, field: string, line: number): void {
+    if (this.#run?.version === 2 && !has)
+      this.problem("malformed-line", line, `${field}, as in every such line of version 2`, "none");
   }
 
   #step(entry: { step: number; samplingRate: number; noiseMultiplier: number }, line: number): void {
@@ -285,7 +302,7 @@ class Collector {
   }
 
   reading(): LedgerReading {
-    if (!this.#run && !this.#problems.some((p) => p.code === "missing-run-line"))
+    if (!this.#run && !this.#problems.some((p) => /^(missing-run-line|unreadable-plan)$/.test(p.code)))
       this.problem(
         "missing-run-line",
         1,

@@ -40,9 +40,13 @@ export interface PlanRequest {
 /** The quantities of which exactly one is unknown; epochs stands for steps. */
 export type Unknown = "noiseMultiplier" | "epsilon" | "delta" | "steps" | "batchSize";
 
+/**
+ * The form of plans, version 2. Plans of version 1 had no `unit`, `schedule` and `holdout`; they are read as plans of version 2
+ * that say what version 1 meant.
+ */
 export interface Plan {
   readonly kind: "dpsgd-plan";
-  readonly version: 1;
+  readonly version: 2;
   /** As asked, with accountant and neighboring filled in; the unknown is absent. */
   readonly request: PlanRequest & Required<Pick<PlanRequest, "accountant" | "neighboring">>;
   /** N, B and q = B/N, T: public constants of the run, never derived from the data again. */
@@ -52,6 +56,12 @@ export interface Plan {
   readonly steps: number;
   /** σ: standard deviation of the noise on the clipped sum ÷ clip norm, dimensionless, > 0. */
   readonly noiseMultiplier: number;
+  /** Whose presence ε hides: one example. Room for others, such as all examples of a person. */
+  readonly unit: "example";
+  /** Rate and noise of each step: the same throughout. Room for others. */
+  readonly schedule: "constant";
+  /** Private examples that training leaves out for measurements, which are paid for: none. Room for others. */
+  readonly holdout: null;
   /** All that is spent, a search that is paid for included, as an event: what the accountant was asked about. */
   readonly event: PrivacyEvent;
   readonly achieved: Guarantee;

@@ -1,38 +1,62 @@
-// A plan as a file: JSON out, and JSON in with every field checked and the numbers checked against each other.
+// Plans as JSON: the one reader of plans. Every field is checked, and the numbers are checked against each other.
+import { shown } from "./argumentError.js";
+import { canonicalJson, parseJson, sameJson } from "./json.js";
 import type { Plan } from "./plan.js";
-import { checkRequest, shown, stepsOf } from "./request.js";
+import { checkRequest, stepsOf } from "./request.js";
 import { wholeEvent } from "./tuning.js";
 
-/** A text that is not a plan this version can read; one line says which field, what it found, what it must be. */
+/** What is not a plan that this version can read; one line says which field, what it found, what it must be. */
 export class PlanFormatError extends Error {
   override readonly name = "PlanFormatError";
 }
 
-/** The plan as JSON, indented, with a final newline. Plans hold only finite numbers: nothing is lost. */
+/** What version 1 did not say, as it was meant. */
+const SINCE_VERSION_2 = { unit: "example", schedule: "constant", holdout: null } as const;
+
+const FIELDS = [
+  "kind",
+  "version",
+  "request",
+  "examples",
+  "batchSize",
+  "samplingRate",
+  "steps",
+  "noiseMultiplier",
+  ...(Object.keys(SINCE_VERSION_2) as (keyof typeof SINCE_VERSION_2)[]),
+  "event",
+  "achieved",
+  "warnings",
+] as const satisfies readonly (keyof Plan)[];
+
+/** The plan as the text of a file: indented JSON with a final newline. Plans hold only finite numbers: nothing is lost. */
 export function planToJson(plan: Plan): string {
   return `${JSON.stringify(plan, null, 2)}\n`;
 }
 
 /**
- * Reads what planToJson wrote. Checks kind, version, every field, and that they agree: q = B/N, the event is that of
- * (q, σ, T), the request's numbers are the plan's, achieved.epsilon ≤ request.epsilon. Does not account again: an audit does.
- * Throws PlanFormatError.
+ * Reads a plan, given as text or as parsed JSON, of version 2 or 1 (which becomes one of version 2). Checks kind, version, every
+ * field, and that they agree: q = B/N, the event is that of (q, σ, T), the request's numbers are the plan's,
+ * achieved.epsilon ≤ request.epsilon. Does not account again: an audit does. Throws PlanFormatError.
  */
-export function planFromJson(text: string): Plan {
+export function planFromJson(json: unknown): Plan {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(json);
   } catch (error) {
-    throw new PlanFormatError(`plan must be JSON: ${(error as Error).message}`);
+    throw new PlanFormatError(`plan must be JSON: ${(error as Error).message.replace(/^not JSON: /, "")}`);
   }
-  return checkPlan(value);
-}
-
-/** The same checks for an object that was already parsed. */
-export function checkPlan(value: unknown): Plan {
   const plan = record("plan", value);
   if (plan.kind !== "dpsgd-plan") fail("kind", `must be "dpsgd-plan"`, plan.kind);
-  if (plan.version !== 1) fail("version", "must be 1, the only one this release reads", plan.version);
+  const { version } = plan;
+  if (version !== 1 && version !== 2)
+    fail("version", "must be 2 or 1, the ones that this release reads", version);
+  if (version === 2) {
+    for (const key of Object.keys(plan))
+      if (!(FIELDS as readonly string[]).includes(key))
+        throw new PlanFormatError(`plan must have only the fields ${FIELDS.join(", ")}, got ${shown(key)}`);
+    for (const [key, only] of Object.entries(SINCE_VERSION_2))
+      if (plan[key] !== only) fail(key, `must be ${shown(only)}, the only one this release knows`, plan[key]);
+  }
 
   let request: ReturnType<typeof checkRequest>["request"];
   try {
@@ -54,8 +78,8 @@ export function checkPlan(value: unknown): Plan {
     agree("steps", steps, stepsOf(request, batchSize));
 
   const event = wholeEvent(request, { batchSize, noiseMultiplier, steps });
-  if (canonical(plan.event) !== canonical(event))
-    fail("event", `must be ${canonical(event)}, as the rest of the plan says`, plan.event);
+  if (!sameJson(plan.event, event))
+    fail("event", `must be ${canonicalJson(event)}, as the rest of the plan says`, plan.event);
 
   const achieved = record("achieved", plan.achieved) as unknown as Plan["achieved"];
   const { epsilon, epsilonLowerBound, delta } = achieved;
@@ -75,13 +99,14 @@ export function checkPlan(value: unknown): Plan {
     fail("warnings", "must be a list of strings", warnings);
   return {
     kind: "dpsgd-plan",
-    version: 1,
+    version: 2,
     request,
     examples,
     batchSize,
     samplingRate,
     steps,
     noiseMultiplier,
+    ...SINCE_VERSION_2,
     event,
     achieved: {
       epsilon,
@@ -90,8 +115,18 @@ export function checkPlan(value: unknown): Plan {
       neighboring: achieved.neighboring,
       accountant: achieved.accountant,
     },
-    warnings,
+    warnings: warnings as readonly string[],
   };
+}
+
+/** Whether two plans, of whatever version, say the same. Neither has to be one: what cannot be read equals nothing. */
+export function samePlan(a: unknown, b: unknown): boolean {
+  try {
+    return sameJson(planFromJson(a), planFromJson(b));
+  } catch (error) {
+    if (error instanceof PlanFormatError) return false;
+    throw error;
+  }
 }
 
 function fail(field: string, allowed: string, found: unknown): never {
@@ -113,13 +148,4 @@ function positive(field: string, value: unknown): void {
 
 function agree(field: string, found: unknown, expected: unknown): void {
   if (found !== expected) fail(field, `must be ${shown(expected)}, as the rest of the plan says`, found);
-}
-
-/** JSON with sorted keys, so that a re-ordered object compares equal. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, each: unknown) =>
-    typeof each === "object" && each !== null && !Array.isArray(each)
-      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : each,
-  );
 }

@@ -3,6 +3,7 @@ import type { PrivacyEvent } from "./event.js";
 import type { Guarantee } from "./guarantee.js";
 import type { LedgerRun } from "./ledger.js";
 import type { LedgerProblemCode } from "./ledgerReader.js";
+import type { Plan } from "./plan.js";
 import type { SumArithmetic } from "./sumArithmetic.js";
 
 /**
@@ -15,7 +16,6 @@ export type Verdict = "holds" | "exceeded" | "unreadable" | "unclaimed";
 
 export type FindingCode =
   | LedgerProblemCode
-  | "unreadable-plan"
   | "other-plan"
   | "other-dataset"
   | "more-steps"
@@ -71,15 +71,17 @@ export interface AuditReport {
   readonly stepsPlanned: number | null;
   /** What the plan says of each step; null if no plan could be read. */
   readonly stepPlanned: { readonly samplingRate: number; readonly noiseMultiplier: number } | null;
-  /** All that the plan says will be spent, with the search that it pays for; null if no plan could be read. */
-  readonly eventPlanned?: PrivacyEvent | null;
+  /** The plan that the run was held to; null if none could be read, left out of imported records. */
+  readonly plan?: Plan | null;
   /** True if the ledger has its end line; else ε is that of the run so far. */
   readonly finished: boolean;
   /** What the ledger's first line says of the run; null if it could not be read. */
   readonly run: Pick<LedgerRun, "software" | "startedAt" | "dataset"> | null;
   /** By how much one example could move the run's sums; left out of imported records. */
   readonly sums?: AuditedSums;
-  /** What the accountants were asked about. */
+  /** What the run itself spent; left out of imported records. */
+  readonly ownEvent?: PrivacyEvent;
+  /** What the accountants were asked about: that, with the search that the plan pays for. */
   readonly event: PrivacyEvent;
   /** From `certifyReport`. */
   readonly certificate?: Certified;

@@ -1,4 +1,5 @@
 // What a request must look like: every field checked, and the one unknown found.
+import { shown } from "./argumentError.js";
 import { ACCOUNTANT_NAMES, type AccountantName, NEIGHBORINGS } from "./guarantee.js";
 import type { PlanRequest, Unknown } from "./plan.js";
 import { checkTuning } from "./tuning.js";
@@ -132,13 +133,6 @@ export function stepsOf(request: PlanRequest, batchSize: number): number {
 
 function isNumber(value: unknown): value is number {
   return typeof value === "number";
-}
-
-/** A value as an error message shows it: strings quoted, nothing longer than a line. */
-export function shown(value: unknown): string {
-  if (typeof value === "number" || value === undefined || value === null) return String(value);
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
 function defined<T extends object>(object: T): T {

@@ -69,7 +69,7 @@ function planIn(ledgerText: string): Plan | undefined {
 function checkPlan({ plan, error }: ReturnType<typeof readPlan>): AuditReport {
   const findings: Finding[] = [];
   const find = finder(findings);
-  if (!plan) find("unreadable-plan", "a plan of version 1", error!);
+  if (!plan) find("unreadable-plan", "a plan of version 2 or 1", error!);
   const claimed = plan?.achieved ?? null;
   const recomputed = plan
     ? recompute(plan.event, plan.achieved, everyAccountant(plan.achieved.neighboring), find)

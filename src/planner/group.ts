@@ -1,49 +1,9 @@
 // What a plan promises to a group of k records, or to one person who has k: by mixtures of Gaussians [Ganesh2024].
 import { type PrivacyCurve, UnsupportedEventError } from "../accounting/accountant.js";
 import { accountant } from "../accounting/accountants.js";
-import { binomialLaw } from "../accounting/groupEvent.js";
-import type { PrivacyEvent } from "../formats/event.js";
+import { groupEvent } from "../accounting/groupEvent.js";
 import type { AccountantName, Guarantee } from "../formats/guarantee.js";
 import type { Plan } from "../formats/plan.js";
-
-/** Larger groups are refused: their bounds say nothing, and take long. */
-export const LARGEST_GROUP = 1000;
-
-/**
- * The event as a group of k records sees it that are added or removed (or exchanged) together. Of a Poisson batch they
- * make up X ~ Binomial(k, q), and the clipped sum moves by at most X clip norms [Ganesh2024, Theorem 1.1]: the worst that
- * k ε could be said to hide. Only Gaussians and what samples, repeats, composes or selects them; TypeError otherwise.
- */
-export function groupEvent(event: PrivacyEvent, size: number): PrivacyEvent {
-  if (!(Number.isSafeInteger(size) && size >= 1 && size <= LARGEST_GROUP))
-    throw new RangeError(`group must be a whole number in [1, ${LARGEST_GROUP}], got ${size}`);
-  switch (event.kind) {
-    case "none":
-    case "non-private":
-      return event;
-    case "gaussian":
-      return { kind: "gaussian", noiseMultiplier: event.noiseMultiplier / size };
-    case "repeated":
-    case "repeat-and-select":
-      return { ...event, event: groupEvent(event.event, size) };
-    case "composed":
-      return { ...event, events: event.events.map((each) => groupEvent(each, size)) };
-    case "poisson-sampled":
-      if (event.samplingRate === 0) return { kind: "none" };
-      if (event.samplingRate === 1) return groupEvent(event.event, size);
-      if (event.event.kind === "gaussian") {
-        if (size === 1) return event;
-        const probabilities = binomialLaw(size, event.samplingRate);
-        return {
-          kind: "gaussian-mixture",
-          standardDeviation: event.event.noiseMultiplier,
-          sensitivities: probabilities.map((_, k) => k),
-          probabilities,
-        };
-      }
-  }
-  throw new TypeError(`a group's event must be of Gaussian noise, got ${event.kind}`);
-}
 
 /** What a group of that size is promised, at the plan's δ. */
 export interface GroupGuarantee extends Guarantee {

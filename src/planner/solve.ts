@@ -100,13 +100,16 @@ export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
     );
   return {
     kind: "dpsgd-plan",
-    version: 1,
+    version: 2,
     request,
     examples: request.examples,
     batchSize: run.batchSize,
     samplingRate: run.batchSize / request.examples,
     steps: run.steps,
     noiseMultiplier: run.noiseMultiplier,
+    unit: "example",
+    schedule: "constant",
+    holdout: null,
     event,
     achieved,
     warnings,

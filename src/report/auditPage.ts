@@ -5,7 +5,7 @@ import { smallestEpsilon } from "../audit/recompute.js";
 import type { Remaining } from "../audit/remaining.js";
 import { assumedOfSums, sumsText } from "../audit/sums.js";
 import type { Plan } from "../formats/plan.js";
-import { checkPlan } from "../formats/planReader.js";
+import { planFromJson } from "../formats/planReader.js";
 import type { AuditReport, Finding, Severity, Verdict } from "../formats/report.js";
 import { roundedDown, roundedUp } from "../formats/rounded.js";
 import { VERSION } from "../formats/version.js";
@@ -215,7 +215,7 @@ function statementOf(report: AuditReport, plan: unknown, name: string): Html[] {
   const best = [...recomputed].sort((a, b) => (a.epsilon ?? Infinity) - (b.epsilon ?? Infinity))[0];
   let checked: Plan;
   try {
-    checked = checkPlan(plan);
+    checked = planFromJson(plan);
   } catch {
     return [];
   }

@@ -4,7 +4,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { OptimizerState } from "../trainer/optimizer.js";
 import { decodeFloats, encodeSafetensors } from "../trainer/safetensors.js";
-import { type LedgerPosition, writeWhole } from "./ledgerFile.js";
+import { PARTIAL, writeWhole } from "./disk.js";
+import type { LedgerPosition } from "./ledgerFile.js";
 
 /**
  * The state of a run between two steps. Everything in it is made from noisy sums and public settings, so it is covered by
@@ -128,6 +129,9 @@ export class CheckpointStore {
       write();
     }
     for (const each of this.#names().slice(this.#keep)) rmSync(join(this.folder, each), { force: true });
+    // What a crash left of one.
+    for (const each of readdirSync(this.folder))
+      if (each.endsWith(PARTIAL)) rmSync(join(this.folder, each), { force: true });
   }
 
   /** The newest that is whole; `onDamaged` hears of those that are not. undefined if there is none. */

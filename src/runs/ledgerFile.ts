@@ -1,17 +1,6 @@
 // Writes a ledger so that no step can happen without its line: exclusive file, one write and one sync a line.
 import { hash } from "node:crypto";
-import {
-  closeSync,
-  fdatasyncSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fdatasyncSync, fstatSync, openSync, readFileSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import {
   CHAIN_START,
@@ -22,6 +11,7 @@ import {
   ledgerLine,
 } from "../formats/ledger.js";
 import { type LedgerReading, readLedger } from "../formats/ledgerReader.js";
+import { syncFolder } from "./disk.js";
 
 /** A ledger that no process may go on writing: one line that names the file and what is wrong. */
 export class LedgerResumeError extends Error {
@@ -34,6 +24,13 @@ export interface LedgerPosition {
   readonly lines: number;
   readonly hash: string;
 }
+
+/** What a run line says, but for what the format fixes. */
+export type LedgerBegin = Omit<LedgerRun, "kind" | "version" | "runId" | "arithmetic"> &
+  Required<Pick<LedgerRun, "runId" | "arithmetic">>;
+/** What a resume line says; how many steps there were, the ledger knows. */
+export type LedgerResumption = Omit<LedgerResume, "kind" | "steps" | "arithmetic"> &
+  Required<Pick<LedgerResume, "arithmetic">>;
 
 /** What a stopped run's ledger says, checked to be one that can be continued. */
 export interface StoppedLedger {
@@ -80,6 +77,7 @@ export class LedgerWriter {
   readonly path: string;
   #file: number | undefined;
   #previous = CHAIN_START;
+  #version: LedgerRun["version"] = 2;
   #steps = 0;
   #lines = 0;
   #bytes = 0;
@@ -89,16 +87,13 @@ export class LedgerWriter {
    * returns. Given a resumption: continues the ledger of a stopped run (see readStoppedLedger) with a resume line, after
    * ending a torn last line, which counts as a step. `kept`: how many of its steps are in the weights at hand.
    */
-  constructor(
-    path: string,
-    begin: Omit<LedgerRun, "kind" | "version"> | Omit<LedgerResume, "kind" | "steps">,
-  ) {
+  constructor(path: string, begin: LedgerBegin | LedgerResumption) {
     this.path = path;
     if (!("plan" in begin)) {
       this.#continue(begin);
       return;
     }
-    const entry: LedgerRun = { kind: "run", version: 1, ...begin };
+    const entry: LedgerRun = { kind: "run", version: 2, ...begin };
     // Checked before the file exists: a refused run leaves nothing behind.
     ledgerLine(entry, CHAIN_START);
     this.#file = openSync(path, "ax", 0o644);
@@ -128,13 +123,19 @@ export class LedgerWriter {
   }
 
   /**
-   * Writes the end line and closes the file: the run ended by itself. The time is that of the next full minute: how long
-   * the steps took depends on the batches drawn.
+   * Writes the end line and closes the file: the run ended by itself. files: SHA-256 of what it released, by file name. The time
+   * is that of the next full minute: how long the steps took depends on the batches drawn.
    */
-  end(finishedAt: Date = new Date()): void {
+  end(files: Readonly<Record<string, string>> = {}, finishedAt: Date = new Date()): void {
     const minute = 60_000;
     const rounded = new Date(Math.ceil(finishedAt.getTime() / minute) * minute);
-    this.#append({ kind: "end", steps: this.#steps, finishedAt: rounded.toISOString() });
+    this.#append({
+      kind: "end",
+      steps: this.#steps,
+      finishedAt: rounded.toISOString(),
+      // A run that an older version began goes on in its format.
+      ...(this.#version === 2 && { files }),
+    });
     this.close();
   }
 
@@ -165,8 +166,9 @@ export class LedgerWriter {
     this.#lines++;
   }
 
-  #continue(begin: Omit<LedgerResume, "kind" | "steps">): void {
-    const { stepsDone: steps } = readStoppedLedger(this.path).reading;
+  #continue(begin: LedgerResumption): void {
+    const { stepsDone: steps, run } = readStoppedLedger(this.path).reading;
+    this.#version = run.version;
     const entry = { kind: "resume", steps, ...begin } as const;
     ledgerLine(entry, CHAIN_START);
     const text = readFileSync(this.path, "utf8");
@@ -181,46 +183,4 @@ export class LedgerWriter {
     this.#steps = steps;
     this.#append(entry);
   }
-}
-
-/** Puts a folder's list of names on disk, so that a new file survives a power cut. Not possible on every system. */
-export function syncFolder(folder: string): void {
-  let file: number | undefined;
-  try {
-    file = openSync(folder, "r");
-    fsyncSync(file);
-  } catch {
-    // Windows cannot sync a folder; its file systems journal names by themselves.
-  } finally {
-    if (file !== undefined) closeSync(file);
-  }
-}
-
-/** Writes a file and waits until it is on disk. */
-export function writeSynced(
-  path: string,
-  content: string | Uint8Array,
-  flag: "w" | "wx",
-  mode = 0o644,
-): void {
-  const file = openSync(path, flag, mode);
-  try {
-    writeFileSync(file, content);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Writes a whole file: under another name first, on disk, then renamed; so it is there whole or not at all. */
-export function writeWhole(path: string, content: string | Uint8Array): void {
-  const partial = `${path}.partial`;
-  try {
-    writeSynced(partial, content, "w");
-    renameSync(partial, path);
-  } catch (error) {
-    rmSync(partial, { force: true });
-    throw error;
-  }
-  syncFolder(dirname(path));
 }

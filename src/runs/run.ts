@@ -1,4 +1,5 @@
 // One run in hand: Poisson batches, clipped sums, noise, update; the ledger says each step before it happens.
+import { hash } from "node:crypto";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { CHAIN_START } from "../formats/ledger.js";
@@ -17,7 +18,7 @@ import { frozenTensors } from "../trainer/startingValues.js";
 import { stopwatch } from "../trainer/stepTimes.js";
 import type { CheckpointStore } from "./checkpoint.js";
 import type { LedgerPosition, LedgerWriter } from "./ledgerFile.js";
-import type { RunFolder } from "./runFolder.js";
+import { RUN_FILES, type RunFolder } from "./runFolder.js";
 import type { ProcessOptions, TrainResult } from "./train.js";
 
 export interface RunParts {
@@ -160,9 +161,9 @@ export class Run {
     // If the process dies from here on, nothing is lost but the wait.
     if (optimizer.updates > this.savedUpdates) this.trySave(ledger);
     const final = await this.measure(ledger.steps);
-    this.writeWeights();
+    const files = this.writeWeights();
     const lostSteps = ledger.steps - optimizer.updates;
-    ledger.end();
+    ledger.end({ ...files, [RUN_FILES.metrics]: digestOf(readFileSync(folder.file("metrics"))) });
     checkpoints.removeAll();
     return {
       out: folder.path,
@@ -233,8 +234,11 @@ export class Run {
     }
   }
 
-  /** weights.safetensors: each parameter after the last step under its name, the averaged ones under "average/…". */
-  private writeWeights(): void {
+  /**
+   * weights.safetensors: each parameter after the last step under its name, the averaged ones under "average/…"; and model.json.
+   * Returns what each file is, for the ledger.
+   */
+  private writeWeights(): Readonly<Record<string, string>> {
     const { folder, network, optimizer, settings } = this.parts;
     const named = (prefix: string, values: readonly Float32Array[]) =>
       network.parameters.map(({ name, shape }, index) => ({
@@ -250,14 +254,11 @@ export class Run {
         : []),
     ];
     const { seeds, frontEnd } = settings;
-    folder.writeWhole(
-      "model",
-      `${JSON.stringify({ version: 1, software: SOFTWARE, network: network.spec, ...(frontEnd && { frontEnd }), seeds }, null, 2)}\n`,
-    );
-    folder.writeWhole(
-      "weights",
-      encodeSafetensors(tensors, { software: SOFTWARE, network: JSON.stringify(network.spec) }),
-    );
+    const model = `${JSON.stringify({ version: 1, software: SOFTWARE, network: network.spec, ...(frontEnd && { frontEnd }), seeds }, null, 2)}\n`;
+    const weights = encodeSafetensors(tensors, { software: SOFTWARE, network: JSON.stringify(network.spec) });
+    folder.writeWhole("model", model);
+    folder.writeWhole("weights", weights);
+    return { [RUN_FILES.weights]: digestOf(weights), [RUN_FILES.model]: digestOf(model) };
   }
 
   private elapsed(): number {
@@ -275,3 +276,5 @@ function spread(steps: number, count: number): number[] {
 const round = (value: number): number => Number(value.toPrecision(6));
 
 export const SOFTWARE = `dpsgd ${(JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version}`;
+
+const digestOf = (content: string | Uint8Array): string => hash("sha256", content, "hex");

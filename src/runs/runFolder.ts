@@ -1,15 +1,21 @@
 // The folder of one run: its names, its creation, and reading it back for an audit. Nothing half-written looks finished.
 import { isAscii } from "node:buffer";
+import { randomBytes } from "node:crypto";
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import type { Plan } from "../formats/plan.js";
+import { planToJson } from "../formats/planReader.js";
 import { CheckpointStore } from "./checkpoint.js";
 import { newFingerprintSalt } from "./data/fingerprint.js";
-import { LedgerWriter, syncFolder, writeSynced, writeWhole } from "./ledgerFile.js";
+import { syncFolder, writeNew, writeWhole } from "./disk.js";
+import { hashLineNode, type LedgerBegin, type LedgerResumption, LedgerWriter } from "./ledgerFile.js";
 
 /** What a run folder holds. Weights appear only when whole, under their final name. */
 export const RUN_FILES = {
   /** The plan, as it was given. */
   plan: "plan.json",
+  /** Which run it is, as its ledger says too: 32 hexadecimal digits. Not in the folders of older runs. */
+  runId: "run.id",
   /** What was done, line by line; finished if its last line is an end line. */
   ledger: "ledger.jsonl",
   /** Measurements for people: rates, test accuracy; of private data only with --log-private-metrics. */
@@ -40,10 +46,13 @@ export class RunFolder {
   readonly path: string;
   /** 32 bytes for datasetFingerprint, also in dataset.salt (readable by its owner only). */
   readonly salt: Uint8Array;
+  /** 32 hexadecimal digits. */
+  readonly runId: string;
 
-  constructor(path: string, salt: Uint8Array) {
+  constructor(path: string, salt: Uint8Array, runId: string) {
     this.path = path;
     this.salt = salt;
+    this.runId = runId;
   }
 
   file(name: keyof typeof RUN_FILES): string {
@@ -51,8 +60,8 @@ export class RunFolder {
   }
 
   /** Starts the ledger, or goes on with that of a stopped run (see LedgerWriter). */
-  openLedger(begin: ConstructorParameters<typeof LedgerWriter>[1]): LedgerWriter {
-    return new LedgerWriter(this.file("ledger"), begin);
+  openLedger(begin: Omit<LedgerBegin, "runId"> | LedgerResumption): LedgerWriter {
+    return new LedgerWriter(this.file("ledger"), "plan" in begin ? { ...begin, runId: this.runId } : begin);
   }
 
   /** keep: how many checkpoints to have at any time. */
@@ -72,10 +81,10 @@ export class RunFolder {
 }
 
 /**
- * Makes the folder (and those above it) and puts the plan in it.
+ * Makes the folder (and those above it) and puts the plan in it. runId: as newRunId gives it.
  * Throws RunFolderError if path is a file, already holds a run, or cannot be written.
  */
-export function createRunFolder(path: string, plan: unknown): RunFolder {
+export function createRunFolder(path: string, plan: Plan, runId = newRunId()): RunFolder {
   const found = statOf(path, "out folder");
   if (found && !found.isDirectory()) throw new RunFolderError(`out must be a folder, got the file ${path}`);
   const held = Object.values(RUN_FILES).find((name) => existsSync(join(path, name)));
@@ -88,19 +97,25 @@ export function createRunFolder(path: string, plan: unknown): RunFolder {
     makeFolder(resolve(path));
     accessSync(path, constants.W_OK | constants.X_OK);
     // Exclusive: of two processes that start in one folder at once, one fails here.
-    writeSynced(join(path, RUN_FILES.plan), `${JSON.stringify(plan, null, 2)}\n`, "wx");
-    writeSynced(join(path, RUN_FILES.salt), `${Buffer.from(salt).toString("hex")}\n`, "wx", 0o600);
+    writeNew(join(path, RUN_FILES.plan), planToJson(plan));
+    writeNew(join(path, RUN_FILES.runId), `${runId}\n`);
+    writeNew(join(path, RUN_FILES.salt), `${Buffer.from(salt).toString("hex")}\n`, 0o600);
   } catch (error) {
     throw new RunFolderError(`out folder ${path} cannot be written (${(error as Error).message})`);
   }
   syncFolder(path);
-  return new RunFolder(path, salt);
+  return new RunFolder(path, salt, runId);
+}
+
+/** The identity of a run that is about to begin: 128 random bits, 32 hexadecimal digits. */
+export function newRunId(): string {
+  return randomBytes(16).toString("hex");
 }
 
 /** The folder of a run that stopped. Throws RunFolderError with one line if it is none. */
 export function openRunFolder(path: string): RunFolder {
   readPlanFile(path);
-  return new RunFolder(path, readFingerprintSalt(path));
+  return new RunFolder(path, readFingerprintSalt(path), runIdOf(path));
 }
 
 /**
@@ -132,6 +147,19 @@ function readPlanFile(path: string): string {
   if (!found) throw new RunFolderError(`run folder ${path} does not exist`);
   if (!found.isDirectory()) throw new RunFolderError(`run folder must be a folder, got the file ${path}`);
   return readText(join(path, RUN_FILES.plan));
+}
+
+/** The identity of the run in a folder; of an older run, which has none of its own, the first half of its first ledger line's hash. */
+export function runIdOf(path: string): string {
+  const file = join(path, RUN_FILES.runId);
+  if (existsSync(file)) {
+    const text = readText(file).trim();
+    if (!/^[0-9a-f]{32}$/.test(text)) throw new RunFolderError(`${file} must hold 32 hexadecimal digits`);
+    return text;
+  }
+  const ledger = join(path, RUN_FILES.ledger);
+  const [line = ""] = existsSync(ledger) ? readText(ledger).split("\n", 1) : [];
+  return hashLineNode(line).slice(0, 32);
 }
 
 /** The salt of the run's fingerprint. Throws RunFolderError if it is missing or not 64 hexadecimal digits. */

@@ -8,7 +8,7 @@ import { roundedDown, roundedUp } from "../formats/rounded.js";
 import { auditPage } from "../report/auditPage.js";
 import { facts, section, text } from "../report/htmlPage.js";
 import { lineChart } from "../report/lineChart.js";
-import { writeWhole } from "./ledgerFile.js";
+import { writeWhole } from "./disk.js";
 import { RUN_FILES } from "./runFolder.js";
 
 interface Measured {

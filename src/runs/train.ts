@@ -4,6 +4,7 @@ import { startEngine } from "../engines/startEngine.js";
 import type { DeviceEnvironment } from "../engines/webgpu/engine.js";
 import type * as webgpu from "../engines/webgpu/index.js";
 import type { Plan } from "../formats/plan.js";
+import { planFromJson, samePlan } from "../formats/planReader.js";
 import type { BackendChoice, BackendName } from "../trainer/backendNames.js";
 import type { Dataset } from "../trainer/data/dataset.js";
 import type { GradientEngine } from "../trainer/gradientEngine.js";
@@ -142,9 +143,10 @@ export interface TrainResult {
  * BackendUnavailableError before the folder is made if anything asked for is not possible. Whatever stops it later leaves
  * a folder for `resumeTraining`.
  */
-export async function train(plan: Plan, options: TrainOptions): Promise<TrainResult> {
+export async function train(given: Plan, options: TrainOptions): Promise<TrainResult> {
   const { data } = options;
-  const asked = runSettings(plan, data, options);
+  const plan = checkPlan(given, data);
+  const asked = runSettings(data, options);
   const { network, values } = startingValues(asked.network, options, asked.seeds.initialisation);
   const settings = { ...asked, network: network.spec };
   const schedule = await scheduleOf(settings.learningRate, plan.steps);
@@ -251,14 +253,14 @@ function findStopped(folder: RunFolder, { onWarning }: ResumeOptions) {
     throw new RunFolderError(
       `run folder ${folder.path}: the checkpoint after step ${checkpoint.ledger.steps} is not one of its ledger, which was cut or replaced`,
     );
-  const { plan } = readStoredPlan(folder.path);
-  if (stopped && !(JSON.stringify(plan) === JSON.stringify(stopped.reading.run.plan)))
+  const plan = planFromJson(readStoredPlan(folder.path).plan);
+  if (stopped && !samePlan(plan, stopped.reading.run.plan))
     throw new RunFolderError(`run folder ${folder.path}: plan.json is not the plan in its ledger`);
   if (!begun) rmSync(ledgerFile, { force: true });
   return {
     checkpoint,
     settings: checkpoint.settings as RunSettings,
-    plan: plan as Plan,
+    plan,
     steps: stopped?.reading.stepsDone ?? 0,
     /** The run was begun by a version whose ledgers do not say which arithmetic made the sums. */
     olderSums: stopped !== undefined && stopped.reading.run.arithmetic === undefined,

@@ -1,6 +1,6 @@
 // What a run does besides its plan: options checked once, when it begins, and kept in its checkpoints as plain JSON.
 import type { Plan } from "../formats/plan.js";
-import { wholeEvent } from "../formats/tuning.js";
+import { planFromJson } from "../formats/planReader.js";
 import { checkLabelledImages, type Dataset } from "./data/dataset.js";
 import type { ClipRule } from "./gradientEngine.js";
 import { Network, type NetworkSpec } from "./layers/network.js";
@@ -66,11 +66,10 @@ export interface RunSettings {
   readonly frontEnd?: string;
 }
 
-/** Throws TypeError or RangeError, in one line, unless the trainer can do what plan and options say on these data. */
-export function runSettings(plan: Plan, data: Dataset, options: RunOptions): RunSettings {
+/** Throws TypeError or RangeError, in one line, unless the trainer can do what the options say on these data. */
+export function runSettings(data: Dataset, options: RunOptions): RunSettings {
   const { learningRate = 2, clipNorm = 1, momentum = 0, ema = 0.9999, augmentation = 0 } = options;
   const { evaluations = 4, logPrivateMetrics = false, dataSource = data.name } = options;
-  checkPlan(plan, data);
   if (typeof learningRate === "number") positive("learningRate", learningRate);
   positive("clipNorm", clipNorm);
   const { optimizer = "sgd", clipGamma, adamEpsilon } = options;
@@ -114,27 +113,9 @@ export const clipRuleOf = ({ clipNorm, clipGamma }: RunSettings): ClipRule => ({
   ...(clipGamma !== undefined && { gamma: clipGamma }),
 });
 
-/** Throws TypeError, RangeError or DatasetError, in one line, unless the trainer can do what the plan says on these data. */
-export function checkPlan(plan: Plan, data: Dataset): void {
-  if (!(typeof plan === "object" && plan !== null && plan.kind === "dpsgd-plan"))
-    throw new TypeError(`plan must be a dpsgd-plan, got kind ${String((plan as Plan | null)?.kind)}`);
-  if (!(plan.version === 1)) throw new RangeError(`plan version must be 1, got ${String(plan.version)}`);
-  whole("plan examples", plan.examples, 1);
-  whole("plan steps", plan.steps, 1);
-  positive("plan batchSize", plan.batchSize);
-  positive("plan noiseMultiplier", plan.noiseMultiplier);
-  if (!(plan.samplingRate > 0 && plan.samplingRate <= 1))
-    throw new RangeError(`plan samplingRate must be in (0, 1], got ${plan.samplingRate}`);
-  if (!(plan.batchSize / plan.examples === plan.samplingRate))
-    throw new RangeError(
-      `plan samplingRate must be batchSize / examples = ${plan.batchSize / plan.examples}, got ${plan.samplingRate}`,
-    );
-  // Of a plan that pays for a search too, the event has more runs than this one.
-  const event = wholeEvent({ ...plan.request, examples: plan.examples }, plan);
-  if (!(JSON.stringify(plan.event) === JSON.stringify(event)))
-    throw new RangeError(
-      "plan event must be that of DP-SGD with the plan's samplingRate, noiseMultiplier and steps",
-    );
+/** The plan, read strictly. Throws PlanFormatError, RangeError or DatasetError unless the trainer can do it on these data. */
+export function checkPlan(given: Plan, data: Dataset): Plan {
+  const plan = planFromJson(given);
   if (!(data.train.count === plan.examples))
     throw new RangeError(
       `data must have the ${plan.examples} examples of the plan, but ${data.name} has ${data.train.count}`,
@@ -142,6 +123,7 @@ export function checkPlan(plan: Plan, data: Dataset): void {
   // Whoever made them: a label that is no class would be another example's.
   checkLabelledImages(data.train, data.classes, `${data.name}: train`);
   checkLabelledImages(data.test, data.classes, `${data.name}: test`);
+  return plan;
 }
 
 function networkFor(model: RunOptions["model"], data: Dataset): Network {

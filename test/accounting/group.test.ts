@@ -1,10 +1,14 @@
 // The event of a person who owns several records, against the mixture written out and against the neighbours' roles.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { accountant } from "../../src/accounting/accountants.js";
 import { contourAccountant } from "../../src/accounting/contour/index.js";
 import { groupEvent } from "../../src/accounting/groupEvent.js";
 import { randomAllocationEvent } from "../../src/formats/allocationEvent.js";
 import { dpSgdEvent, type PrivacyEvent } from "../../src/formats/event.js";
+import { groupGuarantee } from "../../src/planner/group.js";
+import { plan } from "../../src/planner/solve.js";
+import { dpsgdHere } from "../support/commandLine.js";
 
 const epsilon = (event: PrivacyEvent, delta = 1e-6) =>
   contourAccountant().account(event).epsilonIntervalAt(delta);
@@ -60,16 +64,33 @@ describe("a group of k records", () => {
       sensitivity: 12,
     });
     expect(() => groupEvent({ kind: "epsilon-delta", epsilon: 0.5, delta: 1e-9 }, 4)).toThrow(
-      "no event of a group of 4 is proven for epsilon-delta",
+      "group must be 1 where nothing is proven of larger ones, got 4 for epsilon-delta",
     );
     expect(() =>
       groupEvent(
         { kind: "poisson-sampled", samplingRate: 0.1, event: { kind: "laplace", noiseMultiplier: 1 } },
         2,
       ),
-    ).toThrow("no event of a group of 2 is proven for poisson-sampled laplace");
-    expect(() => groupEvent({ kind: "none" }, 0)).toThrow("size must be a whole number >= 1, got 0");
+    ).toThrow("group must be 1 where nothing is proven of larger ones, got 2 for poisson-sampled laplace");
+    expect(() => groupEvent({ kind: "none" }, 0)).toThrow("group must be a whole number in [1, 1000], got 0");
   });
+});
+
+test("a group has one event, rounded outward, whoever asks", async () => {
+  // 1.1/3 rounded down: noise may only be overstated to the group's disadvantage.
+  const event = groupEvent({ kind: "gaussian", noiseMultiplier: 1.1 }, 3) as { noiseMultiplier: number };
+  expect(event.noiseMultiplier * 3).toBeLessThanOrEqual(1.1);
+  expect(event.noiseMultiplier).toBeGreaterThan(0.3666666666);
+  const full = groupEvent(dpSgdEvent({ samplingRate: 1, noiseMultiplier: 1.1, steps: 4 }), 3);
+  expect(full).toMatchObject({ count: 4, event });
+  const made = plan({ examples: 100, batchSize: 100, steps: 4, noiseMultiplier: 1.1, delta: 1e-6 });
+  const promised = groupGuarantee(made, 3);
+  const own = accountant("pld").account(full).epsilonIntervalAt(1e-6);
+  expect(promised).toMatchObject({ epsilon: own.upper, epsilonLowerBound: own.lower });
+  const { stdout } = await dpsgdHere(
+    ..."account --sampling-rate 1 --noise-multiplier 1.1 --steps 4 --delta 1e-6 --group 3 --json".split(" "),
+  );
+  expect(JSON.parse(stdout).epsilon).toBe(own.upper);
 });
 
 test("a random allocation to k of t steps is k allocations to one of t/k", () => {

@@ -12,7 +12,7 @@ import {
 } from "../../src/formats/ledger.js";
 import { readingEvent, readLedger, readLedgerEntries } from "../../src/formats/ledgerReader.js";
 import { cpuMilliseconds } from "../support/cpuTime.js";
-import { asText, chain, sampleEntries, samplePlan } from "../support/runs.js";
+import { ARITHMETIC, asText, chain, sampleEntries, samplePlan } from "../support/runs.js";
 
 const step = (number: number, noiseMultiplier = 4.25, samplingRate = 0.1): LedgerEntry => ({
   kind: "step",
@@ -62,7 +62,14 @@ test("illegal entries are refused by field, value and what is allowed", () => {
     [step(1, Number.NaN), "noiseMultiplier must be >= 0 and finite, got NaN"],
     [step(1, -1), "noiseMultiplier must be >= 0 and finite, got -1"],
     [step(1, 1, 1.5), "samplingRate must be in [0, 1], got 1.5"],
-    [{ ...run, version: 2 }, "version must be 1, got 2"],
+    [{ ...run, version: 3 }, "version must be 2 or 1, got 3"],
+    [{ ...run, version: 1 }, "runId must be 32 hexadecimal digits in version 2 alone"],
+    [{ ...run, runId: "12" }, "runId must be 32 hexadecimal digits in version 2 alone, got 12"],
+    [{ ...run, arithmetic: undefined }, "arithmetic must be given in version 2"],
+    [
+      { kind: "end", steps: 1, finishedAt: "2026-01-31T13:00:00.000Z", files: { "a.bin": "12" } },
+      "files must have 64 hexadecimal digits for each name, got 12",
+    ],
     [{ ...run, startedAt: "yesterday" }, "startedAt must be a date"],
     [
       { ...run, dataset: { name: "x", fingerprint: "12" } },
@@ -119,7 +126,7 @@ test("other uses of the data and resumed runs are part of the format", () => {
     run!,
     { kind: "event", reason: "private evaluation", event },
     rest[0]!,
-    { kind: "resume", steps: 1, kept: 1, resumedAt: "2026-01-31T12:30:00.000Z" },
+    { kind: "resume", steps: 1, kept: 1, resumedAt: "2026-01-31T12:30:00.000Z", arithmetic: ARITHMETIC },
     ...rest.slice(1),
   ];
   const reading = readLedger(asText(chain(entries)));
@@ -132,14 +139,14 @@ test("a torn line before a resume line counts as a step and is tolerated", () =>
   const [run, first, second] = chain(sampleEntries(samplePlan(2)));
   const torn = second!.slice(0, 40);
   const resume = ledgerLine(
-    { kind: "resume", steps: 2, kept: 1, resumedAt: "2026-01-31T12:30:00.000Z" },
+    { kind: "resume", steps: 2, kept: 1, resumedAt: "2026-01-31T12:30:00.000Z", arithmetic: ARITHMETIC },
     hashLine(torn),
   );
   const third = ledgerLine(step(3), hashLine(resume));
   const reading = readLedger(asText([run!, first!, torn, resume, third]));
   expect(reading.problems.map((p) => p.code)).toEqual(["torn-last-line"]);
   expect(reading.stepsDone).toBe(3);
-  expect(reading.resumes).toEqual([{ steps: 2, kept: 1, line: 4 }]);
+  expect(reading.resumes).toEqual([{ steps: 2, kept: 1, line: 4, arithmetic: ARITHMETIC }]);
 });
 
 test("a torn end line before a resume line is no step, and a step line cannot be taken for one", () => {
@@ -147,7 +154,7 @@ test("a torn end line before a resume line is no step, and a step line cannot be
   const resumed = (torn: string, steps: number) => {
     const before = [...lines.slice(0, 3), torn];
     const resume = ledgerLine(
-      { kind: "resume", steps, kept: 2, resumedAt: "2026-01-31T12:30:00.000Z" },
+      { kind: "resume", steps, kept: 2, resumedAt: "2026-01-31T12:30:00.000Z", arithmetic: ARITHMETIC },
       hashLine(torn),
     );
     return readLedger(asText([...before, resume]));
@@ -163,7 +170,7 @@ test("no change of a single byte makes a resumed ledger cheaper and lets it pass
   const [run, first, second] = chain(sampleEntries(samplePlan(3)));
   const torn = second!.slice(0, 30);
   const resume = ledgerLine(
-    { kind: "resume", steps: 2, kept: 1, resumedAt: "2026-01-31T12:30:00.000Z" },
+    { kind: "resume", steps: 2, kept: 1, resumedAt: "2026-01-31T12:30:00.000Z", arithmetic: ARITHMETIC },
     hashLine(torn),
   );
   const bytes = Buffer.from(asText([run!, first!, torn, resume, ledgerLine(step(3), hashLine(resume))]));

@@ -41,7 +41,7 @@ describe.each(Object.entries(REQUESTS))("a plan for %s", (_, request) => {
     expect(eventAfter(plan, plan.steps)).toEqual(plan.event);
     close(epsilonSpent(plan, plan.steps), epsilon);
     const report = audit(plan, sampleEntries(plan));
-    expect(report).toMatchObject({ verdict: "holds", eventPlanned: plan.event });
+    expect(report).toMatchObject({ verdict: "holds", plan });
     const curve = epsilonOverSteps(report.event, plan.achieved);
     expect(curve.at(-1)!.steps).toBe(plan.steps);
     close(curve.at(-1)!.epsilon, tightestEpsilon(accountants, plan.event, delta).upper);

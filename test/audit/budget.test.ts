@@ -93,7 +93,7 @@ test("charging errs on the safe side: no sequence of plans, stops and resumption
           noiseMultiplier,
         })),
       ];
-      if (finished) entries.push({ kind: "end", steps: steps.length, finishedAt: since });
+      if (finished) entries.push({ kind: "end", steps: steps.length, finishedAt: since, files: {} });
       const begun = known ? reserve(roomFor(1000), run("a")) : roomFor(1000);
       const [charged] = charges(settle(begun, { folder: "a", report: report(entries), since }));
       const count = (noise: number) =>

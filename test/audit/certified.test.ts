@@ -67,7 +67,11 @@ test("contradicting-bounds: an accountant that is wrong is found out by the othe
   expect(low.findings).toMatchObject([{ code: "contradicting-bounds" }]);
   const high = await certifyReport(audit({ ...made }, entries, { accountants: [lying(2.9999, 2.9999)] }));
   expect(high.verdict).toBe("holds");
-  const tooHigh = { ...made, achieved: { ...made.achieved, epsilon: 9 } };
+  const tooHigh = {
+    ...made,
+    request: { ...made.request, epsilon: 9 },
+    achieved: { ...made.achieved, epsilon: 9 },
+  };
   const found = await certifyReport(audit(tooHigh, sampleEntries(tooHigh), { accountants: [lying(8, 8)] }));
   expect(found.verdict).toBe("unreadable");
   expect(found.findings.at(-1)).toMatchObject({ code: "contradicting-bounds" });

@@ -87,8 +87,8 @@ test("one bad run is enough: exceeded before unreadable, and both before holds",
 
 test("the smallest delta of the claims counts; different relations have no common epsilon", async () => {
   const made = samplePlan();
-  const stricter = { ...made, achieved: { ...made.achieved, delta: 1e-9 } };
-  const replace = { ...made, achieved: { ...made.achieved, neighboring: "replace-one" } };
+  const stricter = samplePlan(6, 4.25, { delta: 1e-9 });
+  const replace = samplePlan(6, 4.25, { neighboring: "replace-one" });
   const report = (asked: object) => audit(asked, sampleEntries(made), { accountants });
   expect((await jointAudit([report(made), report(stricter)], { accountants })).delta).toBe(1e-9);
   expect((await jointAudit([report(made)], { accountants, delta: 1e-3 })).delta).toBe(1e-3);

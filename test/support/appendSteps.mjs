@@ -11,6 +11,13 @@ const ledger = createRunFolder(path, plan).openLedger({
   plan,
   dataset: { name: "none", fingerprint: "0".repeat(64) },
   privateMetrics: false,
+  arithmetic: {
+    engine: "wasm",
+    kernels: "simd",
+    sums: "fixed-point",
+    fractionBits: 40,
+    sensitivity: "proven",
+  },
 });
 const file = openSync(applied, "w");
 process.stdout.write("ready\n");

@@ -41,26 +41,41 @@ export function epsilonOf(steps: number, noiseMultiplier: number): number {
   return rho + 2 * Math.sqrt(rho * Math.log(1 / DELTA));
 }
 
-/** A plan whose claim is exactly what zcdp proves for it. */
-export function samplePlan(steps = 6, noiseMultiplier = 4.25): Plan {
-  const epsilon = epsilonOf(steps, noiseMultiplier);
+/** A plan whose claim is exactly what zcdp proves for it, unless another is asked for. */
+export function samplePlan(
+  steps = 6,
+  noiseMultiplier = 4.25,
+  claim: {
+    readonly epsilon?: number;
+    readonly delta?: number;
+    readonly neighboring?: Plan["achieved"]["neighboring"];
+  } = {},
+): Plan {
+  const {
+    epsilon = epsilonOf(steps, noiseMultiplier),
+    delta = DELTA,
+    neighboring = "add-or-remove-one",
+  } = claim;
   return {
     kind: "dpsgd-plan",
-    version: 1,
+    version: 2,
     request: {
       examples: 1000,
       batchSize: 100,
       steps,
       epsilon,
-      delta: DELTA,
+      delta,
       accountant: "rdp",
-      neighboring: "add-or-remove-one",
+      neighboring,
     },
     examples: 1000,
     batchSize: 100,
     samplingRate: 0.1,
     steps,
     noiseMultiplier,
+    unit: "example",
+    schedule: "constant",
+    holdout: null,
     event: {
       kind: "repeated",
       count: steps,
@@ -69,11 +84,12 @@ export function samplePlan(steps = 6, noiseMultiplier = 4.25): Plan {
     achieved: {
       epsilon,
       epsilonLowerBound: 0,
-      delta: DELTA,
-      neighboring: "add-or-remove-one",
-      accountant: "zcdp",
+      delta,
+      neighboring,
+      accountant: "rdp",
     },
-  } as Plan;
+    warnings: [],
+  };
 }
 
 export const ARITHMETIC: SumArithmetic = {
@@ -89,8 +105,9 @@ export function sampleEntries(plan: Plan, steps = plan.steps, finished = true): 
   return [
     {
       kind: "run",
-      version: 1,
+      version: 2,
       software: "dpsgd 0.1.0",
+      runId: "0123456789abcdef".repeat(2),
       startedAt: "2026-01-31T12:00:00.000Z",
       plan,
       dataset: { name: "sample", fingerprint: "ab".repeat(32) },
@@ -103,8 +120,27 @@ export function sampleEntries(plan: Plan, steps = plan.steps, finished = true): 
       samplingRate: plan.samplingRate,
       noiseMultiplier: plan.noiseMultiplier,
     })),
-    ...(finished ? [{ kind: "end" as const, steps, finishedAt: "2026-01-31T13:00:00.000Z" }] : []),
+    ...(finished ? [{ kind: "end" as const, steps, finishedAt: "2026-01-31T13:00:00.000Z", files: {} }] : []),
   ];
+}
+
+/** A ledger as it was before ledgers said which arithmetic made the sums: of version 1, with a plan of version 1. */
+export function olderEntries(entries: readonly LedgerEntry[]): LedgerEntry[] {
+  return entries.map((each) => {
+    if (each.kind === "run") {
+      const { arithmetic: _, runId: __, ...run } = each;
+      return { ...run, version: 1, plan: olderPlan(run.plan) };
+    }
+    if (each.kind !== "end") return each;
+    const { files: _, ...end } = each;
+    return end;
+  });
+}
+
+/** A plan as version 1 wrote it. */
+export function olderPlan(plan: Plan): Plan {
+  const { unit: _, schedule: __, holdout: ___, ...rest } = plan;
+  return { ...rest, version: 1 } as unknown as Plan;
 }
 
 /** The lines of a ledger file, chained, without line feeds. */

@@ -17,6 +17,7 @@ import {
 } from "../../src/runs/train.js";
 import type { NetworkSpec } from "../../src/trainer/layers/network.js";
 import { Optimizer } from "../../src/trainer/optimizer.js";
+import { ARITHMETIC } from "../support/runs.js";
 import { closeSharedThreads } from "../support/sharedThreads.js";
 import { dataOf, planOf } from "./support.js";
 
@@ -319,11 +320,17 @@ test("a writer notices that another process wrote to its ledger, and the step is
     software: "test",
     startedAt: "2026-01-31T12:00:00.000Z",
     plan,
+    runId: "0".repeat(32),
     dataset: { name: "none", fingerprint: "0".repeat(64) },
     privateMetrics: false,
+    arithmetic: ARITHMETIC,
   });
   ledger.step(plan);
-  const other = new LedgerWriter(path, { kept: 1, resumedAt: "2026-01-31T12:30:00.000Z" });
+  const other = new LedgerWriter(path, {
+    kept: 1,
+    resumedAt: "2026-01-31T12:30:00.000Z",
+    arithmetic: ARITHMETIC,
+  });
   expect(() => ledger.step(plan)).toThrow("another process wrote to it): the step was not applied");
   other.step(plan);
   other.end();

@@ -27,6 +27,7 @@ const fresh = () => join(scratch, `run-${count++}`);
 
 const plan = samplePlan(3);
 const run = {
+  runId: "0".repeat(32),
   software: "dpsgd 0.1.0",
   startedAt: "2026-01-31T12:00:00.000Z",
   plan,
@@ -49,7 +50,13 @@ test("a run written through the folder audits, and the folder holds what it shou
     finished: true,
     findings: [],
   });
-  expect(readdirSync(path).sort()).toEqual(["dataset.salt", "ledger.jsonl", "plan.json", RUN_FILES.weights]);
+  expect(readdirSync(path).sort()).toEqual([
+    "dataset.salt",
+    "ledger.jsonl",
+    "plan.json",
+    "run.id",
+    RUN_FILES.weights,
+  ]);
   expect(readFileSync(join(path, RUN_FILES.salt), "utf8").trim()).toBe(
     Buffer.from(folder.salt).toString("hex"),
   );

@@ -379,7 +379,7 @@ export function planOf(run: {
   const samplingRate = run.batchSize / run.examples;
   return {
     kind: "dpsgd-plan",
-    version: 1,
+    version: 2,
     request: {
       examples: run.examples,
       batchSize: run.batchSize,
@@ -391,6 +391,9 @@ export function planOf(run: {
     },
     ...run,
     samplingRate,
+    unit: "example",
+    schedule: "constant",
+    holdout: null,
     event: dpSgdEvent({ samplingRate, noiseMultiplier: run.noiseMultiplier, steps: run.steps }),
     achieved: {
       epsilon: 100,
@@ -399,5 +402,6 @@ export function planOf(run: {
       neighboring: "add-or-remove-one",
       accountant: "pld",
     },
-  } as Plan;
+    warnings: [],
+  };
 }

@@ -1,17 +1,9 @@
 // Features on disk, so that they are computed once. As private as the images they come from.
-import { createHash, randomBytes } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatasetError, type LabelledImages } from "../../trainer/data/dataset.js";
+import { writeWhole } from "../disk.js";
 
 /** A folder of stored features. Files are named by a hash of what they were made from, and readable by their owner only. */
 export class FeatureCache {
@@ -34,23 +26,13 @@ export class FeatureCache {
     return shared;
   }
 
-  /** Written under another name and renamed: there is never half a file of that name. */
+  /** There is never half a file of that name. */
   write(images: LabelledImages, description: string, features: Uint8Array): void {
     const path = this.path(images, description);
-    const partial = `${path}.${randomBytes(6).toString("hex")}.partial`;
     try {
       mkdirSync(this.folder, { recursive: true, mode: 0o700 });
-      const file = openSync(partial, "wx", 0o600);
-      try {
-        for (const part of [digest(features), features])
-          for (let at = 0; at < part.length; ) at += writeSync(file, part, at);
-        fsyncSync(file);
-      } finally {
-        closeSync(file);
-      }
-      renameSync(partial, path);
+      writeWhole(path, [digest(features), features], 0o600);
     } catch (error) {
-      rmSync(partial, { force: true });
       throw new DatasetError(`feature cache ${this.folder} cannot be written (${(error as Error).message})`);
     }
   }
