@@ -2,9 +2,10 @@
 import type { Accountant } from "../accounting/accountant.js";
 import { everyAccountant } from "../accounting/accountants.js";
 import type { Guarantee } from "../formats/guarantee.js";
-import type { LedgerEntry } from "../formats/ledger.js";
+import type { LedgerEntry, LedgerPosition } from "../formats/ledger.js";
 import {
   type LedgerReading,
+  ledgerIncludes,
   MOST_PROBLEMS,
   readingEvent,
   readLedger,
@@ -34,6 +35,8 @@ export interface AuditOptions {
   readonly datasetFingerprint?: string;
   /** SHA-256 of a text's UTF-8 bytes in hexadecimal; default: the portable one. Node's own is about five times faster. */
   readonly hash?: (line: string) => string;
+  /** A place that the ledger once had, as a budget or a person recorded it: a ledger without it was cut or replaced. */
+  readonly recorded?: LedgerPosition;
   /** What made the sums of a run whose ledger does not say it. Default: WASM, micro-batches of 64. */
   readonly older?: OlderSums;
 }
@@ -62,6 +65,14 @@ export function audit(
       "more-findings",
       `${MOST_PROBLEMS} findings in the ledger's lines at most`,
       `${reading.problemCount}`,
+    );
+
+  const { recorded } = options;
+  if (recorded && typeof ledger === "string" && !ledgerIncludes(ledger, recorded, options.hash))
+    find(
+      "head-changed",
+      `the ledger that was recorded, with ${recorded.steps} steps and the line of hash ${recorded.hash}`,
+      `another, with ${reading.stepsDone} steps: steps that were taken may be missing from it`,
     );
 
   const claim = planOf(plan, reading, find);

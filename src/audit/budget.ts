@@ -1,43 +1,47 @@
-// A data set's budget across runs: what each run is charged, and whether another one fits. Plain data, no files: docs/budget.md.
+// A data set's budget across runs: what each run is charged, and whether another one fits. No files: docs/budget.md.
 import { everyAccountant } from "../accounting/accountants.js";
 import { type TightestBound, tightestEpsilon } from "../accounting/tightest.js";
+import type {
+  BudgetFile,
+  BudgetLimits,
+  BudgetRecord,
+  BudgetRelease,
+  BudgetReserve,
+} from "../formats/budget.js";
 import { flatten, type PrivacyEvent } from "../formats/event.js";
-import { type EventJson, eventFromJson, eventToJson } from "../formats/eventJson.js";
-import { NEIGHBORINGS, type Neighboring } from "../formats/guarantee.js";
+import { eventToJson } from "../formats/eventJson.js";
 import { sameJson } from "../formats/json.js";
+import type { LedgerPosition } from "../formats/ledger.js";
 import { type AuditReport, ENGINE_TOLERANCE } from "../formats/report.js";
 import { roundedUp } from "../formats/rounded.js";
 
-export interface DataBudget {
-  readonly kind: "dpsgd-budget";
-  readonly version: 1;
-  /** What all runs together may spend at delta, nats. */
-  readonly epsilon: number;
-  readonly delta: number;
-  readonly neighboring: Neighboring;
+/** What the entries of a budget file come to. */
+export interface DataBudget extends BudgetLimits {
   readonly runs: readonly BudgetRun[];
 }
 
+/** One run, told apart by its identity. */
 export interface BudgetRun {
-  /** The run folder; each stands once. */
+  readonly runId: string;
+  /** Where it was when it was last heard of. */
   readonly folder: string;
-  /** reserved: charged for its plan, or what its ledger shows where that is more. settled: for its finished ledger. */
-  readonly state: "reserved" | "settled";
-  /** ISO 8601, UTC. */
+  /**
+   * reserved: charged for its plan. stopped: for its plan, and for whatever its ledger showed beyond it, since it may be taken up
+   * again. settled: for what its finished ledger showed.
+   */
+  readonly state: "reserved" | "stopped" | "settled";
+  /** When it was first heard of, ISO 8601, UTC. */
   readonly since: string;
-  readonly charged: EventJson;
-}
-
-/** A budget file that cannot be read; one line that says what was found and what is allowed. */
-export class BudgetFormatError extends Error {
-  override readonly name = "BudgetFormatError";
+  /** The last place of its ledger that was recorded; null before any. */
+  readonly head: LedgerPosition | null;
+  readonly charged: PrivacyEvent;
 }
 
 /** A run that would take the total above the budget. */
 export class BudgetExceededError extends Error {
   override readonly name = "BudgetExceededError";
   constructor(
-    readonly budget: Pick<DataBudget, "epsilon" | "delta">,
+    readonly budget: Pick<BudgetLimits, "epsilon" | "delta">,
     /** ε of the runs charged so far, and with the one that was refused. */
     readonly epsilonSpent: number,
     readonly epsilonThen: number,
@@ -49,28 +53,46 @@ export class BudgetExceededError extends Error {
   }
 }
 
-export function newBudget(limits: Pick<DataBudget, "epsilon" | "delta" | "neighboring">): DataBudget {
-  const { epsilon, delta, neighboring } = limits;
-  return checkBudget({ kind: "dpsgd-budget", version: 1, epsilon, delta, neighboring, runs: [] });
-}
-
-export function budgetToJson(budget: DataBudget): string {
-  return `${JSON.stringify(budget, null, 2)}\n`;
-}
-
-/** Reads what budgetToJson wrote. Throws BudgetFormatError. */
-export function budgetFromJson(text: string): DataBudget {
-  try {
-    return checkBudget(JSON.parse(text));
-  } catch (error) {
-    if (error instanceof BudgetFormatError) throw error;
-    throw new BudgetFormatError(`budget must be JSON: ${(error as Error).message.replaceAll(/\s+/g, " ")}`);
+/**
+ * What a budget file's entries come to.
+ *
+ * A settled run is charged for what its ledger showed, any other for its plan as well; see `recordRun` for what keeps the former
+ * from shrinking.
+ */
+export function budgetOf({ begin, entries }: Pick<BudgetFile, "begin" | "entries">): DataBudget {
+  const runs = new Map<string, BudgetRun & { plan?: PrivacyEvent; seen?: PrivacyEvent }>();
+  for (const entry of entries) {
+    const { runId } = entry;
+    const before = runs.get(runId);
+    if (entry.kind === "release") {
+      // What was recorded has happened: only a bare reservation can be taken back.
+      if (before && !before.seen) runs.delete(runId);
+      continue;
+    }
+    const since = before?.since ?? entry.at;
+    const plan = entry.kind === "reserve" ? mostOf(entry.event, before?.plan) : before?.plan;
+    const seen = entry.kind === "record" ? entry.event : before?.seen;
+    const state = entry.kind === "reserve" ? "reserved" : entry.state;
+    const head = entry.kind === "record" ? entry.head : (before?.head ?? null);
+    const charged = state === "settled" ? seen! : mostOf(seen ?? plan!, plan);
+    runs.set(runId, {
+      ...{ runId, folder: entry.folder, state, since, head, charged },
+      ...(plan && { plan }),
+      ...(seen && { seen }),
+    });
   }
+  const { epsilon, delta, neighboring } = begin;
+  return {
+    epsilon,
+    delta,
+    neighboring,
+    runs: [...runs.values()].map(({ plan: _, seen: __, ...run }) => run),
+  };
 }
 
 /** ε of all charges, and of `more` on top, composed: each accountant's upper bound holds, so the smallest does. */
 export function budgetSpent(budget: DataBudget, more?: PrivacyEvent): TightestBound {
-  const events = budget.runs.map(({ charged }) => eventFromJson(charged));
+  const events = budget.runs.map(({ charged }) => charged);
   const event: PrivacyEvent = { kind: "composed", events: more ? [...events, more] : events };
   return tightestEpsilon(everyAccountant(budget.neighboring), event, budget.delta);
 }
@@ -80,55 +102,53 @@ export function budgetHolds(budget: DataBudget): boolean {
 }
 
 /**
- * The budget with a run's plan charged to it, before the run begins. Throws BudgetExceededError if that is too much.
+ * The entry that charges a run's plan, to be on disk before the run begins or goes on. Throws BudgetExceededError if that is too
+ * much.
  *
  * Guarantee: whatever the run does within its plan, and wherever it stops, is charged from now on.
  * Edges: a run that is charged already (a stopped one, taken up again) stays charged for what it is, or the plan if that is more.
  */
-export function reserve(
-  budget: DataBudget,
-  run: { readonly folder: string; readonly event: PrivacyEvent; readonly since: string },
-): DataBudget {
-  const { folder, event, since } = run;
-  const before = budget.runs.find((each) => each.folder === folder);
-  const charged = before ? mostOf(eventFromJson(before.charged), event) : event;
-  const { upper } = budgetSpent(release(budget, folder), charged);
+export function reserve(budget: DataBudget, run: Omit<BudgetReserve, "kind">): BudgetReserve {
+  const before = budget.runs.find(({ runId }) => runId === run.runId);
+  const others = { ...budget, runs: budget.runs.filter((each) => each !== before) };
+  const { upper } = budgetSpent(others, mostOf(run.event, before?.charged));
   if (!(upper <= budget.epsilon * (1 + ENGINE_TOLERANCE)))
     throw new BudgetExceededError(budget, budgetSpent(budget).upper, upper);
-  return withRun(budget, {
-    folder,
-    state: "reserved",
-    since: before?.since ?? since,
-    charged: eventToJson(charged),
-  });
+  return { kind: "reserve", ...run };
 }
 
 /**
- * The budget with a run charged for what its ledger shows; report: its audit.
+ * The entries that record what a run's ledger shows; report: its audit, which was told where the ledger stood (`recorded`), if the
+ * budget knows; head: where it stands now. None if all of it is there already.
  *
- * Guarantee: only a finished ledger without damage replaces the plan's charge. Any other run (stopped, killed, damaged) stays
+ * Guarantee: only a finished ledger without damage takes the plan's charge away. Any other run (stopped, killed, damaged) stays
  * charged for its plan, and for whatever its ledger shows beyond it: it may be taken up again, and its last steps may be lost.
+ * A ledger that does not hold the place that was recorded takes nothing away: of each kind of step the larger count stands.
  * Edges: a run that was not in the budget is put there, whatever the total: it has happened.
  */
-export function settle(
+export function recordRun(
   budget: DataBudget,
-  run: { readonly folder: string; readonly report: AuditReport; readonly since: string },
-): DataBudget {
-  const { folder, report, since } = run;
-  const before = budget.runs.find((each) => each.folder === folder);
-  const sound = report.finished && !report.findings.some(damaged);
-  const { plan, event } = report;
-  let charged = event;
-  if (!sound) {
-    if (before) charged = mostOf(charged, eventFromJson(before.charged));
-    if (plan) charged = mostOf(charged, plan.event);
-  }
-  return withRun(budget, {
-    folder,
-    state: sound ? "settled" : "reserved",
-    since: before?.since ?? report.run?.startedAt ?? since,
-    charged: eventToJson(charged),
-  });
+  run: Pick<BudgetRecord, "runId" | "folder" | "head" | "at"> & { readonly report: AuditReport },
+): readonly (BudgetReserve | BudgetRecord)[] {
+  const { runId, folder, at, report } = run;
+  const { plan, findings } = report;
+  const before = budget.runs.find((each) => each.runId === runId);
+  const replaced = findings.some(({ code }) => code === "head-changed");
+  const state = report.finished && !findings.some(damaged) ? "settled" : "stopped";
+  const head = (replaced && before?.head) || run.head;
+  const event = replaced ? mostOf(report.event, before?.charged) : report.event;
+  const charged = state === "settled" || !plan ? event : mostOf(event, plan.event);
+  if (before?.state === state && sameJson(before.head, head) && sameJson(before.charged, charged)) return [];
+  const reserved: BudgetReserve[] =
+    before || !plan
+      ? []
+      : [{ kind: "reserve", runId, folder, at: report.run?.startedAt ?? at, event: plan.event }];
+  return [...reserved, { kind: "record", runId, folder, at, state, head, event }];
+}
+
+/** The entry that takes back the reservation of a run that is known not to have begun. */
+export function release(runId: string, at: string): BudgetRelease {
+  return { kind: "release", runId, at };
 }
 
 /** An error that is not just too much ε: the ledger cannot be relied on. */
@@ -136,24 +156,9 @@ function damaged({ code, severity }: AuditReport["findings"][number]): boolean {
   return severity === "error" && code !== "epsilon-exceeded";
 }
 
-/** The budget without a run: where it must be one that is known not to have begun. */
-export function release(budget: DataBudget, folder: string): DataBudget {
-  return { ...budget, runs: budget.runs.filter((each) => each.folder !== folder) };
-}
-
-/** The run in its place, or last. */
-function withRun(budget: DataBudget, run: BudgetRun): DataBudget {
-  const known = budget.runs.some(({ folder }) => folder === run.folder);
-  return {
-    ...budget,
-    runs: known
-      ? budget.runs.map((each) => (each.folder === run.folder ? run : each))
-      : [...budget.runs, run],
-  };
-}
-
 /** An event that costs at least what either costs: of each kind of step, the larger count; of searches alike, the larger run. */
-function mostOf(a: PrivacyEvent, b: PrivacyEvent): PrivacyEvent {
+function mostOf(a: PrivacyEvent, b: PrivacyEvent | undefined): PrivacyEvent {
+  if (!b) return a;
   if (a.kind === "repeat-and-select" && b.kind === "repeat-and-select")
     if (sameJson(a.repetitions, b.repetitions)) return { ...a, event: mostOf(a.event, b.event) };
   const counts = new Map<string, ReturnType<typeof flatten>[number]>();
@@ -166,41 +171,4 @@ function mostOf(a: PrivacyEvent, b: PrivacyEvent): PrivacyEvent {
     ({ event, count }): PrivacyEvent => ({ kind: "repeated", event, count }),
   );
   return events.length === 1 ? events[0]! : { kind: "composed", events };
-}
-
-function checkBudget(value: unknown): DataBudget {
-  const fail = (field: string, allowed: string, found: unknown): never => {
-    throw new BudgetFormatError(
-      `budget's ${field} must be ${allowed}, got ${JSON.stringify(found) ?? found}`,
-    );
-  };
-  if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new BudgetFormatError(`budget must be an object, got ${JSON.stringify(value)}`);
-  const { kind, version, epsilon, delta, neighboring, runs } = value as Record<string, unknown>;
-  if (kind !== "dpsgd-budget") fail("kind", '"dpsgd-budget"', kind);
-  if (version !== 1) fail("version", "1, the only one this release reads", version);
-  if (!(typeof epsilon === "number" && epsilon > 0 && epsilon < Infinity))
-    fail("epsilon", "> 0 and finite", epsilon);
-  if (!(typeof delta === "number" && delta > 0 && delta < 1)) fail("delta", "in (0, 1)", delta);
-  if (!NEIGHBORINGS.includes(neighboring as Neighboring))
-    fail("neighboring", `one of ${NEIGHBORINGS.join(", ")}`, neighboring);
-  if (!Array.isArray(runs)) fail("runs", "a list", runs);
-  const folders = new Set<string>();
-  const checked = (runs as unknown[]).map((each, i): BudgetRun => {
-    if (typeof each !== "object" || each === null) fail(`runs[${i}]`, "an object", each);
-    const { folder, state, since, charged } = each as Record<string, unknown>;
-    if (!(typeof folder === "string" && folder !== "" && !folders.has(folder)))
-      fail(`runs[${i}].folder`, "a folder that stands once", folder);
-    folders.add(folder as string);
-    if (state !== "reserved" && state !== "settled") fail(`runs[${i}].state`, "reserved or settled", state);
-    if (!(typeof since === "string" && Number.isFinite(Date.parse(since))))
-      fail(`runs[${i}].since`, "a date", since);
-    try {
-      eventFromJson(charged);
-    } catch (error) {
-      throw new BudgetFormatError(`budget's runs[${i}].charged: ${(error as Error).message}`);
-    }
-    return { folder, state, since, charged } as BudgetRun;
-  });
-  return { kind, version, epsilon, delta, neighboring, runs: checked } as DataBudget;
 }

@@ -1,17 +1,53 @@
 // dpsgd/audit: what was run, recomputed from its ledger and compared with its plan. No Node: runs in a browser.
-export * from "../formats/ledger.js";
-export * from "../formats/ledgerReader.js";
-export * from "../formats/report.js";
+export { ArgumentError } from "../formats/argumentError.js";
+export type { PrivacyEvent } from "../formats/event.js";
+export type { Guarantee, Neighboring } from "../formats/guarantee.js";
+export {
+  type LedgerEnd,
+  type LedgerEntry,
+  type LedgerEvent,
+  type LedgerPosition,
+  type LedgerResume,
+  type LedgerRun,
+  type LedgerStep,
+  ledgerLine,
+} from "../formats/ledger.js";
+export {
+  type LedgerProblem,
+  type LedgerProblemCode,
+  type LedgerReading,
+  type Resumption,
+  readLedger,
+  type StepGroup,
+} from "../formats/ledgerReader.js";
+export type {
+  AuditedSums,
+  AuditReport,
+  Certificate,
+  Certified,
+  Empirical,
+  Finding,
+  FindingCode,
+  GuessTally,
+  OlderSums,
+  Recomputed,
+  RoundingFound,
+  Severity,
+  Verdict,
+} from "../formats/report.js";
 export type { SumArithmetic } from "../formats/sumArithmetic.js";
 export { type AuditOptions, audit } from "./audit.js";
-export * from "./auditImport.js";
-export * from "./budget.js";
+export { auditImport, type ImportAuditOptions } from "./auditImport.js";
+export { BudgetExceededError, type BudgetRun, type DataBudget } from "./budget.js";
 export { certifyReport } from "./certified.js";
-export * from "./empirical.js";
-export * from "./epsilonOverSteps.js";
-export * from "./importedRun.js";
-export * from "./joint.js";
-export { float32Sensitivity } from "./olderSums.js";
-export * from "./oneRun.js";
-export * from "./remaining.js";
-export { assumedOfSums, sumsText } from "./sums.js";
+export { type CanaryEvidence, empiricalAudit } from "./empirical.js";
+export { type EpsilonAfter, epsilonOverSteps } from "./epsilonOverSteps.js";
+export {
+  ImportError,
+  type ImportedRun,
+  type ImportedSteps,
+  type ImportFormat,
+  readImport,
+} from "./importedRun.js";
+export { type JointAudit, type JointOptions, jointAudit } from "./joint.js";
+export { type Remaining, remaining } from "./remaining.js";

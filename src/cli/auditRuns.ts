@@ -6,8 +6,9 @@ import { certifyReport } from "../audit/certified.js";
 import { type JointAudit, jointAudit } from "../audit/joint.js";
 import { type Remaining, remaining } from "../audit/remaining.js";
 import type { Neighboring } from "../formats/guarantee.js";
+import type { LedgerPosition } from "../formats/ledger.js";
 import type { AuditReport, OlderSums, Verdict } from "../formats/report.js";
-import { chargeRuns } from "../runs/budgetRun.js";
+import { chargeRuns, recordedHead } from "../runs/budgetRun.js";
 import { datasetFingerprint } from "../runs/data/fingerprint.js";
 import { hashLineNode } from "../runs/ledgerFile.js";
 import { RunFolderError, readFingerprintSalt, readRunFolder } from "../runs/runFolder.js";
@@ -61,7 +62,11 @@ export async function auditRuns(folders: readonly string[], options: AuditRunsOp
       },
       options.older,
     );
-  if (folders.length > 0) return auditAll(folders, rest, audited);
+  if (folders.length > 0)
+    return auditAll(folders, rest, {
+      charge: audited,
+      recorded: (folder) => asUsage(() => recordedHead(file, folder)),
+    });
   const budget = budgetAnswer(await audited());
   if (options.json) printJson(budget);
   else showBudget(budget);
@@ -71,7 +76,10 @@ export async function auditRuns(folders: readonly string[], options: AuditRunsOp
 async function auditAll(
   folders: readonly string[],
   options: AuditRunsOptions,
-  charge?: () => Promise<DataBudget>,
+  budgetFile?: {
+    readonly charge: () => Promise<DataBudget>;
+    readonly recorded: (folder: string) => LedgerPosition | undefined;
+  },
 ): Promise<number> {
   const several = folders.length > 1;
   for (const name of ["epsilon", "delta"] as const)
@@ -81,7 +89,12 @@ async function auditAll(
   // All folders are read before any is audited: a slip in the last one costs no wait.
   const stored = folders.map((folder) => {
     const run = readStored(folder);
-    return train ? { ...run, datasetFingerprint: datasetFingerprint(train, saltOf(folder)) } : run;
+    const recorded = budgetFile?.recorded(folder);
+    return {
+      ...run,
+      ...(recorded && { recorded }),
+      ...(train && { datasetFingerprint: datasetFingerprint(train, saltOf(folder)) }),
+    };
   });
   checkDistinct(folders);
   const reports: (AuditReport & { remaining?: Remaining | null })[] = [];
@@ -91,7 +104,7 @@ async function auditAll(
     const report = options.empirical ? await auditEmpirically(certified, options.empirical) : certified;
     reports.push(options.remaining ? { ...report, remaining: remaining(report) ?? null } : report);
   }
-  const budget = charge && budgetAnswer(await charge());
+  const budget = budgetFile && budgetAnswer(await budgetFile.charge());
   const status = (verdict: Verdict): number => (verdict === "holds" && (budget?.holds ?? true) ? 0 : 1);
   const runs = reports.map((report, i) => ({ name: folders[i]!, report, plan: stored[i]!.plan }));
   if (!several) {

@@ -1,8 +1,10 @@
 // Audit reports as people read them: verdict first, every number rounded so that it never flatters.
-import { budgetHolds, budgetSpent, type DataBudget } from "../audit/budget.js";
+import { type BudgetRun, budgetHolds, budgetSpent, type DataBudget } from "../audit/budget.js";
 import type { JointAudit } from "../audit/joint.js";
 import type { Remaining } from "../audit/remaining.js";
 import { sumsText } from "../audit/sums.js";
+import type { BudgetLimits } from "../formats/budget.js";
+import { type EventJson, eventToJson } from "../formats/eventJson.js";
 import type { AuditReport, Empirical, Finding, GuessTally, Recomputed, Verdict } from "../formats/report.js";
 import { roundedDown, roundedUp } from "../formats/rounded.js";
 import { harmless, printRows, say, shownInterval } from "./print.js";
@@ -128,29 +130,48 @@ function remainingRow(left: Remaining): Row {
 }
 
 /** A budget with what it comes to: the JSON, and what is shown. */
-export type BudgetAnswer = Pick<DataBudget, "epsilon" | "delta" | "neighboring" | "runs"> & {
+export interface BudgetAnswer extends BudgetLimits {
   readonly holds: boolean;
   /** Upper bound on ε of all charges; null stands for ∞. */
   readonly epsilonSpent: number | null;
-};
+  readonly spent: { readonly epsilon: number | null; readonly delta: number };
+  readonly limit: { readonly epsilon: number; readonly delta: number };
+  readonly runs: readonly (Omit<BudgetRun, "charged" | "head"> & {
+    readonly charged: EventJson;
+    /** Steps and last line of its ledger as they were recorded; null before. */
+    readonly steps: number | null;
+    readonly head: string | null;
+    /** Of this run alone; null stands for ∞. */
+    readonly epsilon: number | null;
+  })[];
+}
 
 export function budgetAnswer(budget: DataBudget): BudgetAnswer {
-  const { epsilon, delta, neighboring, runs } = budget;
-  const { upper } = budgetSpent(budget);
+  const { epsilon, delta, neighboring } = budget;
+  const finite = (x: number): number | null => (x < Infinity ? x : null);
+  const spent = finite(budgetSpent(budget).upper);
   return {
     holds: budgetHolds(budget),
     epsilon,
     delta,
     neighboring,
-    epsilonSpent: upper < Infinity ? upper : null,
-    runs,
+    epsilonSpent: spent,
+    spent: { epsilon: spent, delta },
+    limit: { epsilon, delta },
+    runs: budget.runs.map(({ charged, head, ...run }) => ({
+      ...run,
+      charged: eventToJson(charged),
+      steps: head?.steps ?? null,
+      head: head?.hash ?? null,
+      epsilon: finite(budgetSpent({ ...budget, runs: [] }, charged).upper),
+    })),
   };
 }
 
 export function showBudget(budget: BudgetAnswer): void {
   const { runs, epsilonSpent, epsilon, delta, neighboring } = budget;
   say(`the budget ${budget.holds ? "holds" : "is EXCEEDED"}`);
-  const reserved = runs.filter(({ state }) => state === "reserved").length;
+  const reserved = runs.filter(({ state }) => state !== "settled").length;
   printRows([
     ["allowed", `epsilon ${roundedDown(epsilon, 6)} at delta ${roundedUp(delta)}, ${neighboring}`],
     [

@@ -75,8 +75,8 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const model = modelName.endsWith(".json")
     ? await modelFromFile(modelName, fineTuning.weights !== undefined)
     : { model: modelName };
-  const result = await withinBudget(budget, { plan, out }, () =>
-    runTraining(plan, { data, dataSource: dataName, out, ...options, ...model, ...fineTuning }),
+  const result = await withinBudget(budget, { plan, out }, (runId) =>
+    runTraining(plan, { data, dataSource: dataName, out, runId, ...options, ...model, ...fineTuning }),
   );
   return showResult(result, plan, values);
 }

@@ -66,6 +66,13 @@ export interface LedgerEnd {
   readonly files?: Readonly<Record<string, string>>;
 }
 
+/** A place in a ledger: so many steps, so many lines, and the hash of the last of them, which fixes all before it. */
+export interface LedgerPosition {
+  readonly steps: number;
+  readonly lines: number;
+  readonly hash: string;
+}
+
 export type LedgerEntry = LedgerRun | LedgerStep | LedgerEvent | LedgerResume | LedgerEnd;
 
 /** `previous` of line 1. */

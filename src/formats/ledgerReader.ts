@@ -6,6 +6,7 @@ import {
   hashLine,
   type LedgerEnd,
   type LedgerEntry,
+  type LedgerPosition,
   type LedgerResume,
   type LedgerRun,
   ledgerLine,
@@ -52,6 +53,8 @@ export interface LedgerReading {
   /** At most MOST_PROBLEMS; problemCount counts them all. */
   readonly problems: readonly LedgerProblem[];
   readonly problemCount: number;
+  /** Where the ledger ends: steps as in stepsDone, and its last line. */
+  readonly head: LedgerPosition;
 }
 
 /** A resume line: after how many steps, how many of them in the weights, and in which line. */
@@ -88,6 +91,7 @@ export function readLedger(text: string, hash: (line: string) => string = hashLi
   // The line that would follow a step line unchanged but for its number and hash: by far the most frequent one.
   let middle = "";
   for (let line = 1; at < text.length; line++) {
+    collector.lineRead();
     if (middle !== "") {
       // Cut out and compared whole: V8 does that twice as fast as startsWith in place, and no JSON is parsed.
       const expected = `${STEP_HEAD}${collector.lastStep + 1}${middle}${previous}${STEP_TAIL}`;
@@ -121,7 +125,24 @@ export function readLedger(text: string, hash: (line: string) => string = hashLi
     }
     previous = hash(content);
   }
-  return collector.reading();
+  return collector.reading(previous);
+}
+
+/** Whether `position` is a place in a ledger's text: then nothing before it was changed or cut off. hash: as for readLedger. */
+export function ledgerIncludes(
+  text: string,
+  { lines, hash: wanted }: LedgerPosition,
+  hash: (line: string) => string = hashLine,
+): boolean {
+  if (lines === 0) return wanted === CHAIN_START;
+  let end = -1;
+  let start = 0;
+  for (let i = 0; i < lines; i++) {
+    start = end + 1;
+    end = text.indexOf("\n", start);
+    if (end === -1) return false;
+  }
+  return hash(text.slice(start, end)) === wanted;
 }
 
 /** The same for entries that are already objects: numbers and order are checked, there is no chain to check. */
@@ -139,7 +160,7 @@ export function readLedgerEntries(entries: Iterable<LedgerEntry>): LedgerReading
     }
     collector.entry(entry, line);
   }
-  return collector.reading();
+  return collector.reading(CHAIN_START);
 }
 
 /**
@@ -188,6 +209,8 @@ class Collector {
   #problems: LedgerProblem[] = [];
   #problemCount = 0;
   #lines = 0;
+  /** Of the text, whatever they hold. */
+  #textLines = 0;
   lastStep = 0;
 
   problem(code: LedgerProblemCode, line: number, expected: string, found: string): void {
@@ -204,6 +227,11 @@ class Collector {
   /** That line is what a crash left of one, at the end of the file or before a resume line. */
   tornAt(line: number): void {
     if (this.#perhapsNoStep === line) this.#lostNow--;
+  }
+
+  /** A line of the text was read, whatever it holds. */
+  lineRead(): void {
+    this.#textLines++;
   }
 
   /** The next step, like the one before. */
@@ -301,7 +329,8 @@ class Collector {
     this.lastStep = Math.max(this.lastStep, stated);
   }
 
-  reading(): LedgerReading {
+  /** hash: of the last line. */
+  reading(hash: string): LedgerReading {
     if (!this.#run && !this.#problems.some((p) => /^(missing-run-line|unreadable-plan)$/.test(p.code)))
       this.problem(
         "missing-run-line",
@@ -324,6 +353,7 @@ class Collector {
       otherEvents: this.#others,
       problems: this.#problems,
       problemCount: this.#problemCount,
+      head: { steps: this.#good + stepsWithoutLine, lines: this.#textLines, hash },
     };
   }
 }

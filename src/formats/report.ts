@@ -17,6 +17,7 @@ export type Verdict = "holds" | "exceeded" | "unreadable" | "unclaimed";
 export type FindingCode =
   | LedgerProblemCode
   | "other-plan"
+  | "head-changed"
   | "other-dataset"
   | "more-steps"
   | "less-noise"
@@ -181,6 +182,7 @@ export const SEVERITY: { readonly [code in FindingCode]: Severity } = {
   "torn-last-line": "warning",
   "unreadable-plan": "error",
   "other-plan": "error",
+  "head-changed": "error",
   "other-dataset": "error",
   "more-steps": "warning",
   "less-noise": "warning",

@@ -1,15 +1,24 @@
 // dpsgd/planner: what to run. No Node, no TensorFlow.js: runs in a browser.
-export * from "../formats/plan.js";
+export { ArgumentError } from "../formats/argumentError.js";
+export type { PrivacyEvent } from "../formats/event.js";
+export type { AccountantName, Guarantee, Neighboring } from "../formats/guarantee.js";
+export { NoSolutionError, type Plan, type PlanRequest, type Unknown } from "../formats/plan.js";
 export { eventAfter } from "../formats/plannedEvent.js";
-export * from "../formats/planReader.js";
-export * from "../formats/rounded.js";
-export * from "../formats/tuning.js";
-export * from "../math/expression.js";
-export * from "./emit.js";
-export * from "./epsilonSpent.js";
-export * from "./frontier.js";
-export * from "./group.js";
-export * from "./presets.js";
-export * from "./proxy.js";
-export * from "./solve.js";
-export * from "./sweep.js";
+export { PlanFormatError, planFromJson, planToJson } from "../formats/planReader.js";
+export { roundedDown, roundedUp } from "../formats/rounded.js";
+export type { ProxySearch, TuningRuns } from "../formats/tuning.js";
+export { emit, type Framework } from "./emit.js";
+export { epsilonSpent } from "./epsilonSpent.js";
+export {
+  type Axes,
+  type Frontier,
+  type FrontierGap,
+  type FrontierOptions,
+  type FrontierPoint,
+  frontier,
+  type Swept,
+} from "./frontier.js";
+export { type GroupGuarantee, groupGuarantee } from "./group.js";
+export { presetRequest } from "./presets.js";
+export { type ProxyRun, proxyOf } from "./proxy.js";
+export { type PlanOptions, plan } from "./solve.js";

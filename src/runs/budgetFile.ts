@@ -1,12 +1,24 @@
-// The budget file: read, changed and replaced under a lock, so that runs that start at once cannot both take the last of it.
+// The budget file: read, added to and replaced under a lock, so that runs that start at once cannot both take the last of it.
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { BudgetFormatError, budgetFromJson, budgetToJson, type DataBudget } from "../audit/budget.js";
+import { join } from "node:path";
+import { budgetOf, type DataBudget } from "../audit/budget.js";
 import { ArgumentError } from "../formats/argumentError.js";
+import {
+  type BudgetEntry,
+  type BudgetFile,
+  BudgetFormatError,
+  type BudgetLimits,
+  budgetBegin,
+  budgetToText,
+} from "../formats/budget.js";
+import { budgetFromText } from "../formats/budgetReader.js";
 import { writeWhole } from "./disk.js";
 import { fileProblem } from "./fileProblem.js";
 import { LockedError, waitForLock } from "./lock.js";
+import { RUN_FILES, runIdOf } from "./runFolder.js";
 
-/** A budget that another process has held for longer than it needs. */
+/** A budget that a process of another machine has held for longer than it needs. */
 export class BudgetBusyError extends Error {
   override readonly name = "BudgetBusyError";
 }
@@ -16,8 +28,12 @@ export class BudgetUseError extends Error {
   override readonly name = "BudgetUseError";
 }
 
-/** Reads the budget at path. Throws ArgumentError. */
+/** What the budget at path comes to. Throws ArgumentError. */
 export function readBudget(path: string): DataBudget {
+  return budgetOf(readBudgetFile(path));
+}
+
+function readBudgetFile(path: string): BudgetFile {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -25,7 +41,7 @@ export function readBudget(path: string): DataBudget {
     throw new ArgumentError("budget", "a budget file", `${path} (${fileProblem(error)})`);
   }
   try {
-    return budgetFromJson(text);
+    return budgetFromText(text, identityOf);
   } catch (error) {
     if (error instanceof BudgetFormatError)
       throw new ArgumentError("budget", "a budget file", `${path}: ${error.message}`);
@@ -33,41 +49,65 @@ export function readBudget(path: string): DataBudget {
   }
 }
 
-/**
- * Replaces the budget at path by what `change` makes of it, and returns that. Where there is no file, change gets undefined.
- *
- * Guarantee: changes of several processes happen one after the other, and none is lost; a process that is killed leaves the old
- * file or the new one, whole and on disk. What change throws leaves the file as it was.
- */
-export async function updateBudget(
-  path: string,
-  change: (budget: DataBudget | undefined) => DataBudget,
-): Promise<DataBudget> {
-  const unlock = await lockBudget(path);
-  try {
-    const changed = change(existsSync(path) ? readBudget(path) : undefined);
-    try {
-      writeWhole(path, budgetToJson(changed));
-    } catch (error) {
-      throw notWritable(path, error);
-    }
-    return changed;
-  } finally {
-    unlock();
-  }
+/** Of a run that version 1 knew by its folder: its own, where it is still there; else one made of the folder's name. */
+function identityOf(folder: string): string {
+  return [RUN_FILES.runId, RUN_FILES.ledger].some((name) => existsSync(join(folder, name)))
+    ? runIdOf(folder)
+    : createHash("sha256").update(folder).digest("hex").slice(0, 32);
 }
 
-/** How to let the lock go, once it is ours. */
-async function lockBudget(path: string): Promise<() => void> {
-  const lock = `${path}.lock`;
+/** Makes a budget. Throws ArgumentError where there is one, or it cannot be written. */
+export async function createBudget(path: string, limits: BudgetLimits): Promise<DataBudget> {
+  const begin = budgetBegin(limits, new Date().toISOString());
+  return locked(path, () => {
+    if (existsSync(path)) throw new ArgumentError("budget", "a new file", `${path}, which is there`);
+    return write(path, { begin, entries: [] });
+  });
+}
+
+/**
+ * Adds to the budget at path what `change` makes of it, and returns what it then comes to.
+ *
+ * Guarantee: changes of several processes happen one after the other, and none is lost; a process that is killed leaves the old
+ * file or the new one, whole and on disk. What change throws leaves the file as it was. A file of version 1 becomes one of version 2.
+ */
+export async function addToBudget(
+  path: string,
+  change: (budget: DataBudget) => readonly BudgetEntry[],
+): Promise<DataBudget> {
+  return locked(path, () => {
+    const { begin, entries } = readBudgetFile(path);
+    const budget = budgetOf({ begin, entries });
+    const more = change(budget);
+    return more.length === 0 ? budget : write(path, { begin, entries: [...entries, ...more] });
+  });
+}
+
+function write(path: string, file: Pick<BudgetFile, "begin" | "entries">): DataBudget {
   try {
-    return await waitForLock(lock);
+    writeWhole(path, budgetToText(file));
+  } catch (error) {
+    throw notWritable(path, error);
+  }
+  return budgetOf(file);
+}
+
+async function locked<T>(path: string, work: () => T): Promise<T> {
+  const lock = `${path}.lock`;
+  let unlock: () => void;
+  try {
+    unlock = await waitForLock(lock);
   } catch (error) {
     if (error instanceof LockedError)
       throw new BudgetBusyError(
         `budget ${path} is locked by ${error.owner}: if that is gone, delete ${lock}`,
       );
     throw notWritable(path, error);
+  }
+  try {
+    return work();
+  } finally {
+    unlock();
   }
 }
 

@@ -1,46 +1,60 @@
-// A run's place in a budget: reserved before training begins, settled by its ledger afterwards.
+// A run's place in a budget: reserved before training begins, recorded by its ledger whenever it stops.
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { audit } from "../audit/audit.js";
-import { type DataBudget, newBudget, release, reserve, settle } from "../audit/budget.js";
+import { type DataBudget, recordRun, release, reserve } from "../audit/budget.js";
 import { ArgumentError } from "../formats/argumentError.js";
+import type { BudgetEntry, BudgetLimits } from "../formats/budget.js";
+import type { LedgerPosition } from "../formats/ledger.js";
+import { ledgerIncludes, readLedger } from "../formats/ledgerReader.js";
 import type { Plan } from "../formats/plan.js";
 import type { OlderSums } from "../formats/report.js";
-import { BudgetUseError, readBudget, updateBudget } from "./budgetFile.js";
+import { addToBudget, BudgetUseError, createBudget, readBudget } from "./budgetFile.js";
 import { hashLineNode } from "./ledgerFile.js";
-import { RUN_FILES, readRunFolder } from "./runFolder.js";
+import { newRunId, RUN_FILES, readRunFolder, runIdOf } from "./runFolder.js";
 
 /**
- * Runs `training` with its plan reserved in the budget at path; without a path just runs it.
- * Throws BudgetExceededError, before anything is done, if the budget has no room.
+ * Runs `training` with its plan reserved in the budget at path; without a path just runs it. training gets the identity that a new
+ * run has to have.
+ * Throws BudgetExceededError, before anything is done, if the budget has no room; BudgetUseError if the folder's ledger is not the
+ * one that the budget recorded.
  */
 export async function withinBudget<T>(
   path: string | undefined,
   run: { readonly plan: Plan; readonly out: string },
-  training: () => Promise<T>,
+  training: (runId: string) => Promise<T>,
 ): Promise<T> {
-  if (path === undefined) return training();
   const folder = resolve(run.out);
   const has = (name: keyof typeof RUN_FILES): boolean => existsSync(join(folder, RUN_FILES[name]));
-  const since = new Date().toISOString();
-  const known = readBudget(path).runs.some((each) => each.folder === folder);
+  const runId = has("runId") || has("ledger") ? runIdOf(folder) : newRunId();
+  if (path === undefined) return training(runId);
+  const known = readBudget(path).runs.some((each) => each.runId === runId);
   if (has("ledger") && !known)
     throw new BudgetUseError(
       `out must be new to the budget: ${run.out} holds a run that is not in it; dpsgd audit ${run.out} --budget ${path} puts it there`,
     );
-  await updateBudget(path, (budget) =>
-    reserve(present(budget, path), { folder, event: run.plan.event, since }),
-  );
+  await addToBudget(path, (budget) => {
+    checkHead(budget, folder, runId);
+    return [reserve(budget, { runId, folder, at: now(), event: run.plan.event })];
+  });
   try {
-    return await training();
+    return await training(runId);
   } finally {
-    await updateBudget(path, (found) => {
-      const budget = present(found, path);
-      if (has("ledger")) return settleFolder(budget, folder, since);
+    await addToBudget(path, (budget) => {
+      if (has("ledger")) return recordFolder(budget, folder, {});
       // A run makes its folder before it draws a batch: without a plan there it has not begun.
-      return known || has("plan") ? budget : release(budget, folder);
+      return known || has("plan") ? [] : [release(runId, now())];
     });
   }
+}
+
+/** Refuses an older copy of a ledger: what was taken after it would be taken again, and counted once. */
+function checkHead(budget: DataBudget, folder: string, runId: string): void {
+  const head = headOf(budget, runId);
+  if (head && !ledgerIncludes(readRunFolder(folder).ledgerText, head, hashLineNode))
+    throw new BudgetUseError(
+      `run folder ${folder} must hold the ledger that the budget recorded after ${head.steps} steps: an older copy was put back, and cannot be continued`,
+    );
 }
 
 /**
@@ -51,34 +65,46 @@ export async function withinBudget<T>(
 export async function chargeRuns(
   path: string,
   folders: readonly string[],
-  limits: Partial<Pick<DataBudget, "epsilon" | "delta" | "neighboring">>,
+  limits: Partial<BudgetLimits>,
   older: OlderSums = {},
 ): Promise<DataBudget> {
   const { epsilon, delta, neighboring = "add-or-remove-one" } = limits;
-  const create = (): DataBudget => {
-    if (epsilon !== undefined && delta !== undefined) return newBudget({ epsilon, delta, neighboring });
-    throw new BudgetUseError(`budget ${path} does not exist: --epsilon and --delta, given together, make it`);
-  };
   if (existsSync(path)) {
     const there = readBudget(path);
     for (const name of ["epsilon", "delta", "neighboring"] as const)
       if (limits[name] !== undefined && limits[name] !== there[name])
         throw new ArgumentError(name, `that of the budget, ${there[name]}`, String(limits[name]));
     if (folders.length === 0) return there;
+  } else {
+    if (epsilon === undefined || delta === undefined)
+      throw new BudgetUseError(
+        `budget ${path} does not exist: --epsilon and --delta, given together, make it`,
+      );
+    await createBudget(path, { epsilon, delta, neighboring });
   }
-  return updateBudget(path, (found) =>
-    folders.reduce(
-      (budget, folder) => settleFolder(budget, resolve(folder), new Date().toISOString(), older),
-      found ?? create(),
-    ),
-  );
+  let budget = readBudget(path);
+  for (const folder of folders)
+    budget = await addToBudget(path, (found) => recordFolder(found, resolve(folder), older));
+  return budget;
 }
 
-function settleFolder(budget: DataBudget, folder: string, since: string, older: OlderSums = {}): DataBudget {
+/** Where the budget at path last saw the ledger of the run in a folder; undefined where it never did, or there is no such file. */
+export function recordedHead(path: string, folder: string): LedgerPosition | undefined {
+  return existsSync(path) ? headOf(readBudget(path), runIdOf(folder)) : undefined;
+}
+
+/** Version 1 recorded no place: there it is the beginning, which every ledger has. */
+function headOf(budget: DataBudget, runId: string): LedgerPosition | undefined {
+  return budget.runs.find((run) => run.runId === runId)?.head ?? undefined;
+}
+
+function recordFolder(budget: DataBudget, folder: string, older: OlderSums): readonly BudgetEntry[] {
   const { plan, ledgerText } = readRunFolder(folder);
-  return settle(budget, { folder, since, report: audit(plan, ledgerText, { hash: hashLineNode, older }) });
+  const runId = runIdOf(folder);
+  const recorded = headOf(budget, runId);
+  const report = audit(plan, ledgerText, { hash: hashLineNode, older, ...(recorded && { recorded }) });
+  const { head } = readLedger(ledgerText, hashLineNode);
+  return recordRun(budget, { runId, folder, head, at: now(), report });
 }
 
-function present(budget: DataBudget | undefined, path: string): DataBudget {
-  return budget ?? readBudget(path);
-}
+const now = (): string => new Date().toISOString();

@@ -1,11 +1,12 @@
 // Checkpoints: all that a run needs to go on, in one checksummed file that is there whole or not at all; the last few are kept.
+
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { LedgerPosition } from "../formats/ledger.js";
 import type { OptimizerState } from "../trainer/optimizer.js";
 import { decodeFloats, encodeSafetensors } from "../trainer/safetensors.js";
 import { PARTIAL, writeWhole } from "./disk.js";
-import type { LedgerPosition } from "./ledgerFile.js";
 
 /**
  * The state of a run between two steps. Everything in it is made from noisy sums and public settings, so it is covered by

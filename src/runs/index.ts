@@ -1,50 +1,46 @@
 // dpsgd/trainer: DP-SGD from a plan to weights and a ledger. Node only.
-export { checkIsolation, MixedExamplesError } from "../engines/isolation.js";
+
+export { MixedExamplesError } from "../engines/isolation.js";
 export { OutOfMemoryError } from "../engines/outOfMemory.js";
 export { BackendUnavailableError } from "../engines/tensorflow/startBackend.js";
-export { findMicroBatch } from "../engines/threads/findMicroBatch.js";
-export { defaultMicroBatch } from "../engines/threads/microBatchSize.js";
-export {
-  type EngineOptions,
-  MOST_WORKERS,
-  startThreads,
-  WorkerFailedError,
-} from "../engines/threads/threads.js";
 export type { DeviceEnvironment } from "../engines/webgpu/engine.js";
-export { epsilonSpent } from "../planner/epsilonSpent.js";
-export {
-  BACKEND_NAMES,
-  type BackendChoice,
-  type BackendName,
-  ENGINE_NAMES,
-} from "../trainer/backendNames.js";
-export * from "../trainer/gradientEngine.js";
+export { ArgumentError } from "../formats/argumentError.js";
+export type { BackendChoice, BackendName } from "../trainer/backendNames.js";
+export { type Dataset, DatasetError, type LabelledImages, type Scaling } from "../trainer/data/dataset.js";
+export { type ExampleSource, readDataset } from "../trainer/data/exampleSource.js";
+export { CIFAR_SCALING } from "../trainer/data/normalisation.js";
+export type { ScatteringOptions } from "../trainer/features/frontEnd.js";
 export { Network } from "../trainer/layers/network.js";
 export * from "../trainer/layers/spec.js";
-export * from "../trainer/models/index.js";
-export * from "../trainer/models/matchWeights.js";
-export * from "../trainer/random/index.js";
-export * from "../trainer/safetensors.js";
-export {
-  OPTIMIZER_NAMES,
-  type OptimizerName,
-  type RunOptions,
-  type RunSettings,
-} from "../trainer/settings.js";
+export { buildModel, type ModelDescription } from "../trainer/models/index.js";
+export { WeightsError } from "../trainer/models/matchWeights.js";
+export { decodeSafetensors, type NamedTensor } from "../trainer/safetensors.js";
+export type { OptimizerName, RunOptions, RunSettings } from "../trainer/settings.js";
 export type { FineTuning } from "../trainer/startingValues.js";
 export type { EngineTimes, StepTimes } from "../trainer/stepTimes.js";
-export * from "./canaries.js";
-export { type Checkpoint, CheckpointError, CheckpointStore, decodeCheckpoint } from "./checkpoint.js";
-export * from "./data/index.js";
-export * from "./features/index.js";
-export * from "./ledgerFile.js";
-export * from "./models/layersModel.js";
-export * from "./models/loadLayersModel.js";
-export * from "./models/readWeights.js";
-export * from "./recipes.js";
-export { ROUNDING_EXAMPLES, type RoundingRun, trainWithRoundingCanary } from "./roundingCanary.js";
+export { type CanaryOptions, trainWithCanaries } from "./canaries.js";
+export { loadDataset, openDataset } from "./data/loadDataset.js";
+export { type FeatureOptions, scatteringFeatures } from "./features/extract.js";
+export { hashLineNode, LedgerResumeError } from "./ledgerFile.js";
+export {
+  type ConvertedModel,
+  fromLayersModel,
+  type LayersModel,
+  ModelConversionError,
+} from "./models/layersModel.js";
+export { loadLayersModel } from "./models/loadLayersModel.js";
+export { readWeights } from "./models/readWeights.js";
 export { TrainingStoppedError } from "./run.js";
-export * from "./runFolder.js";
+export { RunFolderError, readRunFolder, type StoredRun } from "./runFolder.js";
 export { RunBusyError } from "./runLock.js";
-export * from "./secretSearch.js";
-export * from "./train.js";
+export { secretSearch, type Trial } from "./secretSearch.js";
+export {
+  type ProcessOptions,
+  type ResumedFrom,
+  type ResumeOptions,
+  resumeTraining,
+  type TrainOptions,
+  type TrainProgress,
+  type TrainResult,
+  train,
+} from "./train.js";

@@ -5,24 +5,18 @@ import { dirname } from "node:path";
 import {
   CHAIN_START,
   type LedgerEntry,
+  type LedgerPosition,
   type LedgerResume,
   type LedgerRun,
   type LedgerStep,
   ledgerLine,
 } from "../formats/ledger.js";
-import { type LedgerReading, readLedger } from "../formats/ledgerReader.js";
+import { type LedgerReading, ledgerIncludes, readLedger } from "../formats/ledgerReader.js";
 import { syncFolder } from "./disk.js";
 
 /** A ledger that no process may go on writing: one line that names the file and what is wrong. */
 export class LedgerResumeError extends Error {
   override readonly name = "LedgerResumeError";
-}
-
-/** A place in a ledger: so many steps, so many lines, and the hash of the last of them, which fixes all before it. */
-export interface LedgerPosition {
-  readonly steps: number;
-  readonly lines: number;
-  readonly hash: string;
 }
 
 /** What a run line says, but for what the format fixes. */
@@ -54,11 +48,9 @@ export function readStoppedLedger(path: string): StoppedLedger {
     );
   if (end) throw new LedgerResumeError(`ledger ${path} has its end line: the run is finished`);
   if (!run) throw new LedgerResumeError(`ledger ${path} has no run line`);
-  const lines = text.split("\n");
   return {
     reading: { ...reading, run },
-    includes: ({ lines: count, hash }) =>
-      count < lines.length && (count === 0 ? CHAIN_START : hashLineNode(lines[count - 1]!)) === hash,
+    includes: (position) => ledgerIncludes(text, position, hashLineNode),
   };
 }
 

@@ -2,7 +2,7 @@
 import { hash } from "node:crypto";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { CHAIN_START } from "../formats/ledger.js";
+import { CHAIN_START, type LedgerPosition } from "../formats/ledger.js";
 import type { Plan } from "../formats/plan.js";
 import { epsilonSpent } from "../planner/epsilonSpent.js";
 import { viewsPerExample } from "../trainer/augmentation.js";
@@ -17,7 +17,7 @@ import { clipRuleOf, type RunSettings } from "../trainer/settings.js";
 import { frozenTensors } from "../trainer/startingValues.js";
 import { stopwatch } from "../trainer/stepTimes.js";
 import type { CheckpointStore } from "./checkpoint.js";
-import type { LedgerPosition, LedgerWriter } from "./ledgerFile.js";
+import type { LedgerWriter } from "./ledgerFile.js";
 import { RUN_FILES, type RunFolder } from "./runFolder.js";
 import type { ProcessOptions, TrainResult } from "./train.js";
 

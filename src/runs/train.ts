@@ -73,6 +73,8 @@ export interface ProcessOptions {
 export interface TrainOptions extends RunOptions, ProcessOptions {
   /** Run folder: new or empty. */
   readonly out: string;
+  /** The run's identity, as `newRunId` gives it and a budget knows it already; default: drawn now. */
+  readonly runId?: string;
 }
 
 export interface ResumeOptions extends ProcessOptions {
@@ -151,7 +153,7 @@ export async function train(given: Plan, options: TrainOptions): Promise<TrainRe
   const settings = { ...asked, network: network.spec };
   const schedule = await scheduleOf(settings.learningRate, plan.steps);
   return withEngine(network, settings, options, plan, async (parts) => {
-    const folder = createRunFolder(options.out, plan);
+    const folder = createRunFolder(options.out, plan, options.runId);
     return locked(folder, () => {
       const frozen = encodeFrozen(network);
       if (frozen) folder.writeWhole("frozen", frozen);

@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import { everyAccountant } from "../../src/accounting/accountants.js";
 import { tightestEpsilon } from "../../src/accounting/tightest.js";
 import { audit } from "../../src/audit/audit.js";
-import { budgetSpent, newBudget, settle } from "../../src/audit/budget.js";
+import { budgetOf, budgetSpent, recordRun } from "../../src/audit/budget.js";
 import { epsilonOverSteps } from "../../src/audit/epsilonOverSteps.js";
+import { budgetBegin } from "../../src/formats/budget.js";
 import type { PlanRequest } from "../../src/formats/plan.js";
 import { eventAfter } from "../../src/formats/plannedEvent.js";
 import { runsFromText } from "../../src/formats/tuning.js";
@@ -12,6 +13,7 @@ import { epsilonSpent } from "../../src/planner/epsilonSpent.js";
 import { plan as planOf } from "../../src/planner/solve.js";
 import { sampleEntries } from "../support/runs.js";
 
+const since = "2026-01-31T12:00:00.000Z";
 const base: PlanRequest = {
   examples: 60_000,
   batchSize: 256,
@@ -62,10 +64,12 @@ describe.each(Object.entries(REQUESTS))("a plan for %s", (_, request) => {
   });
 
   test("a run that stopped stays charged for its whole plan", () => {
-    const budget = newBudget({ epsilon: 100, delta, neighboring });
+    const begin = budgetBegin({ epsilon: 100, delta, neighboring }, since);
     const report = audit(plan, sampleEntries(plan, plan.steps / 2, false));
-    const charged = settle(budget, { folder: "/runs/a", report, since: "2026-01-31T12:00:00.000Z" });
-    expect(charged.runs[0]!.state).toBe("reserved");
+    const head = { steps: plan.steps / 2, lines: 11, hash: "0".repeat(64) };
+    const run = { runId: "0".repeat(32), folder: "/runs/a", head, at: since, report };
+    const charged = budgetOf({ begin, entries: recordRun(budgetOf({ begin, entries: [] }), run) });
+    expect(charged.runs[0]!.state).toBe("stopped");
     close(budgetSpent(charged).upper, tightestEpsilon(accountants, plan.event, delta).upper);
   });
 });

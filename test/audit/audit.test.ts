@@ -9,6 +9,7 @@ import { float32Sensitivity } from "../../src/audit/olderSums.js";
 import { sumsText } from "../../src/audit/sums.js";
 import { ACCOUNTANT_NAMES } from "../../src/formats/guarantee.js";
 import { CHAIN_START, hashLine, type LedgerEntry } from "../../src/formats/ledger.js";
+import { readLedger } from "../../src/formats/ledgerReader.js";
 import { type AuditReport, SEVERITY } from "../../src/formats/report.js";
 import type { SumArithmetic } from "../../src/formats/sumArithmetic.js";
 import { singleByteChanges } from "../support/byteChanges.js";
@@ -492,6 +493,19 @@ test("single-byte changes of a finished ledger are noticed or harmless: every po
   // Only the time of the end may change unnoticed.
   expect(harmless).toBeGreaterThan(0);
   expect(harmless).toBeLessThan(60);
+});
+
+test("head-changed: a ledger that does not hold the line that was recorded was cut or replaced", () => {
+  const recorded = readLedger(asText(lines)).head;
+  expect(recorded).toMatchObject({ steps: 6, lines: 8 });
+  expect(audit(plan, asText(lines), { ...options, recorded }).verdict).toBe("holds");
+  const short = audit(plan, asText(lines.slice(0, 5)), { ...options, recorded });
+  expectCode(short, "head-changed");
+  expect(short.verdict).toBe("unreadable");
+  expect(short.findings.find(({ code }) => code === "head-changed")!.found).toMatch(/^another, with 4 steps/);
+  // A longer one that goes on from there is the same ledger.
+  const early = readLedger(asText(lines.slice(0, 5))).head;
+  expect(audit(plan, asText(lines), { ...options, recorded: early }).verdict).toBe("holds");
 });
 
 test("each code of the report has a test above and an example in docs/ledger.md", () => {

@@ -2,8 +2,9 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { accountant, dpSgdEvent } from "../../dist/accounting/index.js";
-import { plan } from "../../dist/planner/index.js";
+import { accountant } from "../../dist/accounting/accountants.js";
+import { dpSgdEvent } from "../../dist/formats/event.js";
+import { plan } from "../../dist/planner/solve.js";
 import { digits, table } from "./table.mjs";
 
 const setting = (name, examples, batchSize, noiseMultiplier, steps, delta, targetEpsilon) => ({

@@ -2,13 +2,14 @@
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { readDevices } from "../../dist/cli/trainOptions.js";
-import { webgpu as gpu } from "../../dist/engines/backends.js";
 import { WebGpuCore } from "../../dist/engines/webgpu/core.js";
 import { startWebGpu } from "../../dist/engines/webgpu/engine.js";
+import * as gpu from "../../dist/engines/webgpu/index.js";
 import { MICRO_BATCH_PHASES } from "../../dist/engines/webgpu/plan.js";
 import { buildModel } from "../../dist/trainer/models/index.js";
 import { Optimizer } from "../../dist/trainer/optimizer.js";
-import { GaussianNoise, SeededRandom } from "../../dist/trainer/random/index.js";
+import { GaussianNoise } from "../../dist/trainer/random/gaussianNoise.js";
+import { SeededRandom } from "../../dist/trainer/random/seeded.js";
 import { stopwatch } from "../../dist/trainer/stepTimes.js";
 import { fastestTiles, recorder } from "./tiles.mjs";
 

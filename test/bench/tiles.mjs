@@ -1,6 +1,7 @@
 // Which tilings of the matrix kernels are fastest on this card: every large product of a network, timed with each that takes it.
-import { webgpu as gpu } from "../../dist/engines/backends.js";
+
 import { splitsOf } from "../../dist/engines/webgpu/convolutions.js";
+import * as gpu from "../../dist/engines/webgpu/index.js";
 
 /** Products with a smaller share of all multiply-adds keep their tiling. */
 const LEAST_SHARE = 0.01;

@@ -3,22 +3,20 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { currentKernels, startBackend } from "../../dist/engines/backends.js";
+import { currentKernels, startBackend } from "../../dist/engines/tensorflow/startBackend.js";
+import { findMicroBatch } from "../../dist/engines/threads/findMicroBatch.js";
 import { MicroBatchRunner } from "../../dist/engines/threads/microBatch.js";
+import { defaultMicroBatch } from "../../dist/engines/threads/microBatchSize.js";
 import { PartialSum } from "../../dist/engines/threads/partialSum.js";
-import {
-  buildModel,
-  defaultMicroBatch,
-  findMicroBatch,
-  GaussianNoise,
-  LedgerWriter,
-  loadDataset,
-  mnistDemo,
-  PoissonSampler,
-  startThreads,
-} from "../../dist/runs/index.js";
+import { startThreads } from "../../dist/engines/threads/threads.js";
+import { loadDataset } from "../../dist/runs/data/loadDataset.js";
+import { LedgerWriter } from "../../dist/runs/ledgerFile.js";
+import { mnistDemo } from "../../dist/runs/recipes.js";
 import { fillViews } from "../../dist/trainer/augmentation.js";
-import { sizeOf } from "../../dist/trainer/layers/network.js";
+import { sizeOf } from "../../dist/trainer/layers/spec.js";
+import { buildModel } from "../../dist/trainer/models/index.js";
+import { GaussianNoise } from "../../dist/trainer/random/gaussianNoise.js";
+import { PoissonSampler } from "../../dist/trainer/random/poissonSampler.js";
 import { peersOf } from "./trainerPeers.mjs";
 
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];

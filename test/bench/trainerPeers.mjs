@@ -2,14 +2,18 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { currentKernels } from "../../dist/engines/backends.js";
+import { currentKernels } from "../../dist/engines/tensorflow/startBackend.js";
+import { findMicroBatch } from "../../dist/engines/threads/findMicroBatch.js";
 import { MicroBatchRunner } from "../../dist/engines/threads/microBatch.js";
+import { defaultMicroBatch } from "../../dist/engines/threads/microBatchSize.js";
 import { PartialSum } from "../../dist/engines/threads/partialSum.js";
 import { bestVariant } from "../../dist/engines/wasm/variant.js";
-import { buildModel, defaultMicroBatch, findMicroBatch, loadDataset } from "../../dist/runs/index.js";
+import { loadDataset } from "../../dist/runs/data/loadDataset.js";
 import { fillViews } from "../../dist/trainer/augmentation.js";
-import { Network, sizeOf } from "../../dist/trainer/layers/network.js";
-import { SeededRandom } from "../../dist/trainer/random/index.js";
+import { Network } from "../../dist/trainer/layers/network.js";
+import { sizeOf } from "../../dist/trainer/layers/spec.js";
+import { buildModel } from "../../dist/trainer/models/index.js";
+import { SeededRandom } from "../../dist/trainer/random/seeded.js";
 import { table } from "./table.mjs";
 
 const CLIP = 1;

@@ -1,7 +1,8 @@
 // How narrow the interval of ε is over the whole range that is promised: random compositions from a seed, by region,
 // and the widest of them.
 import { writeFileSync } from "node:fs";
-import { accountant, dpSgdEvent } from "../../dist/accounting/index.js";
+import { accountant } from "../../dist/accounting/accountants.js";
+import { dpSgdEvent } from "../../dist/formats/event.js";
 import { generator } from "./generator.mjs";
 
 /** Regions of the noise multiplier: each is a way of computing, and of falling short, of its own. */

@@ -189,7 +189,11 @@ test.each([
 
 describe("plans that cannot be run", () => {
   const cases: [name: string, change: (text: string) => string, message: string][] = [
-    ["another version", (text) => text.replace('"version": 1', '"version": 2'), "plan's version must be 1"],
+    [
+      "another version",
+      (text) => text.replace('"version": 2', '"version": 3'),
+      "plan's version must be 2 or 1",
+    ],
     ["cut off", (text) => text.slice(0, 100), "plan must be JSON"],
     ["empty", () => "", "plan must be JSON"],
     ["a list", () => "[]", "plan must be an object, got []"],

@@ -1,14 +1,14 @@
 // The budget file under real processes: starting at once, killed while they hold the lock, killed while they train.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { accountant } from "../../src/accounting/accountants.js";
-import { newBudget } from "../../src/audit/budget.js";
 import { dpSgdEvent, type PrivacyEvent } from "../../src/formats/event.js";
-import { readBudget, updateBudget } from "../../src/runs/budgetFile.js";
+import { eventToJson } from "../../src/formats/eventJson.js";
+import { addToBudget, createBudget, readBudget } from "../../src/runs/budgetFile.js";
 import { dpsgdHere } from "../support/commandLine.js";
 import { writeSmallData } from "../support/smallData.js";
 
@@ -32,7 +32,7 @@ const stepsOf = (steps: number): PrivacyEvent =>
   dpSgdEvent({ samplingRate: 0.01, noiseMultiplier: 1.1, steps });
 const epsilonOf = (steps: number) => accountant("pld").account(stepsOf(steps)).epsilonAt(1e-5);
 const make = (epsilon: number) =>
-  updateBudget(file, () => newBudget({ epsilon, delta: 1e-5, neighboring: "add-or-remove-one" }));
+  createBudget(file, { epsilon, delta: 1e-5, neighboring: "add-or-remove-one" });
 const reserving = (name: string, count: number) =>
   spawn(
     process.execPath,
@@ -86,7 +86,7 @@ test("a lock of another machine is never broken", async () => {
   await once(dead, "close");
   writeFileSync(lock, JSON.stringify({ pid: dead.pid, host: `not-${hostname()}` }));
   let done = false;
-  const change = updateBudget(file, (budget) => budget!).then(() => {
+  const change = addToBudget(file, () => []).then(() => {
     done = true;
   });
   await new Promise((resolve) => setTimeout(resolve, 200));
@@ -94,14 +94,14 @@ test("a lock of another machine is never broken", async () => {
   rmSync(lock);
   await change;
   writeFileSync(lock, JSON.stringify({ pid: dead.pid, host: hostname() }));
-  await updateBudget(file, (budget) => budget!);
+  await addToBudget(file, () => []);
   expect(existsSync(lock)).toBe(false);
 });
 
 test("what a change throws leaves the file as it was and the lock free", async () => {
   await make(1);
   const before = readFileSync(file, "utf8");
-  const failing = updateBudget(file, () => {
+  const failing = addToBudget(file, () => {
     throw new RangeError("no");
   });
   await expect(failing).rejects.toThrow("no");
@@ -130,9 +130,7 @@ test("train: reserves, settles, refuses with exit 1 what would exceed; a killed 
   const steps = () => (existsSync(ledger) ? (readFileSync(ledger, "utf8").match(/"step"/g)?.length ?? 0) : 0);
   while (steps() < 60 && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
   // Reserved whole while it runs.
-  expect(readBudget(file).runs).toMatchObject([
-    { state: "reserved", charged: { event: { count: 100_000 } } },
-  ]);
+  expect(readBudget(file).runs).toMatchObject([{ state: "reserved", charged: { count: 100_000 } }]);
   child.kill("SIGKILL");
   expect((await exited)[1]).toBe("SIGKILL");
 
@@ -142,7 +140,7 @@ test("train: reserves, settles, refuses with exit 1 what would exceed; a killed 
   expect(stepsDone).toBeLessThan(100_000);
   expect(budget).toMatchObject({
     holds: true,
-    runs: [{ state: "reserved", charged: { event: { count: 100_000 } } }],
+    runs: [{ state: "stopped", charged: { event: { count: 100_000 } } }],
   });
   const refused = await dpsgdHere(...args("second"), "--json");
   expect(refused.status).toBe(1);
@@ -187,4 +185,89 @@ test("an older run is charged for the sums that its audit was told of", async ()
   expect(await charged()).toBeGreaterThan(10);
   expect(await charged("--micro-batch", "4096")).toBeGreaterThan(20);
   expect(await charged("--backend", "tfjs-node")).toBeNull();
+});
+
+test("a folder that is emptied and used again is another run: its budget is used up all the same", async () => {
+  const planFile = join(folder, "plan.json");
+  const numbers = "--examples 300 --batch-size 30 --steps 8 --epsilon 1 --delta 1e-5".split(" ");
+  await dpsgdHere("plan", ...numbers, "--out", planFile);
+  await make(1.2);
+  const out = join(folder, "out");
+  const train = () =>
+    dpsgdHere(
+      ...["train", planFile, "--data", data, "--model", "linear", "--backend", "cpu", "--workers", "1"],
+      ...["--out", out, "--budget", file],
+    );
+  expect((await train()).status).toBe(0);
+  rmSync(out, { recursive: true });
+  const again = await train();
+  expect(again.status).toBe(1);
+  expect(again.stderr).toMatch(/the budget has no room for this run: epsilon 1\.\d+ with it, 1\.2 allowed/);
+  const [run] = JSON.parse((await dpsgdHere("audit", "--budget", file, "--json")).stdout).runs;
+  expect(run).toMatchObject({ folder: out, state: "settled", steps: 8 });
+  expect(run.runId).toMatch(/^[0-9a-f]{32}$/);
+});
+
+test("an older copy of a run folder is found by its budget, and not continued", async () => {
+  const planFile = join(folder, "plan.json");
+  const numbers = "--examples 300 --batch-size 30 --steps 100000 --epsilon 1 --delta 1e-5".split(" ");
+  await dpsgdHere("plan", ...numbers, "--out", planFile);
+  await make(1.05);
+  const out = join(folder, "out");
+  const stopAfter = async (steps: number, ...args: string[]) => {
+    const child = spawn(process.execPath, ["dist/cli/main.js", "train", ...args, "--budget", file], {
+      stdio: "ignore",
+    });
+    const exited = once(child, "exit");
+    const done = () =>
+      existsSync(join(out, "ledger.jsonl"))
+        ? (readFileSync(join(out, "ledger.jsonl"), "utf8").match(/"step":/g)?.length ?? 0)
+        : 0;
+    while (done() < steps && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
+    child.kill("SIGINT");
+    await exited;
+  };
+  await stopAfter(20, ...[planFile, "--data", data, "--model", "linear", "--backend", "cpu", "--out", out]);
+  const copy = join(folder, "copy");
+  cpSync(out, copy, { recursive: true });
+  const taken = readBudget(file).runs[0]!.head!.steps;
+  await stopAfter(taken + 20, "--resume", out);
+  expect(readBudget(file).runs).toMatchObject([{ state: "stopped" }]);
+  expect(readBudget(file).runs[0]!.head!.steps).toBeGreaterThan(taken);
+
+  rmSync(out, { recursive: true });
+  cpSync(copy, out, { recursive: true });
+  const audited = await dpsgdHere("audit", out, "--budget", file, "--json");
+  expect(audited.status).toBe(1);
+  const report = JSON.parse(audited.stdout);
+  expect(report.verdict).toBe("unreadable");
+  expect(report.findings.map(({ code }: { code: string }) => code)).toContain("head-changed");
+  const resumed = await dpsgdHere("train", "--resume", out, "--budget", file);
+  expect(resumed.status).toBe(2);
+  expect(resumed.stderr).toMatch(
+    /must hold the ledger that the budget recorded after \d+ steps: an older copy/,
+  );
+  // Recorded steps never decrease.
+  expect(readBudget(file).runs[0]!.head!.steps).toBeGreaterThan(taken);
+});
+
+test("a budget of version 1 is read, and becomes one of version 2 with the next change", async () => {
+  const older = {
+    kind: "dpsgd-budget",
+    version: 1,
+    ...{ epsilon: 1, delta: 1e-5, neighboring: "add-or-remove-one" },
+    runs: [
+      {
+        folder: "/gone",
+        state: "settled",
+        since: "2026-01-31T12:00:00.000Z",
+        charged: eventToJson(stepsOf(10)),
+      },
+    ],
+  };
+  writeFileSync(file, JSON.stringify(older, null, 2));
+  expect(readBudget(file).runs).toMatchObject([{ folder: "/gone", state: "settled", charged: stepsOf(10) }]);
+  await accepted(reserving("a", 1));
+  expect(readFileSync(file, "utf8")).toMatch(/^\{"kind":"budget","version":2,/);
+  expect(readBudget(file).runs.map((run) => run.folder)).toEqual(["/gone", "/runs/a-0"]);
 });

@@ -90,7 +90,7 @@ describe.each(Object.entries(KINDS))("a plan for %s", (name, options) => {
   });
 
   test("its budget is charged for it", async () => {
-    expect(readBudget(budgetFile).runs).toMatchObject([{ state: "settled", charged: { event: plan.event } }]);
+    expect(readBudget(budgetFile).runs).toMatchObject([{ state: "settled", charged: plan.event }]);
     const { stdout } = await dpsgdHere("audit", "--budget", budgetFile, "--json");
     close(JSON.parse(stdout).epsilonSpent, tightest(steps));
   });
