@@ -1,6 +1,7 @@
 // An event as it is for one who owns several records.
 import { checkEvent } from "../formats/checkEvent.js";
 import type { AtomicEvent, PrivacyEvent } from "../formats/event.js";
+import { ULP } from "../math/rounding.js";
 
 /** Weights of a mixture, at most. */
 const LARGEST_SAMPLED_GROUP = 1000;
@@ -47,7 +48,7 @@ function gaussianWithin(event: PrivacyEvent): number | undefined {
 }
 
 function scaled(event: AtomicEvent, size: number): PrivacyEvent | undefined {
-  const down = (1 - 2 ** -52) / size;
+  const down = (1 - ULP) / size;
   switch (event.kind) {
     case "none":
     case "non-private":
@@ -70,7 +71,7 @@ function scaled(event: AtomicEvent, size: number): PrivacyEvent | undefined {
 /** Of `size` records Binomial(size, q) many are drawn, and the sum moves by as many clip norms. */
 function sampledGroup(q: number, standardDeviation: number, size: number): PrivacyEvent {
   if (q === 0) return { kind: "none" };
-  if (q === 1) return { kind: "gaussian", noiseMultiplier: (standardDeviation * (1 - 2 ** -52)) / size };
+  if (q === 1) return { kind: "gaussian", noiseMultiplier: (standardDeviation * (1 - ULP)) / size };
   if (size > LARGEST_SAMPLED_GROUP)
     throw new RangeError(
       `size must be at most ${LARGEST_SAMPLED_GROUP} where records are sampled, got ${size}`,

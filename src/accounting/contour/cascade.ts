@@ -1,9 +1,9 @@
 // Straight and bent contours together: what is asked first, and what where that is wide.
 import type { Interval } from "../accountant.js";
-import { bendOf, type Narrowing } from "./hyperbolic/hyperbolicSolver.js";
-import type { OneDirection } from "./index.js";
-import type { Composition } from "./vertical/verticalContour.js";
-import { type LogBounds, Profile } from "./vertical/verticalProfile.js";
+import type { DirectionProfile, LogBounds } from "./directionProfile.js";
+import { hyperbolicSolverOf, type IntervalNarrower } from "./hyperbolic/hyperbolicSolver.js";
+import type { DirectedComposition } from "./vertical/directedComposition.js";
+import { VerticalProfile } from "./vertical/verticalProfile.js";
 
 /** Relative width of ε, and of log δ, from which on the contour is bent. */
 const WIDE = 2e-10;
@@ -14,22 +14,26 @@ const STRAIGHT_TO_ADD = 3;
 const CHEAP_WORK = 1e6;
 
 /** One direction of a composition: straight lines, and bent ones where those are wide. */
-export function eitherOf(composition: Composition, tolerance: number, work: number): OneDirection {
-  const dear = new Profile(composition, tolerance, work);
-  const bent = bendOf(composition);
+export function contourCascade(
+  composition: DirectedComposition,
+  tolerance: number,
+  work: number,
+): DirectionProfile {
+  const dear = new VerticalProfile(composition, tolerance, work);
+  const bent = hyperbolicSolverOf(composition);
   if (!bent) return dear;
   const straight =
     composition.direction < 0 && composition.mixtures.some((each) => each.sigma < STRAIGHT_TO_ADD);
-  const cheap = straight ? dear : new Profile(composition, tolerance, Math.min(work, CHEAP_WORK));
-  return new Either(cheap, bent, dear);
+  const cheap = straight ? dear : new VerticalProfile(composition, tolerance, Math.min(work, CHEAP_WORK));
+  return new ContourCascade(cheap, bent, dear);
 }
 
 /** A straight line where one is cheap enough; a bent one; and a dear straight one where that fails. */
-class Either implements OneDirection {
+class ContourCascade implements DirectionProfile {
   constructor(
-    private readonly cheap: Profile,
-    private readonly bent: Narrowing,
-    private readonly dear: Profile,
+    private readonly cheap: VerticalProfile,
+    private readonly bent: IntervalNarrower,
+    private readonly dear: VerticalProfile,
   ) {}
 
   logDeltaAt(epsilon: number): LogBounds {

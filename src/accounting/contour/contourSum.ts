@@ -1,13 +1,24 @@
 // The terms of a contour sum, each e^{log − aε + i(turn − bε)}, and bounds of what the sum errs by.
-import { UNIT } from "./complexRounding.js";
+import { UNIT_ROUNDOFF } from "../../math/rounding.js";
+
+/** The strip of the outer rule: from Re t = low, straight, to the hyperbola through `high`. */
+export interface Strip {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** What a question may still cost, in nodes. */
+export interface NodeBudget {
+  left: number;
+}
 
 /** "bulk": no loss is cut off; "tail": at least one is. */
-export type Part = "bulk" | "tail";
+export type LossPart = "bulk" | "tail";
 
 /** The terms serve ε within this factor of the one they were made for. */
-export const SERVES = 1.1;
+export const SERVED_RATIO = 1.1;
 
-export class Terms {
+export class ContourSum {
   readonly a: number[] = [];
   readonly b: number[] = [];
   readonly log: number[] = [];
@@ -43,11 +54,11 @@ export class Terms {
       value += im;
       total += size;
       slope -= a[j]! * im + b[j]! * re;
-      error += size * UNIT * (20 + a.length / 2 + 4 * (a[j]! + b[j]!) * epsilon);
+      error += size * UNIT_ROUNDOFF * (20 + a.length / 2 + 4 * (a[j]! + b[j]!) * epsilon);
       error += Math.exp(logOff[j]! - a[j]! * epsilon);
     }
     for (const border of this.borders) error += Math.exp(border.log - border.a * epsilon);
-    if (Math.abs(Math.log(epsilon / this.epsilon)) > Math.log(SERVES) || this.failed) error = Infinity;
+    if (Math.abs(Math.log(epsilon / this.epsilon)) > Math.log(SERVED_RATIO) || this.failed) error = Infinity;
     return { value, slope, error: error * (1 + 1e-9), size: total };
   }
 }

@@ -1,12 +1,18 @@
 // All parts of δ near one ε: what happens with and without a large loss, each on a contour of its own or only bounded
 // (docs/math-hyperbolic-contour.md, theorem 3).
-import type { Part, Terms } from "../contourSum.js";
-import { type Placed, placeBend, roughMoment, roughUpright } from "../vertical/contourPlacement.js";
-import { Added, logUprightBound, UprightContour, type UprightStep } from "../vertical/truncatedContour.js";
-import { Cut } from "../vertical/truncatedMgf.js";
-import { type Composition, logSupremum } from "../vertical/verticalContour.js";
-import { BentContour, logMoment } from "./hyperbolicContour.js";
-import { type Budget, Rotated } from "./rotatedMgf.js";
+import type { ContourSum, LossPart, NodeBudget } from "../contourSum.js";
+import { placeStrip, type StripPlacement } from "../stripPlacement.js";
+import { type DirectedComposition, logSupremum } from "../vertical/directedComposition.js";
+import {
+  logUprightBound,
+  roughLogUprightMoment,
+  UprightContour,
+  type UprightStep,
+} from "../vertical/truncatedContour.js";
+import { TruncatedMgf } from "../vertical/truncatedMgf.js";
+import { AddedStep } from "./addedStep.js";
+import { HyperbolicContour, logMoment, roughLogMoment } from "./hyperbolicContour.js";
+import { RotatedMgf } from "./rotatedMgf.js";
 
 /** Losses above this share of ε are large; and where one cut leaves terms much larger than δ, of classes by size. */
 export const ONE_CUT = [0.3];
@@ -21,35 +27,35 @@ const NEGLIGIBLE = 32;
 const EDGE = 1e-15;
 
 /** How a step's losses are integrated: turned, or not and cut off. */
-export type Way = "cut" | "turned";
+export type LossMethod = "cut" | "turned";
 
 /** Of δ at one ε: log of its value, and of bounds on it. */
-interface Answer {
+interface DeltaEstimate {
   readonly value: number;
   readonly slope: number;
   readonly error: number;
 }
 
 /** All parts near one ε. */
-export class Made {
-  private readonly contours: (Terms & { readonly part: Part })[] = [];
+export class DeltaParts {
+  private readonly contours: (ContourSum & { readonly part: LossPart })[] = [];
   /** What is only bounded: Σ e^{log − cε}. */
   private readonly bounded: { log: number; c: number }[] = [];
   /** One cut is not enough. */
   crowded = false;
 
   constructor(
-    composition: Composition,
-    way: Way,
+    composition: DirectedComposition,
+    way: LossMethod,
     readonly epsilon: number,
     logDelta: number,
     certified: boolean,
-    budget: Budget,
+    budget: NodeBudget,
     shares: readonly number[],
   ) {
     const { mixtures, gaussian, direction } = composition;
     const total = mixtures.reduce((sum, each) => sum + each.count, 0);
-    const upright = (steps: readonly UprightStep[], { bend, c }: Placed): void => {
+    const upright = (steps: readonly UprightStep[], { bend, c }: StripPlacement): void => {
       const bound = logUprightBound(steps, gaussian, c);
       if (bound - c * epsilon < logDelta - NEGLIGIBLE) this.bounded.push({ log: bound, c });
       else this.contours.push(new UprightContour(steps, gaussian, bend, epsilon, logDelta, certified));
@@ -57,12 +63,14 @@ export class Made {
     if (way === "cut") {
       // Tilted, the noise may reach farther out: the ends must be where nothing is left of that either.
       for (let stretch = 1; ; stretch *= 1.3) {
-        const steps = mixtures.map((each) => new Cut(each, direction, total, logDelta, budget, stretch));
+        const steps = mixtures.map(
+          (each) => new TruncatedMgf(each, direction, total, logDelta, budget, stretch),
+        );
         if (!steps.every((each) => each.usable)) {
           this.bounded.push({ log: Infinity, c: 0 });
           return;
         }
-        const placed = placeBend((at) => roughUpright(steps, gaussian, at), epsilon);
+        const placed = placeStrip((at) => roughLogUprightMoment(steps, gaussian, at), epsilon);
         const middle = (placed.bend.low + placed.bend.high) / 2;
         if (stretch < 4 && steps.some((each) => !(each.count * each.edge(middle) < EDGE))) continue;
         upright(steps, placed);
@@ -72,15 +80,16 @@ export class Made {
         return;
       }
     }
-    const turned = (cut: number, upper = Infinity): Rotated[] =>
+    const turned = (cut: number, upper = Infinity): RotatedMgf[] =>
       mixtures.map(
-        (each) => new Rotated(each, epsilon * cut, logDelta, total, 200 / epsilon, budget, epsilon * upper),
+        (each) =>
+          new RotatedMgf(each, epsilon * cut, logDelta, total, 200 / epsilon, budget, epsilon * upper),
       );
     if (direction < 0) {
-      const added = turned(shares[0]!).map((each) => new Added(each));
+      const added = turned(shares[0]!).map((each) => new AddedStep(each));
       upright(
         added,
-        placeBend((at) => roughUpright(added, gaussian, at), epsilon),
+        placeStrip((at) => roughLogUprightMoment(added, gaussian, at), epsilon),
       );
       return;
     }
@@ -93,7 +102,7 @@ export class Made {
           this.bounded.push({ log: Math.log(mass + 1e-320), c: 0 });
           continue;
         }
-        const { bend, c } = placeBend((at) => roughMoment(steps, gaussian, part, at), epsilon);
+        const { bend, c } = placeStrip((at) => roughLogMoment(steps, gaussian, part, at), epsilon);
         if (shares === ONE_CUT && bend.low * epsilon < LEAST_START) {
           this.crowded = true;
           return;
@@ -103,7 +112,7 @@ export class Made {
           this.bounded.push({ log: chernoff + c * epsilon, c });
           continue;
         }
-        this.contours.push(new BentContour(steps, gaussian, part, bend, epsilon, logDelta, certified));
+        this.contours.push(new HyperbolicContour(steps, gaussian, part, bend, epsilon, logDelta, certified));
       }
     });
   }
@@ -115,7 +124,7 @@ export class Made {
     return !(largest <= MOST_SIZE * Math.abs(this.at(epsilon).value));
   }
 
-  at(epsilon: number): Answer {
+  at(epsilon: number): DeltaEstimate {
     let value = 0;
     let slope = 0;
     let error = 0;

@@ -1,14 +1,10 @@
 // The contour integral on a hyperbola that bends to the right, where e^{−tε} falls exponentially: one part of δ, with
 // every error bounded (docs/math-hyperbolic-contour.md, theorems 4 to 6).
-import { realLessOne, UNIT } from "../complexRounding.js";
-import { type Part, SERVES, Terms } from "../contourSum.js";
-import { newSum, type Rotated } from "./rotatedMgf.js";
-
-/** The strip of the outer rule: from Re t = low, straight, to the hyperbola through `high`. */
-export interface Bend {
-  readonly low: number;
-  readonly high: number;
-}
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import { realLessOne } from "../complexRounding.js";
+import type { Strip } from "../contourSum.js";
+import { ContourSum, type LossPart, SERVED_RATIO } from "../contourSum.js";
+import { newRaySum, type RotatedMgf } from "./rotatedMgf.js";
 
 /** Angles from the vertical of the contour and of the right border of its strip. */
 const ANGLE = 0.15;
@@ -22,8 +18,8 @@ const MOST_SWING = 2;
 const logExpm1 = (x: number): number => (x > 30 ? x : Math.log(Math.expm1(x)));
 
 /** log G(c) of a part at real c > 0, from above; Infinity where it is not known. */
-export function logMoment(steps: readonly Rotated[], gaussian: number, part: Part, c: number): number {
-  const sum = newSum();
+export function logMoment(steps: readonly RotatedMgf[], gaussian: number, part: LossPart, c: number): number {
+  const sum = newRaySum();
   let log = (gaussian * c * (c + 1)) / 2;
   let jump = 0;
   for (const each of steps) {
@@ -38,7 +34,26 @@ export function logMoment(steps: readonly Rotated[], gaussian: number, part: Par
   return Number.isNaN(log) ? Infinity : log;
 }
 
-export class BentContour extends Terms {
+/** log G(c) of a part by the rule alone. */
+export function roughLogMoment(
+  steps: readonly RotatedMgf[],
+  gaussian: number,
+  part: LossPart,
+  c: number,
+): number {
+  const sum = newRaySum();
+  let log = (gaussian * c * (c + 1)) / 2;
+  let jump = 0;
+  for (const each of steps) {
+    each.real(c, sum);
+    log += each.count * Math.log1p(sum.bulkRe);
+    jump += each.count * Math.log1p(sum.tailRe / (1 + sum.bulkRe));
+  }
+  if (part === "tail") log += jump > 30 ? jump : Math.log(Math.expm1(jump) + 1e-320);
+  return log;
+}
+
+export class HyperbolicContour extends ContourSum {
   private readonly step: number;
   private readonly middle: number;
   private readonly angle: number;
@@ -46,10 +61,10 @@ export class BentContour extends Terms {
   private readonly weight: number;
 
   constructor(
-    private readonly steps: readonly Rotated[],
+    private readonly steps: readonly RotatedMgf[],
     private readonly gaussian: number,
-    readonly part: Part,
-    private readonly bend: Bend,
+    readonly part: LossPart,
+    private readonly bend: Strip,
     private readonly aim: number,
     private readonly logDelta: number,
     certified: boolean,
@@ -115,7 +130,7 @@ export class BentContour extends Terms {
   private placeNodes(certified: boolean): void {
     const { steps, part, gaussian, step, middle, bend, aim: epsilon, logDelta } = this;
     const goal = logDelta - (certified ? 40 : 25);
-    const sum = newSum();
+    const sum = newRaySum();
     let quiet = 0;
     for (let j = 0; ; j++) {
       const u = j * step;
@@ -125,7 +140,7 @@ export class BentContour extends Terms {
       const b = middle * sinh * Math.cos(this.angle);
       let log = (gaussian * (a * a - b * b + a)) / 2;
       let turn = (gaussian * (2 * a * b + b)) / 2;
-      let off = UNIT * 8 * gaussian * (a * a + b * b + a);
+      let off = UNIT_ROUNDOFF * 8 * gaussian * (a * a + b * b + a);
       let jump = 0;
       let jumpTurn = 0;
       let jumpOff = 0;
@@ -148,20 +163,21 @@ export class BentContour extends Terms {
         const ur = (tailRe * re + tailIm * bulkIm) / size2;
         const ui = (tailIm * re - tailRe * bulkIm) / size2;
         const u2 = Math.hypot(ur, ui);
-        const du = (tailError + u2 * bulkError) / (size - bulkError) + 8 * UNIT * u2;
+        const du = (tailError + u2 * bulkError) / (size - bulkError) + 8 * UNIT_ROUNDOFF * u2;
         const near = Math.hypot(1 + ur, ui) - du;
         jump += 0.5 * T * Math.log1p(2 * ur + ur * ur + ui * ui);
         jumpTurn += T * Math.atan2(ui, 1 + ur);
         jumpOff += near > 0 ? (T * du) / near : Infinity;
       }
-      let relative = Math.expm1(Math.min(700, off)) + UNIT * (30 + 4 * Math.abs(log) + 6 * Math.abs(turn));
+      let relative =
+        Math.expm1(Math.min(700, off)) + UNIT_ROUNDOFF * (30 + 4 * Math.abs(log) + 6 * Math.abs(turn));
       if (part === "tail") {
         const e = Math.exp(jump);
         const re = realLessOne(jump, jumpTurn, Math.cos(jumpTurn));
         const im = e * Math.sin(jumpTurn);
         const size = Math.hypot(re, im);
-        jumpOff += UNIT * 6 * (Math.abs(jump) + Math.abs(jumpTurn));
-        relative += (e * Math.expm1(Math.min(700, jumpOff))) / size + 12 * UNIT;
+        jumpOff += UNIT_ROUNDOFF * 6 * (Math.abs(jump) + Math.abs(jumpTurn));
+        relative += (e * Math.expm1(Math.min(700, jumpOff))) / size + 12 * UNIT_ROUNDOFF;
         relative *= 1 + relative;
         log += Math.log(size);
         turn += Math.atan2(im, re);
@@ -252,7 +268,7 @@ export class BentContour extends Terms {
       }
       // Either is sound where it is a number; both hold for every ε that the terms serve.
       if (!(log < rough)) log = rough;
-      log += normal + epsilon * a1 + (SERVES - 1) * epsilon * (a2 - a1);
+      log += normal + epsilon * a1 + (SERVED_RATIO - 1) * epsilon * (a2 - a1);
       log +=
         Math.log((middle * Math.cosh(end) * width) / (Math.hypot(a1, b1) * Math.hypot(a1 + 1, b1))) + front;
       log += 1e-9 + 1e-12 * Math.abs(log);
@@ -281,10 +297,10 @@ export class BentContour extends Terms {
 
   /** |M_b| of each step at a + ib, from above. */
   private sizesAt(a: number, b: number): number[] {
-    const sum = newSum();
+    const sum = newRaySum();
     return this.steps.map((each) => {
       each.at(a, b, this.weight, sum);
-      return (Math.hypot(1 + sum.bulkRe, sum.bulkIm) + sum.bulkError) * (1 + 4 * UNIT);
+      return (Math.hypot(1 + sum.bulkRe, sum.bulkIm) + sum.bulkError) * (1 + 4 * UNIT_ROUNDOFF);
     });
   }
 
@@ -310,7 +326,7 @@ export class BentContour extends Terms {
       jumps += each.count * tail;
       share += (each.count * tail) / (bulk + tail);
     }
-    const least2 = this.aim / SERVES;
+    const least2 = this.aim / SERVED_RATIO;
     const thin = 0.75 * sin * (a * a + b * b);
     const second = absolute - Math.log(least2 * thin) + (part === "tail" ? Math.log(share) : 0);
     const rate = least2 - spread / sin;

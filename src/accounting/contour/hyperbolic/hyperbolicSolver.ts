@@ -1,12 +1,12 @@
 // Bounds on δ(ε) and ε(δ) of the remove direction where the straight contour is too dear: δ is the sum of what happens
 // with and without a large loss, each integrated on a bent contour of its own (docs/math-hyperbolic-contour.md, theorems 3 to 7).
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import type { Interval } from "../../accountant.js";
-import { UNIT } from "../complexRounding.js";
-import { SERVES } from "../contourSum.js";
-import type { Composition } from "../vertical/verticalContour.js";
-import type { LogBounds } from "../vertical/verticalProfile.js";
-import { MANY_CUTS, Made, ONE_CUT, type Way } from "./bulkAndTail.js";
-import type { Budget } from "./rotatedMgf.js";
+import type { NodeBudget } from "../contourSum.js";
+import { SERVED_RATIO } from "../contourSum.js";
+import type { LogBounds } from "../directionProfile.js";
+import type { DirectedComposition } from "../vertical/directedComposition.js";
+import { DeltaParts, type LossMethod, MANY_CUTS, ONE_CUT } from "./bulkAndTail.js";
 
 const MOST_ROUNDS = 14;
 /** Nodes visited for one question, some 20 to 80 ns each. */
@@ -17,13 +17,13 @@ const LEAST_LOG = -110;
 const CALM = 3;
 
 /** Narrows what is known of one direction of a composition. */
-export interface Narrowing {
+export interface IntervalNarrower {
   logDeltaAt(epsilon: number, known: LogBounds): LogBounds | null;
   epsilonAt(logDelta: number, known: Interval): Interval | null;
 }
 
-const WAYS: {
-  readonly way: Way;
+const METHODS: {
+  readonly way: LossMethod;
   readonly least: number;
   readonly most: number;
   readonly mostRate: number;
@@ -33,24 +33,24 @@ const WAYS: {
 ];
 
 /** Null where a mixture is not one Poisson-sampled Gaussian, or no way is for its noise and its rate. */
-export function bendOf(composition: Composition): Narrowing | null {
+export function hyperbolicSolverOf(composition: DirectedComposition): IntervalNarrower | null {
   const { mixtures } = composition;
   if (mixtures.length === 0) return null;
-  const ways = WAYS.filter(({ least, most, mostRate }) =>
+  const ways = METHODS.filter(({ least, most, mostRate }) =>
     mixtures.every(
       ({ shifts, weights, sigma }) =>
         shifts.length === 2 && shifts[0] === 0 && sigma >= least && sigma <= most && weights[1]! < mostRate,
     ),
   );
-  const [first, second] = ways.map(({ way }) => new Bent(composition, way));
-  return first && second ? new Both(first, second) : (first ?? null);
+  const [first, second] = ways.map(({ way }) => new HyperbolicSolver(composition, way));
+  return first && second ? new TwoMethods(first, second) : (first ?? null);
 }
 
 /** A second way where the first stays wide. */
-class Both implements Narrowing {
+class TwoMethods implements IntervalNarrower {
   constructor(
-    private readonly first: Narrowing,
-    private readonly second: Narrowing,
+    private readonly first: IntervalNarrower,
+    private readonly second: IntervalNarrower,
   ) {}
 
   logDeltaAt(epsilon: number, known: LogBounds): LogBounds | null {
@@ -71,14 +71,14 @@ const narrower = (one: Interval | null, other: Interval | null): Interval | null
     ? { lower: Math.max(one.lower, other.lower), upper: Math.min(one.upper, other.upper) }
     : (one ?? other);
 
-class Bent implements Narrowing {
+class HyperbolicSolver implements IntervalNarrower {
   constructor(
-    private readonly composition: Composition,
-    private readonly way: Way,
+    private readonly composition: DirectedComposition,
+    private readonly way: LossMethod,
   ) {}
 
   /** Removing, losses have a tail that one cut may not do justice. */
-  private cuts(shares: readonly number[], made: Made, epsilon: number): readonly number[] {
+  private cuts(shares: readonly number[], made: DeltaParts, epsilon: number): readonly number[] {
     const can = shares === ONE_CUT && this.way === "turned" && this.composition.direction > 0;
     return can && made.cancels(epsilon) ? MANY_CUTS : shares;
   }
@@ -87,10 +87,10 @@ class Bent implements Narrowing {
     epsilon: number,
     logDelta: number,
     certified: boolean,
-    budget: Budget,
+    budget: NodeBudget,
     shares: readonly number[],
-  ): Made {
-    return new Made(this.composition, this.way, epsilon, logDelta, certified, budget, shares);
+  ): DeltaParts {
+    return new DeltaParts(this.composition, this.way, epsilon, logDelta, certified, budget, shares);
   }
 
   /** log δ(ε) within bounds, or null where that was not reached; guess: of log δ. */
@@ -126,7 +126,7 @@ class Bent implements Narrowing {
     let low = known.lower;
     let high = known.upper;
     const delta = Math.exp(logDelta);
-    const slack = 4 * UNIT * (1 + Math.abs(logDelta));
+    const slack = 4 * UNIT_ROUNDOFF * (1 + Math.abs(logDelta));
     let moved = 0;
     for (let round = 0; round < MOST_ROUNDS && budget.left > 0; round++) {
       const made = this.make(epsilon, logDelta, false, budget, shares);
@@ -154,7 +154,7 @@ class Bent implements Narrowing {
         const next = x * Math.exp(Math.max(-1, Math.min(1, (-g * value) / (slope * x))));
         const change = Math.abs(next - x);
         x = Math.max(epsilon / 3, Math.min(epsilon * 3, next));
-        if (change < 1e-13 * x || x > epsilon * SERVES || x < epsilon / SERVES) break;
+        if (change < 1e-13 * x || x > epsilon * SERVED_RATIO || x < epsilon / SERVED_RATIO) break;
       }
       if (!(x > low && x < high))
         x = high < Infinity ? Math.sqrt(Math.max(low, high * 1e-3) * high) : 2 * low;
@@ -164,7 +164,7 @@ class Bent implements Narrowing {
       moved = move;
       // Within what this contour serves, and a root of it.
       const near =
-        Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVES) &&
+        Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVED_RATIO) &&
         Math.abs(Math.log(made.at(x).value) - logDelta) < 0.1;
       epsilon = x;
       if (near) return this.certify(epsilon, logDelta, slack, budget, shares);
@@ -176,7 +176,7 @@ class Bent implements Narrowing {
     start: number,
     logDelta: number,
     slack: number,
-    budget: Budget,
+    budget: NodeBudget,
     shares: readonly number[],
   ): Interval | null {
     const made = this.make(start, logDelta, true, budget, shares);
@@ -191,13 +191,13 @@ class Bent implements Narrowing {
     }
     const { slope, error } = made.at(epsilon);
     if (!(error < Infinity && slope < 0)) return null;
-    let width = Math.max(((error + delta * slack) * 1.01) / -slope, 4 * UNIT * epsilon);
+    let width = Math.max(((error + delta * slack) * 1.01) / -slope, 4 * UNIT_ROUNDOFF * epsilon);
     let upper = Infinity;
     for (let k = 0; k < 30 && upper === Infinity; k++, width *= 2) {
       const { value, error: off } = made.at(epsilon + width);
       if ((value + off) * (1 + slack) <= delta) upper = epsilon + width;
     }
-    width = Math.max(((error + delta * slack) * 1.01) / -slope, 4 * UNIT * epsilon);
+    width = Math.max(((error + delta * slack) * 1.01) / -slope, 4 * UNIT_ROUNDOFF * epsilon);
     let lower = 0;
     for (let k = 0; k < 30 && lower === 0; k++, width *= 2) {
       const { value, error: off } = made.at(epsilon - width);

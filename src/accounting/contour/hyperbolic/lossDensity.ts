@@ -1,6 +1,6 @@
 // What a ray of turned losses is made of, node by node: the density of τ = log λ, and the cutoff that divides losses at
 // a size (docs/math-hyperbolic-contour.md, theorems 1 to 3).
-import { UNIT } from "../complexRounding.js";
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 
 /** χ = exp(−(λ/cut)²e^{−SHARPNESS(cut/λ)²}) falls from 1 to 0 around the cut. */
 const SHARPNESS = 4;
@@ -8,7 +8,7 @@ const SHARPNESS = 4;
 export const FLOOR = 1e-322;
 
 /** h times the density p(τ + iη) at τ = jh, where ℓ = log(1 − q) + e^{τ + iη}. */
-export class Density {
+export class LossDensity {
   /** log(1 − q). */
   readonly shift: number;
   readonly cos: number;
@@ -85,12 +85,13 @@ export class Density {
     // Never 0, since e^{tℓ} may be large.
     this.top = Math.exp(Math.min(700, log + this.growth)) * (1 + 1e-9) + FLOOR;
     this.relative =
-      UNIT * (30 + 3 * slope + 3 * s2 * Y * Y + 4 * s2 * Y * (Math.abs(offset) + 2 + m) + 4 * Math.abs(turn));
+      UNIT_ROUNDOFF *
+      (30 + 3 * slope + 3 * s2 * Y * Y + 4 * s2 * Y * (Math.abs(offset) + 2 + m) + 4 * Math.abs(turn));
   }
 }
 
 /** χ and 1 − χ at a node, with bounds over its cell. cut = Infinity: χ = 1. */
-export class Cutoff {
+export class LossCutoff {
   /** −log χ, and upper bounds of its modulus and of |χ| over the cell. */
   gRe = 0;
   gTop = 0;
@@ -134,7 +135,7 @@ export class Cutoff {
     this.im = -this.size * Math.sin(gIm);
     const half = Math.sin(gIm / 2);
     this.otherRe = gRe > 700 ? 1 : -Math.expm1(-gRe) * Math.cos(gIm) + 2 * half * half;
-    this.off = UNIT * (24 + 12 * inverse + 4 * Math.abs(swing));
+    this.off = UNIT_ROUNDOFF * (24 + 12 * inverse + 4 * Math.abs(swing));
   }
 
   /** |1 − χ| over the cell, at most. */

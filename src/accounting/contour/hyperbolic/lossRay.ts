@@ -1,7 +1,8 @@
 // One ray of losses of a Poisson-sampled Gaussian: the trapezoid rule in τ for E_P[e^{tℓ}], and sums that bound the
 // integrand's size (docs/math-hyperbolic-contour.md, theorems 1 to 3).
-import { BlockSum, realLessOne, UNIT } from "../complexRounding.js";
-import { BLOCK, RayNodes } from "./lossRayNodes.js";
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import { BlockSum, realLessOne } from "../complexRounding.js";
+import { BLOCK, LossRayNodes } from "./lossRayNodes.js";
 
 /** Sums over a ray at one t: bulk is E[χ(e^{tℓ} − 1)], tail is E[(1 − χ)e^{tℓ}], or of the difference of two cutoffs; errors are of rounding and of what was left out. */
 export interface RaySum {
@@ -13,7 +14,7 @@ export interface RaySum {
   tailError: number;
 }
 
-export interface Want {
+export interface WantedParts {
   readonly bulk: boolean;
   readonly tail: boolean;
 }
@@ -25,7 +26,7 @@ export interface RaySize {
   curvature: number;
 }
 
-export class Ray extends RayNodes {
+export class LossRay extends LossRayNodes {
   private readonly bulk = new BlockSum();
   private readonly tail = new BlockSum();
   /** What the lump adds to the bulk, and the sum of the sizes that its rounding is relative to. */
@@ -60,7 +61,7 @@ export class Ray extends RayNodes {
       const s = Math.sin(y);
       const re = e * c;
       const im = e * s;
-      const burden = 8 * UNIT * e * size * (m - shift);
+      const burden = 8 * UNIT_ROUNDOFF * e * size * (m - shift);
       if (i < this.lastBulk) {
         const less = x > -0.5 && x < 0.5 ? realLessOne(x, y, c) : re - 1;
         bulk.add(
@@ -88,10 +89,10 @@ export class Ray extends RayNodes {
     bulkError +=
       lump[9]! * small.change +
       8 *
-        UNIT *
+        UNIT_ROUNDOFF *
         (Math.hypot(lump[0]!, lump[1]!) * size * -shift * Math.exp(base) + Math.hypot(small.re, small.im)) +
       lump[8]! * size ** 4 * wobble;
-    const rough = UNIT * (BLOCK + n / BLOCK + 12);
+    const rough = UNIT_ROUNDOFF * (BLOCK + n / BLOCK + 12);
     into.bulkRe = bulk.re + small.re;
     into.bulkIm = bulk.im + small.im;
     const lift = Math.exp(Math.max(0, base));
@@ -167,7 +168,7 @@ export class Ray extends RayNodes {
    * For every t = a + ib with aLow ≤ a ≤ aHigh, b ≥ bLow; mirrored: at the conjugate angle, and b = bLow only.
    * What is not wanted is left as it was.
    */
-  size(aLow: number, aHigh: number, bLow: number, into: RaySize, want: Want, mirrored = false): void {
+  size(aLow: number, aHigh: number, bLow: number, into: RaySize, want: WantedParts, mirrored = false): void {
     const { cos, modulus, shift, growth } = this;
     const along = aHigh * cos - bLow * (mirrored ? -this.sin : this.sin);
     const most = along > 0 ? along * (1 + growth) : along * (1 - growth);

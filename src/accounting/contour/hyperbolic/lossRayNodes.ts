@@ -1,7 +1,7 @@
 // The nodes of one ray of losses ℓ = log(1 − q) + e^{τ + iη} of one Poisson-sampled Gaussian: its density there, divided
 // smoothly at `cut`, and what bounds it over each cell and beyond both ends (docs/math-hyperbolic-contour.md, theorems 1 to 3).
-import { UNIT } from "../complexRounding.js";
-import { Cutoff, Density, FLOOR } from "./lossDensity.js";
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import { FLOOR, LossCutoff, LossDensity } from "./lossDensity.js";
 
 /** Far enough to the right for exp to underflow. */
 const LOWEST = -740;
@@ -12,7 +12,7 @@ const MOST_NODES = 60_000;
 /** Sums go by blocks of this many nodes: their rounding is that of a block and of the number of blocks. */
 export const BLOCK = 32;
 
-export class RayNodes {
+export class LossRayNodes {
   /** Upper bounds of ∫|pχ|, ∫|p(1 − χ)|, ∫|pχℓ|. */
   readonly bulkMass: number;
   readonly tailMass: number;
@@ -70,9 +70,9 @@ export class RayNodes {
     upper = Infinity,
   ) {
     const s2 = sigma * sigma;
-    const p = new Density(rate, sigma, angle, h);
-    const low = new Cutoff(cut, angle, h);
-    const high = new Cutoff(upper, angle, h);
+    const p = new LossDensity(rate, sigma, angle, h);
+    const low = new LossCutoff(cut, angle, h);
+    const high = new LossCutoff(upper, angle, h);
     this.shift = p.shift;
     this.cos = p.cos;
     this.sin = p.sin;
@@ -120,7 +120,7 @@ export class RayNodes {
         (square * m + linear - 1.1 * steep) * m >= 5;
       if (ended || !(m < 1e9 && j - from < MOST_NODES)) {
         // Not reached, nothing is known to the right.
-        const end = (chi: Cutoff): [number, number] =>
+        const end = (chi: LossCutoff): [number, number] =>
           ended && chi.cut < Infinity ? [(1.8 * cos2) / (chi.cut * chi.cut), 0.9 * chi.gRe] : [0, 0];
         this.slopes = ended ? [square, linear, m] : [0, 0, m];
         this.made = j - from;
@@ -137,8 +137,10 @@ export class RayNodes {
       const otherRe = near ? low.otherRe - high.otherRe : high.re - low.re;
       const otherIm = high.im - low.im;
       const tail = [pRe * otherRe - pIm * otherIm, pRe * otherIm + pIm * otherRe] as const;
-      const chiOff = (chi: Cutoff): number => chi.size * (p.relative + 8 * UNIT + chi.gTop * chi.off);
-      const restOff = (chi: Cutoff): number => chi.otherSize * (p.relative + 8 * UNIT + chi.otherOff);
+      const chiOff = (chi: LossCutoff): number =>
+        chi.size * (p.relative + 8 * UNIT_ROUNDOFF + chi.gTop * chi.off);
+      const restOff = (chi: LossCutoff): number =>
+        chi.otherSize * (p.relative + 8 * UNIT_ROUNDOFF + chi.otherOff);
       const bulkOff = magnitude * chiOff(low);
       const tailOff =
         magnitude * (near || upper === Infinity ? restOff(low) + restOff(high) : chiOff(low) + chiOff(high));
@@ -148,7 +150,7 @@ export class RayNodes {
       // E[1 − χ], which E[χ] is short of 1.
       this.lostRe += pRe * low.otherRe + pIm * low.im;
       this.lostIm += pIm * low.otherRe - pRe * low.im;
-      this.lostOff += magnitude * (restOff(low) + UNIT * (BLOCK + mod.length) * low.otherSize);
+      this.lostOff += magnitude * (restOff(low) + UNIT_ROUNDOFF * (BLOCK + mod.length) * low.otherSize);
       const loss = (Math.hypot(this.shift + x, y) + m * (half - 1)) * (1 + 1e-9);
       spread += bulkTop * loss;
       if (m < small && m / cut < 0.06) {
@@ -163,7 +165,7 @@ export class RayNodes {
           re = next;
         }
         lump[8]! += (magnitude * low.size * m ** 4) / 24;
-        lump[9]! += bulkOff + UNIT * magnitude * 8;
+        lump[9]! += bulkOff + UNIT_ROUNDOFF * magnitude * 8;
         lumpTop += bulkTop;
         lumpCurvature += bulkTop * loss * loss;
         continue;

@@ -1,11 +1,12 @@
 // One Poisson-sampled Gaussian at complex t, Im t ≥ 0: M(t) = 1 + bulk + tail, on whichever ray of losses keeps the
 // integrand small, with the error of the trapezoid rule there (docs/math-hyperbolic-contour.md, theorem 2).
-import type { Mixture } from "../vertical/stepMgf.js";
-import { Ray, type RaySize, type RaySum, type Want } from "./lossRay.js";
+import type { NodeBudget } from "../contourSum.js";
+import type { MixtureStep } from "../vertical/stepMgf.js";
+import { LossRay, type RaySize, type RaySum, type WantedParts } from "./lossRay.js";
 
-const BOTH: Want = { bulk: true, tail: true };
-const BULK: Want = { bulk: true, tail: false };
-const TAIL: Want = { bulk: false, tail: true };
+const BOTH: WantedParts = { bulk: true, tail: true };
+const BULK: WantedParts = { bulk: true, tail: false };
+const TAIL: WantedParts = { bulk: false, tail: true };
 
 /** Rays stand at multiples of this angle (less for large σ, where turning costs e^{σ²η²/2}). */
 const SPACING = 0.105;
@@ -14,7 +15,7 @@ const STRIP = 2;
 /** Rays 0 … CENTERS − 1 have a rule; those beyond only bound. */
 const CENTERS = 6;
 
-export const newSum = (): RaySum => ({
+export const newRaySum = (): RaySum => ({
   bulkRe: 0,
   bulkIm: 0,
   bulkError: 0,
@@ -23,18 +24,13 @@ export const newSum = (): RaySum => ({
   tailError: 0,
 });
 
-/** What a question may still cost, in nodes. */
-export interface Budget {
-  left: number;
-}
-
-export class Rotated {
+export class RotatedMgf {
   readonly count: number;
   /** Ray in use; the best one grows with Im t. */
   private center = 0;
   private outer = 0;
   private outerTail = 0;
-  private readonly rays: readonly Ray[];
+  private readonly rays: readonly LossRay[];
   private readonly spacing: number;
   /** 1/(e^{2πw/h} − 1). */
   private readonly damping: number;
@@ -52,12 +48,12 @@ export class Rotated {
 
   /** cut: losses above belong to the tail, up to `upper`. logDelta: what the answer is near. largest: of the |t| that matter. */
   constructor(
-    mixture: Mixture,
+    mixture: MixtureStep,
     cut: number,
     logDelta: number,
     total: number,
     largest: number,
-    readonly budget: Budget,
+    readonly budget: NodeBudget,
     upper = Infinity,
   ) {
     const q = mixture.weights[1]!;
@@ -70,9 +66,11 @@ export class Rotated {
     this.damping = (1 + 1e-9) / Math.expm1((2 * Math.PI * width) / h);
     const small = 1e-4 / Math.max(largest, 10 / q);
     this.made = { q, sigma, step: h, cut, depth: least, small };
-    const rays: Ray[] = [];
+    const rays: LossRay[] = [];
     for (let k = 0; k < CENTERS + STRIP; k++)
-      rays.push(new Ray(q, sigma, k * this.spacing, h, cut, least, small, Math.min(2, largest / 4), upper));
+      rays.push(
+        new LossRay(q, sigma, k * this.spacing, h, cut, least, small, Math.min(2, largest / 4), upper),
+      );
     budget.left -= 8 * rays.reduce((sum, ray) => sum + ray.made, 0);
     this.rays = rays;
     this.sizes = rays.map(() => ({ bulk: 0, tail: 0, curvature: 0 }));
@@ -167,7 +165,7 @@ export class Rotated {
     for (const share of [0.7, 1.2]) {
       const angle = Math.min(0.5, (share * b * q) / (sigma * sigma));
       const into = { bulk: 0, tail: 0, curvature: 0 };
-      const ray = new Ray(q, sigma, angle, step, cut, depth, small);
+      const ray = new LossRay(q, sigma, angle, step, cut, depth, small);
       this.budget.left -= 8 * ray.made;
       ray.size(a, a, b, into, BOTH);
       least = Math.min(least, into.bulk + into.tail);
@@ -217,7 +215,7 @@ export class Rotated {
     return ray.bulkMass + ray.lostMass;
   }
 
-  private line(k: number, aLow: number, aHigh: number, bLow: number, want: Want = BOTH): RaySize {
+  private line(k: number, aLow: number, aHigh: number, bLow: number, want: WantedParts = BOTH): RaySize {
     const into = this.sizes[Math.abs(k)]!;
     this.spend(Math.abs(k));
     this.rays[Math.abs(k)]!.size(aLow, aHigh, bLow, into, want, k < 0);

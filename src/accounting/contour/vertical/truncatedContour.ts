@@ -1,15 +1,14 @@
 // A straight contour whose end is found where the bound on its integrand falls for good: of the add direction at low
 // sampling rates, and of either where noise is much (docs/math-hyperbolic-contour.md, theorem 8; docs/math-truncated-contour.md).
-import { UNIT } from "../complexRounding.js";
-import { Terms } from "../contourSum.js";
-import type { Bend } from "../hyperbolic/hyperbolicContour.js";
-import { type Budget, newSum, type Rotated } from "../hyperbolic/rotatedMgf.js";
-import { logSupremum } from "./verticalContour.js";
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import type { Strip } from "../contourSum.js";
+import { ContourSum, type NodeBudget } from "../contourSum.js";
+import { logSupremum } from "./directedComposition.js";
 
 const MOST_NODES = 3000;
 
 /** E e^{tℓ} − 1 and a bound on its error. */
-export interface Moment {
+export interface MgfValue {
   re: number;
   im: number;
   error: number;
@@ -18,42 +17,24 @@ export interface Moment {
 /** One step, `count` times, with losses ℓ. */
 export interface UprightStep {
   readonly count: number;
-  readonly budget: Budget;
+  readonly budget: NodeBudget;
   /** Before a new sweep along Im t. */
   restart(): void;
   /** E e^{tℓ} − 1 at t = a + ib. */
-  moment(a: number, b: number, into: Moment): void;
+  moment(a: number, b: number, into: MgfValue): void;
   /** A bound of |E e^{tℓ}| at every t = a + iv, v ≥ b. */
   farSize(a: number, b: number): number;
 }
 
-/** The loss of adding is that of removing with its sign changed, under the other distribution: E e^{tℓ} is M(−1 − t). */
-export class Added implements UprightStep {
-  readonly count: number;
-  readonly budget: Budget;
-  private readonly sum = newSum();
-
-  constructor(private readonly step: Rotated) {
-    this.count = step.count;
-    this.budget = step.budget;
+/** log E e^{cL} by the rule alone. */
+export function roughLogUprightMoment(steps: readonly UprightStep[], gaussian: number, c: number): number {
+  const made = { re: 0, im: 0, error: 0 };
+  let log = (gaussian * c * (c + 1)) / 2;
+  for (const each of steps) {
+    each.moment(c, 0, made);
+    log += each.count * Math.log1p(made.re);
   }
-
-  restart(): void {
-    this.step.restart();
-  }
-
-  moment(a: number, b: number, into: Moment): void {
-    const { sum } = this;
-    this.step.at(-1 - a, b, 1, sum);
-    into.re = sum.bulkRe + sum.tailRe;
-    // M(−1 − a + ib) is the conjugate.
-    into.im = -(sum.bulkIm + sum.tailIm);
-    into.error = sum.bulkError + sum.tailError;
-  }
-
-  farSize(a: number, b: number): number {
-    return this.step.farSize(-1 - a, b);
-  }
+  return log;
 }
 
 /** log E e^{cL} of the total loss at real c, from above. */
@@ -73,13 +54,13 @@ export function logUprightBound(steps: readonly UprightStep[], gaussian: number,
   return logUprightMoment(steps, gaussian, c) + logSupremum(c) + 1e-9;
 }
 
-export class UprightContour extends Terms {
+export class UprightContour extends ContourSum {
   readonly part = "bulk";
 
   constructor(
     private readonly steps: readonly UprightStep[],
     private readonly gaussian: number,
-    { low, high }: Bend,
+    { low, high }: Strip,
     epsilon: number,
     logDelta: number,
     certified: boolean,
@@ -107,7 +88,7 @@ export class UprightContour extends Terms {
       const b = j * step;
       let log = (gaussian * (c * c - b * b + c)) / 2;
       let turn = (gaussian * (2 * c * b + b)) / 2;
-      let off = UNIT * 8 * gaussian * (c * c + b * b + c);
+      let off = UNIT_ROUNDOFF * 8 * gaussian * (c * c + b * b + c);
       for (const each of steps) {
         each.moment(c, b, made);
         const { re, im, error } = made;
@@ -116,7 +97,8 @@ export class UprightContour extends Terms {
         turn += each.count * Math.atan2(im, 1 + re);
         off += size > 2 * error ? -each.count * Math.log1p(-error / size) : Infinity;
       }
-      const relative = Math.expm1(Math.min(700, off)) + UNIT * (30 + 4 * Math.abs(log) + 6 * Math.abs(turn));
+      const relative =
+        Math.expm1(Math.min(700, off)) + UNIT_ROUNDOFF * (30 + 4 * Math.abs(log) + 6 * Math.abs(turn));
       // t′ = i.
       const qr = c * c - b * b + c;
       const qi = 2 * c * b + b;

@@ -1,9 +1,10 @@
 // One Poisson-sampled Gaussian of much noise, cut off where nothing is left of it: M(t) − 1 to second order, so that no
 // digits cancel, and a bound on it that falls for good (docs/math-truncated-contour.md).
-import { BlockSum, realLessOne, UNIT } from "../complexRounding.js";
-import type { Budget } from "../hyperbolic/rotatedMgf.js";
-import type { Mixture } from "./stepMgf.js";
-import type { Moment, UprightStep } from "./truncatedContour.js";
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import { BlockSum, realLessOne } from "../complexRounding.js";
+import type { NodeBudget } from "../contourSum.js";
+import type { MixtureStep } from "./stepMgf.js";
+import type { MgfValue, UprightStep } from "./truncatedContour.js";
 
 /** What is cut off is below e^−LEAST of δ. */
 const LEAST = 31;
@@ -20,14 +21,14 @@ const BLOCK = 16;
 const MOST_NODES = 1500;
 
 /** Where the interval ends: density, r, the share q e^y/r, and |r − 1| at most on the line of integration. */
-interface End {
+interface TruncationEnd {
   readonly density: number;
   readonly ratio: number;
   readonly share: number;
   readonly rise: number;
 }
 
-export class Cut implements UprightStep {
+export class TruncatedMgf implements UprightStep {
   readonly count: number;
   /** A bound on the probability, under either of the pair, of what was cut off. */
   readonly lost: number;
@@ -44,7 +45,7 @@ export class Cut implements UprightStep {
   private readonly v: Float64Array;
   private readonly vOff: Float64Array;
   private readonly log: Float64Array;
-  private readonly ends: readonly End[];
+  private readonly ends: readonly TruncationEnd[];
   /** The largest share q e^y/r. */
   private readonly mostShare: number;
   private known = { a: NaN, size: NaN };
@@ -55,11 +56,11 @@ export class Cut implements UprightStep {
    * stretch ≥ 1: how much farther out than it need be what is cut off lies.
    */
   constructor(
-    mixture: Mixture,
+    mixture: MixtureStep,
     private readonly direction: 1 | -1,
     total: number,
     logDelta: number,
-    readonly budget: Budget,
+    readonly budget: NodeBudget,
     stretch = 1,
   ) {
     const { sigma } = mixture;
@@ -96,9 +97,9 @@ export class Cut implements UprightStep {
       const half = (x * x) / (2 * s2);
       this.x[i] = x;
       this.weight[i] = unit * Math.exp(-half);
-      this.weightOff[i] = UNIT * (16 + 4 * half);
+      this.weightOff[i] = UNIT_ROUNDOFF * (16 + 4 * half);
       this.v[i] = q * Math.expm1(y);
-      this.vOff[i] = UNIT * (9 + 3 * Math.abs(y));
+      this.vOff[i] = UNIT_ROUNDOFF * (9 + 3 * Math.abs(y));
       this.log[i] = Math.log1p(this.v[i]!);
     }
     this.ends = [(from - 0.5) * h, (to + 0.5) * h].map((x) => {
@@ -127,7 +128,7 @@ export class Cut implements UprightStep {
     return size < Infinity ? (density * Math.sqrt(this.square)) / size : Infinity;
   }
 
-  moment(a: number, b: number, into: Moment): void {
+  moment(a: number, b: number, into: MgfValue): void {
     if (!this.usable) {
       into.re = into.im = 0;
       into.error = Infinity;
@@ -195,12 +196,12 @@ export class Cut implements UprightStep {
   }
 
   /** |r^power| at an end, at most, on lines up to there. */
-  private tilted(end: End, power: number, turn: number): number {
+  private tilted(end: TruncationEnd, power: number, turn: number): number {
     return end.ratio ** power * this.wall(power, turn, end.share);
   }
 
   /** Σ of the rule, to second order in r − 1, and what rounding and the cut do to it. */
-  private sum(a: number, b: number, into: Moment): void {
+  private sum(a: number, b: number, into: MgfValue): void {
     const { weight, weightOff, v, vOff, log, direction } = this;
     const n = v.length;
     this.budget.left -= n;
@@ -246,7 +247,7 @@ export class Cut implements UprightStep {
           sizes += (k + 1) * size;
         }
         // Each further term is less than half the one before.
-        off = sizes * (vOff[i]! + 10 * UNIT) + 2 * size;
+        off = sizes * (vOff[i]! + 10 * UNIT_ROUNDOFF) + 2 * size;
       } else {
         // Removing, (1 + v)(e^{t log r} − 1) − tv; adding, e^{−t log r} − 1 + tv.
         const x = removed ? a * log[i]! : -a * log[i]!;
@@ -261,8 +262,8 @@ export class Cut implements UprightStep {
         fIm = lift * lessIm + turnIm;
         const turned = modulus * Math.abs(ratio);
         off =
-          UNIT * lift * (16 * (1 + e) + 10 * modulus * Math.abs(log[i]!) * e) +
-          4 * UNIT * turned +
+          UNIT_ROUNDOFF * lift * (16 * (1 + e) + 10 * modulus * Math.abs(log[i]!) * e) +
+          4 * UNIT_ROUNDOFF * turned +
           vOff[i]! *
             (removed ? turned + Math.abs(ratio) : turned) *
             (1 + e * (removed ? 1 : 1 / (1 + ratio)));
@@ -276,7 +277,7 @@ export class Cut implements UprightStep {
     into.re = sum.re;
     into.im = sum.im;
     into.error =
-      (error + UNIT * (BLOCK + n / BLOCK + 4) * total) * (1 + 1e-9) +
+      (error + UNIT_ROUNDOFF * (BLOCK + n / BLOCK + 4) * total) * (1 + 1e-9) +
       this.lost * (1 + 2 * (modulus + 1) * this.rate);
   }
 

@@ -1,42 +1,14 @@
 // Where a contour starts: beside the least of the real integrand, by the rule alone, since no bound rests on it.
-import { minimize } from "../../../math/minimize.js";
-import type { Part } from "../contourSum.js";
-import type { Bend } from "../hyperbolic/hyperbolicContour.js";
-import { newSum, type Rotated } from "../hyperbolic/rotatedMgf.js";
-import type { UprightStep } from "./truncatedContour.js";
+import { minimize } from "../../math/minimize.js";
+import type { Strip } from "./contourSum.js";
 
-/** log E e^{cL} by the rule alone. */
-export function roughUpright(steps: readonly UprightStep[], gaussian: number, c: number): number {
-  const made = { re: 0, im: 0, error: 0 };
-  let log = (gaussian * c * (c + 1)) / 2;
-  for (const each of steps) {
-    each.moment(c, 0, made);
-    log += each.count * Math.log1p(made.re);
-  }
-  return log;
-}
-
-/** log G(c) of a part by the rule alone. */
-export function roughMoment(steps: readonly Rotated[], gaussian: number, part: Part, c: number): number {
-  const sum = newSum();
-  let log = (gaussian * c * (c + 1)) / 2;
-  let jump = 0;
-  for (const each of steps) {
-    each.real(c, sum);
-    log += each.count * Math.log1p(sum.bulkRe);
-    jump += each.count * Math.log1p(sum.tailRe / (1 + sum.bulkRe));
-  }
-  if (part === "tail") log += jump > 30 ? jump : Math.log(Math.expm1(jump) + 1e-320);
-  return log;
-}
-
-export interface Placed {
-  readonly bend: Bend;
+export interface StripPlacement {
+  readonly bend: Strip;
   readonly c: number;
 }
 
 /** Where the real integrand G(c)e^{−cε}/(c(c + 1)) is least, and how far around it the strip may reach. */
-export function placeBend(logG: (c: number) => number, epsilon: number): Placed {
+export function placeStrip(logG: (c: number) => number, epsilon: number): StripPlacement {
   const known = new Map<number, number>();
   const f = (y: number): number => {
     const old = known.get(y);
