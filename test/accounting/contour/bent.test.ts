@@ -20,6 +20,8 @@ const bent = bentContourAccountant();
 const logUniform = (lo: number, hi: number) =>
   fc.double({ min: Math.log(lo), max: Math.log(hi), noNaN: true }).map(Math.exp);
 
+const common = { step: 1 / 64, depth: 60, small: 1e-9 } as const;
+
 describe("one ray", () => {
   it("gives the moment that the rule in x gives, whatever its angle and wherever losses are cut", () => {
     fc.assert(
@@ -32,7 +34,7 @@ describe("one ray", () => {
         (q, sigma, c, angle, cut) => {
           const mixture = new MixtureStep(sigma, [0, 1], [1 - q, q], 1);
           const [log] = mixture.cumulants(1 + c, mixture.stepFor(1 + c, [0], [-34]));
-          const ray = new LossRay(q, sigma, angle / Math.max(1, sigma), 1 / 64, cut, 60, 1e-9);
+          const ray = new LossRay({ ...common, rate: q, sigma, angle: angle / Math.max(1, sigma), cut });
           const sum: RaySum = newRaySum();
           ray.sum(0, 0, sum);
           const lost = sum.tailRe;
@@ -64,7 +66,7 @@ describe("losses divided more than once", () => {
           const turn = angle / Math.max(1, sigma);
           const part = (low: number, high: number) => {
             const sum: RaySum = newRaySum();
-            new LossRay(q, sigma, turn, 1 / 64, low, 60, 1e-9, 0, high).sum(c, 2 * c, sum);
+            new LossRay({ ...common, rate: q, sigma, angle: turn, cut: low, upper: high }).sum(c, 2 * c, sum);
             return sum;
           };
           const whole = part(cut, Infinity);

@@ -14,6 +14,8 @@ const logUniform = (lo: number, hi: number) =>
 const direction = fc.constantFrom(1 as const, -1 as const);
 const mixture = (q: number, sigma: number, count: number) =>
   new MixtureStep(sigma, [0, 1], [1 - q, q], count);
+const truncated = (step: MixtureStep, towards: 1 | -1, totalCount: number, logDelta: number) =>
+  new TruncatedMgf(step, { direction: towards, totalCount, logDelta }, { left: 1e9 });
 const moment = (cut: TruncatedMgf, a: number, b: number) => {
   const made = { re: 0, im: 0, error: 0 };
   cut.moment(a, b, made);
@@ -50,7 +52,7 @@ describe("a moment of the cut interval", () => {
           const s = towards > 0 ? 1 + a : -a;
           const whole = mixture(q, sigma, 100);
           const [log] = whole.cumulants(s, whole.stepFor(s, [0], [-34]));
-          const { re, im, error } = moment(new TruncatedMgf(whole, towards, 100, -60, { left: 1e9 }), a, 0);
+          const { re, im, error } = moment(truncated(whole, towards, 100, -60), a, 0);
           expect(im).toBe(0);
           expect(Math.abs(re - Math.expm1(log))).toBeLessThanOrEqual(error + 1e-12 * Math.exp(log));
           expect(error).toBeLessThan(1e-12 * Math.exp(log));
@@ -69,10 +71,9 @@ describe("a moment of the cut interval", () => {
         fc.double({ min: 0, max: 2, noNaN: true }),
         direction,
         (q, sigma, x, y, towards) => {
-          const budget = { left: 1e9 };
           // The first cut has many nodes, as few steps need, the second few.
-          const fine = new TruncatedMgf(mixture(q, sigma, 1), towards, 1, -60, budget);
-          const coarse = new TruncatedMgf(mixture(q, sigma, 1000), towards, 1000, -50, budget);
+          const fine = truncated(mixture(q, sigma, 1), towards, 1, -60);
+          const coarse = truncated(mixture(q, sigma, 1000), towards, 1000, -50);
           const scale = sigma / q / 20;
           const one = moment(fine, x * scale, y * scale);
           const other = moment(coarse, x * scale, y * scale);
@@ -97,7 +98,7 @@ describe("a moment of the cut interval", () => {
         fc.double({ min: 1, max: 2, noNaN: true }),
         direction,
         (q, sigma, x, y, farther, towards) => {
-          const cut = new TruncatedMgf(mixture(q, sigma, 1), towards, 1, -40, { left: 1e9 });
+          const cut = truncated(mixture(q, sigma, 1), towards, 1, -40);
           const scale = sigma / q;
           const bound = cut.farSize(x * scale, y * scale);
           for (const v of [1, farther, 2 * farther]) {
