@@ -2,6 +2,7 @@
 import { ArgumentError, shown } from "../formats/argumentError.js";
 import { checkEvent } from "../formats/checkEvent.js";
 import type { AtomicEvent, PrivacyEvent } from "../formats/event.js";
+import { ULP } from "../math/rounding.js";
 
 /** Larger groups are refused: their bounds say nothing, and take long. */
 export const LARGEST_GROUP = 1000;
@@ -51,7 +52,7 @@ function gaussianWithin(event: PrivacyEvent): number | undefined {
 }
 
 function scaled(event: AtomicEvent, size: number): PrivacyEvent | undefined {
-  const down = (1 - 2 ** -52) / size;
+  const down = (1 - ULP) / size;
   switch (event.kind) {
     case "none":
     case "non-private":
@@ -74,7 +75,7 @@ function scaled(event: AtomicEvent, size: number): PrivacyEvent | undefined {
 /** Of `size` records Binomial(size, q) many are drawn, and the sum moves by as many clip norms. */
 function sampledGroup(q: number, standardDeviation: number, size: number): PrivacyEvent {
   if (q === 0) return { kind: "none" };
-  if (q === 1) return { kind: "gaussian", noiseMultiplier: (standardDeviation * (1 - 2 ** -52)) / size };
+  if (q === 1) return { kind: "gaussian", noiseMultiplier: (standardDeviation * (1 - ULP)) / size };
   const probabilities = binomialLaw(size, q);
   return {
     kind: "gaussian-mixture",

@@ -1,6 +1,7 @@
 // What ε means: the most that anyone who sees the release can tell about one record, from any privacy curve.
 import { minimize } from "../math/minimize.js";
 import { normalQuantile } from "../math/normal.js";
+import { ULP } from "../math/rounding.js";
 import type { Interval, PrivacyCurve } from "./accountant.js";
 
 /*
@@ -32,7 +33,7 @@ const LARGEST_EPSILON = 745;
  * Guarantee: never above the truth. About 20 evaluations of the curve, twice as many where δ(0) is wide. RangeError outside [0, 1].
  */
 export function falseNegativeRateAt(curve: PrivacyCurve, falsePositiveRate: number): number {
-  return Math.max(0, (1 - truePositiveRateAt(curve, falsePositiveRate)) * (1 - 2 ** -52));
+  return Math.max(0, (1 - truePositiveRateAt(curve, falsePositiveRate)) * (1 - ULP));
 }
 
 /**

@@ -1,4 +1,5 @@
 // Tails of the binomial distribution, all terms positive.
+import { UNIT_ROUNDOFF } from "./rounding.js";
 
 /** Most terms summed. */
 const MOST = 1e7;
@@ -42,6 +43,6 @@ export function binomialTail(
   return {
     atLeast: Math.max(sums.atLeast / total, 1e-300),
     below: Math.max(sums.below / total, 1e-300),
-    relative: (6 * terms + 40) * 2 ** -53 + 1e-17,
+    relative: (6 * terms + 40) * UNIT_ROUNDOFF + 1e-17,
   };
 }

@@ -1,4 +1,5 @@
 // The discrete Fourier transform of a real list of power-of-two length, with a proven bound on its round-off.
+import { UNIT_ROUNDOFF } from "./rounding.js";
 
 /** e^{2πik/n}, k < n/2, for the lengths in use. */
 const tables = new Map<number, { cos: Float64Array; sin: Float64Array }>();
@@ -88,5 +89,5 @@ export function realFft(x: Float64Array): { re: Float64Array; im: Float64Array }
  * twiddles. The half-length trick costs two more levels at most. η ≤ 16u, u = 2⁻⁵³.
  */
 export function fftError(n: number): number {
-  return (Math.log2(n) + 2) * 16 * 2 ** -53 * 1.001;
+  return (Math.log2(n) + 2) * 16 * UNIT_ROUNDOFF * 1.001;
 }

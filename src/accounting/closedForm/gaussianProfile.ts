@@ -1,9 +1,8 @@
 // δ(ε) of the Gaussian mechanism in closed form [BalleWang2018, Theorem 8], as certified logarithms of δ and of 1 − δ.
 import { logNormalPdf, millsRatio, millsSlope } from "../../math/normal.js";
+import { ULP } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
 import type { Profile } from "./profile.js";
-
-const ULP = 2 ** -52;
 
 /** Gauss–Legendre, 8 points on [−1, 1]: nodes x > 0 and weights. */
 const NODES = [0.1834346424956498, 0.525532409916329, 0.7966664774136267, 0.9602898564975363];

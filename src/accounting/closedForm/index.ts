@@ -1,6 +1,7 @@
 // The closed-form accountant: exact up to round-off where δ(ε) is a formula, and a refusal by name everywhere else.
 import { type AtomicEvent, flatten, type PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
+import { ULP } from "../../math/rounding.js";
 import {
   type Accountant,
   checkDelta,
@@ -15,8 +16,6 @@ import { epsilonInterval, type Profile, worseProfile } from "./profile.js";
 import { finiteProfile, laplaceProfile } from "./pureProfiles.js";
 
 const NAME = "closed-form";
-const ULP = 2 ** -52;
-
 export interface ClosedFormOptions {
   /** Default add-or-remove-one. */
   readonly neighboring?: Neighboring;

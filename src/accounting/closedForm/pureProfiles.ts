@@ -1,8 +1,8 @@
 // δ(ε) of one use of a mechanism whose losses are finitely many, or of one Laplace, as certified logarithms.
+import { ULP } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
 import type { Profile } from "./profile.js";
 
-const ULP = 2 ** -52;
 const NONE: Interval = { lower: 0, upper: 0 };
 
 /**

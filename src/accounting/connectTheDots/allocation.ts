@@ -1,12 +1,12 @@
 // Random allocation (balls in bins): one of t steps, drawn uniformly, uses the record. The likelihood ratio of an epoch is
 // the mean S of t independent ratios, whose law is bounded from both sides in convex order by doubling
 // [FeldmanShenfeld2026] (docs/math-connect-the-dots.md, theorem 10).
+import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import { cellOf, type Law, type Placement, placed, type Step, sumsOf } from "./allocationGrid.js";
 import { type Mass, type Pair, pointsPair } from "./pair.js";
 
 /** Ratios beyond e^{±this} are not told apart: doubles would not hold their moments. */
 const LARGEST = 600;
-const UNIT = 2 ** -53;
 /** Relative round-off of masses from which on more points are of no use. */
 const ROUNDED = 1e-5;
 
@@ -38,7 +38,7 @@ export function allocated(base: Pair, bins: number, points: number): Allocation 
       law = summed(law, other, step.weight, few ?? placement.grids[i]!, above);
     });
     // Masses multiply: their relative errors add up over the bins; each sum of a cell rounds as often as it has terms.
-    const relative = bins * (one.relative + 2 * points * UNIT) + steps.length * 4 * UNIT;
+    const relative = bins * (one.relative + 2 * points * UNIT_ROUNDOFF) + steps.length * 4 * UNIT_ROUNDOFF;
     if (!(relative < ROUNDED)) improves = false;
     return pairOf(law, relative, above);
   });
@@ -147,7 +147,7 @@ function lawOf(base: Pair, { losses }: Placement, above: boolean): { law: Law; r
     const log = logP - ratio;
     if (ratio <= LARGEST && log > LEAST) {
       entries.push({ start, end, mass: Math.exp(log), value: Math.exp(ratio) });
-      relative = Math.max(relative, 16 * UNIT * (8 + Math.abs(logP) + Math.abs(log)));
+      relative = Math.max(relative, 16 * UNIT_ROUNDOFF * (8 + Math.abs(logP) + Math.abs(log)));
     } else if (above || ratio < 0) {
       // The mean to +∞, the mass to 0.
       infinite += Math.exp(logP);

@@ -1,11 +1,11 @@
 // From tilted lattice masses back to δ(ε): the powers of their transforms, summed against the transform of
 // (1 − e^{ε−ℓ})₊, with bounds on every error on the way (docs/math-connect-the-dots.md, theorems 2 to 5).
+import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
 import { logSupremum, type Place } from "./inversionPlacement.js";
 import type { Tilted } from "./lattice.js";
 import { cutFrequencies, fullSpectrum, lowSpectrum, NEGLIGIBLE, type Spectrum } from "./spectrum.js";
 
-const UNIT = 2 ** -53;
 export interface Inverted extends Interval {
   /** What discretising may have added to δ. */
   readonly gain: number;
@@ -50,7 +50,7 @@ export function invert(
   let away = epsilon;
   for (const [t, count] of parts) away -= count * t.reference;
   logPrefactor -= c * away;
-  rounding += 8 * UNIT * (logs + Math.abs(c) * (size + Math.abs(away)) + 4);
+  rounding += 8 * UNIT_ROUNDOFF * (logs + Math.abs(c) * (size + Math.abs(away)) + 4);
   if (!(logPrefactor < 700 && rounding < 1)) return null;
   const prefactor = Math.exp(logPrefactor);
   // The first lattice point at or above ε.
@@ -58,7 +58,7 @@ export function invert(
   const firstPoint = Math.ceil(rest / h);
   const theta = Math.min(h, Math.max(0, firstPoint * h - rest));
   // By how much ε − shift may be off: |dδ/dε| ≤ the prefactor.
-  const offset = 8 * UNIT * (size + Math.abs(firstPoint) * h) * (parts.length + 1);
+  const offset = 8 * UNIT_ROUNDOFF * (size + Math.abs(firstPoint) * h) * (parts.length + 1);
   const bump = bumpOf(variance, c, h, theta);
   const hat = { re: 0, im: 0 };
 
@@ -101,7 +101,7 @@ export function invert(
       const [t, times] = parts[i]!;
       const x = spectra[i]!.re[k]!;
       const y = spectra[i]!.im[k]!;
-      const off = t.e0 + size * t.e1 + spectra[i]!.error + 8 * UNIT * (Math.abs(x) + Math.abs(y));
+      const off = t.e0 + size * t.e1 + spectra[i]!.error + 8 * UNIT_ROUNDOFF * (Math.abs(x) + Math.abs(y));
       const square = 2 * x + x * x + y * y;
       // |φ|² = 1 + square; near 0 only the bound |φ| ≤ off + rounding counts.
       if (square > -1 + 1e-12) {
@@ -137,7 +137,9 @@ export function invert(
       const magnitude = log === -Infinity ? 0 : Math.exp(log);
       density += weight * magnitude * (hat.re * Math.cos(theta2) - hat.im * Math.sin(theta2));
       density +=
-        weight * Math.hypot(hat.re, hat.im) * (upper - magnitude + magnitude * 16 * UNIT * (8 + turned));
+        weight *
+        Math.hypot(hat.re, hat.im) *
+        (upper - magnitude + magnitude * 16 * UNIT_ROUNDOFF * (8 + turned));
     }
     if (log > NEGLIGIBLE) {
       const q = scale / (dr * dr + di * di);
@@ -152,7 +154,7 @@ export function invert(
       const next = sum + y;
       carry = next - sum - y;
       sum = next;
-      const relative = 8 * UNIT * (8 + turned + Math.abs(log));
+      const relative = 8 * UNIT_ROUNDOFF * (8 + turned + Math.abs(log));
       error += weight * modulus * magnitude * (Math.expm1(growth + relative) + relative);
     } else error += weight * modulus * upper;
   }
@@ -161,9 +163,10 @@ export function invert(
   const left = tail + ((2 * skipped) / nodes) * Math.exp(NEGLIGIBLE);
   // |weight| is largest at 0.
   const largest = Math.abs((scale * (b0 + fall * b1)) / (a0 * a1));
-  const off = (error / nodes) * (1 + rounding + 1e-9) + largest * left + offset + 4 * UNIT * Math.abs(value);
+  const off =
+    (error / nodes) * (1 + rounding + 1e-9) + largest * left + offset + 4 * UNIT_ROUNDOFF * Math.abs(value);
   const added = bump ? Math.max(0, density / nodes + bump.most * (left + 1e-22)) * (1 + 1e-9) : 0;
-  const up = prefactor * (1 + rounding * 1.01 + 4 * UNIT);
+  const up = prefactor * (1 + rounding * 1.01 + 4 * UNIT_ROUNDOFF);
   const down = prefactor * (1 - rounding);
   const period = nodes * h;
   // Aliases beyond one period on either side; in logarithms, as both the moment and the period may be large.
@@ -188,8 +191,8 @@ export function invert(
     const high = Math.min(kept.upper, up * Math.max(0, value + off), chernoff);
     const low = Math.max(0, down * Math.max(0, value - off) - alias * (1 + 1e-9) - gain);
     return {
-      upper: Math.min(1, infinite.upper + high * (1 + 4 * UNIT) + Number.MIN_VALUE),
-      lower: infinite.lower + low * (1 - 4 * UNIT),
+      upper: Math.min(1, infinite.upper + high * (1 + 4 * UNIT_ROUNDOFF) + Number.MIN_VALUE),
+      lower: infinite.lower + low * (1 - 4 * UNIT_ROUNDOFF),
       gain,
       improves,
     };
@@ -198,8 +201,8 @@ export function invert(
   const high = Math.min(kept.upper, up * Math.max(0, off - value), chernoff);
   const low = Math.max(0, down * Math.max(0, -value - off) - alias * (1 + 1e-9));
   return {
-    upper: Math.min(1, (infinite.upper + kept.upper - low) * (1 + 4 * UNIT)),
-    lower: Math.max(0, (infinite.lower + kept.lower - high - gain) * (1 - 4 * UNIT)),
+    upper: Math.min(1, (infinite.upper + kept.upper - low) * (1 + 4 * UNIT_ROUNDOFF)),
+    lower: Math.max(0, (infinite.lower + kept.lower - high - gain) * (1 - 4 * UNIT_ROUNDOFF)),
     gain,
     improves,
   };

@@ -1,9 +1,9 @@
 // Connect-the-dots [Doroshenko2022]: the mass of each cell of a lattice of losses goes to the cell's two ends, so that
 // its P-mass and its Q-mass both stay: the least pair on the lattice that dominates the given one.
 import { logAddExp } from "../../math/log.js";
+import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Body, Mass, Pair } from "./pair.js";
 
-const UNIT = 2 ** -53;
 /** Panels of the bound on what lies outside of the lattice. */
 const PANEL = 0.25;
 const MOST_PANELS = 4000;
@@ -70,8 +70,8 @@ export function discretise(
     const sum = logAddExp(logP[j]!, log);
     up[j] = up[j]! + (share - up[j]!) * Math.exp(log - sum);
     logP[j] = sum;
-    relative[j] = Math.max(relative[j]!, error + own + 4 * UNIT);
-    moved[j] = Math.max(moved[j]!, off + (share > 0 ? 4 * UNIT * step : 0));
+    relative[j] = Math.max(relative[j]!, error + own + 4 * UNIT_ROUNDOFF);
+    moved[j] = Math.max(moved[j]!, off + (share > 0 ? 4 * UNIT_ROUNDOFF * step : 0));
     if (share > 0) spread = step;
   };
   const fall = Math.expm1(-step);
@@ -83,7 +83,7 @@ export function discretise(
     const j = Math.floor(at) - first;
     const loss = pair.losses[i]!;
     const log = pair.logP[i]!;
-    const error = 16 * UNIT * (8 + Math.abs(log) + Math.abs(loss));
+    const error = 16 * UNIT_ROUNDOFF * (8 + Math.abs(log) + Math.abs(loss));
     const snapped = Math.abs(index(loss) - at) * step;
     put(j, log, at === j + first ? 0 : share(j, loss), error, error + snapped);
   }
@@ -98,11 +98,11 @@ export function discretise(
     for (let j = begin; j < end; j++) {
       const loss = offset + (first + j + 1) * step;
       const b = j === end - 1 ? to : Math.min(to, Math.max(a, body.inverse(loss, near)));
-      const off = b === to ? 0 : Math.abs(body.loss(b) - loss) + 8 * UNIT * (1 + Math.abs(loss));
+      const off = b === to ? 0 : Math.abs(body.loss(b) - loss) + 8 * UNIT_ROUNDOFF * (1 + Math.abs(loss));
       if (b > a) {
         body.mass(a, b, mass);
         if (mass.logP > -Infinity) {
-          const error = 16 * UNIT * (8 + Math.abs(mass.logP) + Math.abs(mass.logP - mass.ratio));
+          const error = 16 * UNIT_ROUNDOFF * (8 + Math.abs(mass.logP) + Math.abs(mass.logP - mass.ratio));
           put(j, mass.logP, share(j, mass.ratio), error, error + Math.max(off, offBefore));
         }
       }
@@ -234,7 +234,7 @@ export function tilt(lattice: Lattice, c: number): Tilted {
       block += all;
       const at = j - mode;
       mean += low * at + high * (at + 1);
-      e0 += all * (relative[j]! + UNIT * (8 + 4 * Math.abs(x)));
+      e0 += all * (relative[j]! + UNIT_ROUNDOFF * (8 + 4 * Math.abs(x)));
       e1 += mass * moved[j]!;
     }
     if (j % 64 === 63 || j === n - 1) {
@@ -262,7 +262,7 @@ export function tilt(lattice: Lattice, c: number): Tilted {
     centreLoss: offset + (first + centre) * step,
     log,
     reference,
-    e0: e0 / sum + tail + (72 + n / 64) * UNIT,
+    e0: e0 / sum + tail + (72 + n / 64) * UNIT_ROUNDOFF,
     // A share that is off moves mass by a step; what lies on the lattice moves by its own error alone.
     e1: (e1 / sum) * (lattice.spread > 0 ? Math.exp(Math.max(0, c) * step) : 1),
   };

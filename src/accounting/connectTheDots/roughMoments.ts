@@ -1,10 +1,9 @@
 // Moments of a pair, quickly and from above: the body cut into panels whose mass goes to both ends of each.
+import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Mass, Pair } from "./pair.js";
 
 const PANEL = 0.25;
 const MOST_PANELS = 4000;
-const UNIT = 2 ** -53;
-
 /** Panels of the bodies that hold all but what falls like e^{−12|x|} beyond, for tilts between low and high. */
 export interface Coarse {
   readonly losses: Float64Array;
@@ -68,11 +67,16 @@ export function momentsOf({ losses, logP }: Coarse, c: number): Moments {
     if (w === 0) continue;
     sum += w;
     mean += w * losses[i]!;
-    error += w * 32 * UNIT * (8 + Math.abs(logP[i]!) + (1 + Math.abs(c)) * Math.abs(losses[i]!));
+    error += w * 32 * UNIT_ROUNDOFF * (8 + Math.abs(logP[i]!) + (1 + Math.abs(c)) * Math.abs(losses[i]!));
   }
   mean /= sum;
   let variance = 0;
   for (let i = 0; i < n; i++)
     variance += Math.exp(logP[i]! + c * losses[i]! - most) * (losses[i]! - mean) ** 2;
-  return { log: most + Math.log(sum), error: error / sum + n * UNIT, mean, variance: variance / sum };
+  return {
+    log: most + Math.log(sum),
+    error: error / sum + n * UNIT_ROUNDOFF,
+    mean,
+    variance: variance / sum,
+  };
 }

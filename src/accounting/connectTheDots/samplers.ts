@@ -8,6 +8,7 @@ import {
 } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
 import { binomialTail } from "../../math/binomialTail.js";
+import { ULP } from "../../math/rounding.js";
 import { type Allocation, allocated } from "./allocation.js";
 import type { Everything, Nothing, Refuse, Side } from "./dominatingPairs.js";
 import {
@@ -21,7 +22,7 @@ import { type Pair, pointsPair, swapped } from "./pair.js";
 import { mixed } from "./pairParts.js";
 import { coarse, momentsOf } from "./roughMoments.js";
 
-const UP = 1 + 2 ** -52;
+const UP = 1 + ULP;
 
 /** The shift of the one Gaussian (of standard deviation 1) that Gaussians on the same sample are; else undefined. */
 export function gaussianShift(event: PrivacyEvent): number | undefined {

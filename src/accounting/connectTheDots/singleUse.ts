@@ -1,8 +1,7 @@
 // δ(ε) of one use of a pair, directly: no lattice, no transform.
+import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
 import type { Body, Mass, Pair } from "./pair.js";
-
-const UNIT = 2 ** -53;
 
 /**
  * δ(ε) of one use without the mass at +∞: Σ p(1 − e^{ε−ℓ})₊ over the points, and P − e^ε Q of each body beyond where its loss
@@ -41,12 +40,12 @@ function hockeyStick(body: Body, epsilon: number): Interval {
   body.mass(x, body.to, mass);
   if (!(mass.logP > -Infinity)) return { lower: 0, upper: 0 };
   const p = Math.exp(mass.logP);
-  const error = 16 * UNIT * (8 + Math.abs(mass.logP) + Math.abs(mass.logP - mass.ratio));
+  const error = 16 * UNIT_ROUNDOFF * (8 + Math.abs(mass.logP) + Math.abs(mass.logP - mass.ratio));
   // Below all of the body's losses nothing is too much.
   const short = x > body.from ? Math.max(0, epsilon - body.loss(x)) : 0;
   const value = -Math.expm1(epsilon - mass.ratio);
   const off = error * (Math.abs(value) + 1.01 * Math.exp(epsilon - mass.ratio));
-  const lacking = Math.expm1(short + 16 * UNIT * (1 + Math.abs(epsilon)));
+  const lacking = Math.expm1(short + 16 * UNIT_ROUNDOFF * (1 + Math.abs(epsilon)));
   return {
     lower: p * Math.max(0, value - off) * (1 - 2 ** -50),
     upper: p * (Math.max(0, value + off) + lacking) * (1 + 2 ** -50),

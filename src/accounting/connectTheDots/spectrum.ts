@@ -1,5 +1,6 @@
 // Characteristic functions of tilted lattice masses at equally spaced frequencies, with bounds on their errors.
 import { fftError, realFft } from "../../math/fft.js";
+import { ULP, UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Tilted } from "./lattice.js";
 
 /** log of what is too small to matter in a mean over frequencies, as the largest of them is 1. */
@@ -27,7 +28,7 @@ export function fullSpectrum(tilted: Tilted, nodes: number): Spectrum {
   let squares = 0;
   for (const value of x) squares += value * value;
   const wraps = 1 + p.length / nodes;
-  return { ...realFft(x), error: (fftError(nodes) + wraps * 2 ** -52) * Math.sqrt(nodes * squares) * 1.001 };
+  return { ...realFft(x), error: (fftError(nodes) + wraps * ULP) * Math.sqrt(nodes * squares) * 1.001 };
 }
 
 const BLOCK = 32;
@@ -65,7 +66,7 @@ export function lowSpectrum(tilted: Tilted, nodes: number, count: number): Spect
   }
   // Horner: 5 roundings a step; angles: 4u·|angle·(start − centre)| ≤ 4uπ·cells·k/N at worst; then the sum of blocks.
   const turns = (2 * Math.PI * count * p.length) / nodes;
-  const error = 2 ** -53 * (6 * BLOCK + 4 * turns + p.length / BLOCK + 16) * weight;
+  const error = UNIT_ROUNDOFF * (6 * BLOCK + 4 * turns + p.length / BLOCK + 16) * weight;
   return { re, im, error };
 }
 

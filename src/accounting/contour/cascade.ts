@@ -1,61 +1,72 @@
-// Straight and bent contours together: what is asked first, and what where that is wide.
+// Straight and bent contours together, for one direction of a composition. Both prove what they say, so that answers
+// meet; which is asked when decides about time only:
+//
+//   1  a vertical line of at most CHEAP_WORK;
+//   2  where that is wide, hyperbolas (or lines on truncated steps): hyperbolic/;
+//   3  where those are wide too, a vertical line of all the work that is allowed.
 import type { Interval } from "../accountant.js";
-import { bendOf, type Narrowing } from "./hyperbolic/hyperbolicSolver.js";
-import type { OneDirection } from "./index.js";
-import type { Composition } from "./vertical/verticalContour.js";
-import { type LogBounds, Profile } from "./vertical/verticalProfile.js";
+import type { DirectionProfile, LogBounds } from "./directionProfile.js";
+import { hyperbolicSolverOf, type IntervalNarrower } from "./hyperbolic/index.js";
+import type { DirectedComposition } from "./vertical/directedComposition.js";
+import { VerticalProfile } from "./vertical/index.js";
 
-/** Relative width of ε, and of log δ, from which on the contour is bent. */
-const WIDE = 2e-10;
-const WIDE_LOG = 5e-10;
+/** Relative width of ε, and width of log δ, from which on the contour is bent. */
+const WIDE_EPSILON = 2e-10;
+const WIDE_LOG_DELTA = 5e-10;
 /** Below this noise a bent contour to add costs more than any straight one, and straight ones rarely fail. */
 const STRAIGHT_TO_ADD = 3;
 /** What a straight line may cost before it is bent. */
 const CHEAP_WORK = 1e6;
 
 /** One direction of a composition: straight lines, and bent ones where those are wide. */
-export function eitherOf(composition: Composition, tolerance: number, work: number): OneDirection {
-  const dear = new Profile(composition, tolerance, work);
-  const bent = bendOf(composition);
-  if (!bent) return dear;
-  const straight =
-    composition.direction < 0 && composition.mixtures.some((each) => each.sigma < STRAIGHT_TO_ADD);
-  const cheap = straight ? dear : new Profile(composition, tolerance, Math.min(work, CHEAP_WORK));
-  return new Either(cheap, bent, dear);
+export function contourCascade(
+  composition: DirectedComposition,
+  tolerance: number,
+  work: number,
+): DirectionProfile {
+  const thorough = new VerticalProfile(composition, tolerance, work);
+  const bent = hyperbolicSolverOf(composition);
+  if (!bent) return thorough;
+  const straightOnly =
+    composition.direction < 0 && composition.mixtures.some(({ sigma }) => sigma < STRAIGHT_TO_ADD);
+  const quick = straightOnly
+    ? thorough
+    : new VerticalProfile(composition, tolerance, Math.min(work, CHEAP_WORK));
+  return new ContourCascade(quick, bent, thorough);
 }
 
-/** A straight line where one is cheap enough; a bent one; and a dear straight one where that fails. */
-class Either implements OneDirection {
+class ContourCascade implements DirectionProfile {
   constructor(
-    private readonly cheap: Profile,
-    private readonly bent: Narrowing,
-    private readonly dear: Profile,
+    private readonly quick: VerticalProfile,
+    private readonly bent: IntervalNarrower,
+    private readonly thorough: VerticalProfile,
   ) {}
 
   logDeltaAt(epsilon: number): LogBounds {
-    const first = this.cheap.logDeltaAt(epsilon);
-    if (first.upper - first.lower <= WIDE_LOG) return first;
-    const bent = meet(first, this.bent.logDeltaAt(epsilon, first));
-    if (bent.upper - bent.lower <= 2 * WIDE_LOG || this.cheap === this.dear) return bent;
-    return meet(bent, this.dear.logDeltaAt(epsilon));
+    const straight = this.quick.logDeltaAt(epsilon);
+    if (straight.upper - straight.lower <= WIDE_LOG_DELTA) return straight;
+    const bent = intersection(straight, this.bent.logDeltaAt(epsilon, straight));
+    if (bent.upper - bent.lower <= 2 * WIDE_LOG_DELTA || this.quick === this.thorough) return bent;
+    return intersection(bent, this.thorough.logDeltaAt(epsilon));
   }
 
-  epsilonAt(logDelta: number, logRest: number, enough = 0): Interval {
-    const first = this.cheap.epsilonAt(logDelta, logRest);
-    if (first.upper - first.lower <= WIDE * first.upper || first.upper <= enough) return first;
-    const bent = meet(first, this.bent.epsilonAt(logDelta, first));
-    if (bent.upper - bent.lower <= 5 * WIDE * bent.upper || bent.upper <= enough || this.cheap === this.dear)
-      return bent;
-    return meet(bent, this.dear.epsilonAt(logDelta, logRest));
+  epsilonAt(logDelta: number, logComplement: number, harmlessUpper = 0): Interval {
+    const straight = this.quick.epsilonAt(logDelta, logComplement);
+    const { lower, upper } = straight;
+    if (upper - lower <= WIDE_EPSILON * upper || upper <= harmlessUpper) return straight;
+    const bent = intersection(straight, this.bent.epsilonAt(logDelta, straight));
+    const narrow = bent.upper - bent.lower <= 5 * WIDE_EPSILON * bent.upper;
+    if (narrow || bent.upper <= harmlessUpper || this.quick === this.thorough) return bent;
+    return intersection(bent, this.thorough.epsilonAt(logDelta, logComplement));
   }
 
   chernoff(epsilon: number): number {
-    return this.cheap.chernoff(epsilon);
+    return this.quick.chernoff(epsilon);
   }
 }
 
 /** What two proven intervals say together. */
-function meet(one: Interval, other: Interval | null): Interval {
+function intersection(one: Interval, other: Interval | null): Interval {
   if (!other) return one;
   const upper = Math.min(one.upper, other.upper);
   return { lower: Math.min(upper, Math.max(one.lower, other.lower)), upper };

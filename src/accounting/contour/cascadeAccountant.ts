@@ -1,9 +1,9 @@
 // The contour accountant that also bends its contour where straight ones are wide: what Node gets, and a browser that
 // imports dpsgd/accounting/full.
-import { eitherOf } from "./cascade.js";
+import { contourCascade } from "./cascade.js";
 import { type ContourAccountant, type ContourOptions, contourAccountant } from "./index.js";
 
 /** {@link contourAccountant} with relative widths of ε near 1e-10 at low sampling rates too (docs/math-hyperbolic-contour.md). */
 export function bentContourAccountant(options: ContourOptions = {}): ContourAccountant {
-  return contourAccountant({ bend: eitherOf, ...options });
+  return contourAccountant({ bend: contourCascade, ...options });
 }

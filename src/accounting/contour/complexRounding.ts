@@ -1,15 +1,18 @@
-// What rounding does, and sums and differences of complex numbers that keep their digits.
+// Sums and differences of complex numbers that keep their digits (docs/math-contour.md, assumptions and theorem 5).
+//
+// Throughout u is the unit round-off (src/math/rounding.ts); Math.exp, log, expm1, log1p, sin, cos, atan2 are taken to
+// be within 2 units in the last place.
 
-/** Unit round-off of doubles. Math.exp, log, expm1, log1p, sin, cos, atan2 are taken to be within 2 ulp. */
-export const UNIT = 2 ** -53;
-
-/** Re(e^{x + iy} − 1) given cos y: near 0 too to a few round-offs of |e^{x + iy} − 1|. */
+/**
+ * Re(e^{x + iy} − 1), given cos y: e^x cos y − 1 = (e^x − 1)cos y − 2 sin²(y/2), which keeps its digits near 0 too, to
+ * a few round-offs of |e^{x + iy} − 1|.
+ */
 export function realLessOne(x: number, y: number, cos: number): number {
   const half = Math.sin(y / 2);
   return Math.expm1(x) * cos - 2 * half * half;
 }
 
-/** A sum of n complex numbers by blocks: it errs by UNIT·(block + n/block) of the sum of their sizes at most. */
+/** A sum of n complex numbers by blocks: it errs by u·(block + n/block) of the sum of their sizes at most. */
 export class BlockSum {
   re = 0;
   im = 0;

@@ -3,18 +3,22 @@ import { type AtomicEvent, flatten, type PrivacyEvent } from "../../formats/even
 import type { Neighboring } from "../../formats/guarantee.js";
 import { UnsupportedEventError } from "../accountant.js";
 import { atomsOf } from "../reduction.js";
-import { Mixture } from "./vertical/stepMgf.js";
+import { MixtureStep } from "./vertical/stepMgf.js";
 
 /** gaussian: Σ count·(shift ÷ σ)², Infinity where something was released without noise. */
-export interface Parts {
+export interface ComposedMixtures {
   readonly gaussian: number;
-  readonly mixtures: readonly Mixture[];
+  readonly mixtures: readonly MixtureStep[];
 }
 
 /** Throws UnsupportedEventError unless every atom is a Gaussian, a Poisson-sampled one, or a Gaussian mixture. */
-export function partsOf(event: PrivacyEvent, neighboring: Neighboring, accountant: string): Parts {
+export function composedMixtures(
+  event: PrivacyEvent,
+  neighboring: Neighboring,
+  accountant: string,
+): ComposedMixtures {
   let gaussian = 0;
-  const mixtures: Mixture[] = [];
+  const mixtures: MixtureStep[] = [];
   // Replacing a record moves a clipped sum by up to twice the clip norm.
   const scale = neighboring === "replace-one" ? 2 : 1;
   const refuse = (kind: string, reason: string, instead?: string): never => {
@@ -94,7 +98,7 @@ export function partsOf(event: PrivacyEvent, neighboring: Neighboring, accountan
     // In units of the largest shift.
     const ds = [...merged.keys()].sort((a, b) => a - b);
     mixtures.push(
-      new Mixture(
+      new MixtureStep(
         deviation / most,
         ds.map((d) => d / most),
         ds.map((d) => merged.get(d)!),

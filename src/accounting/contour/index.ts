@@ -9,10 +9,11 @@ import {
   type Interval,
   type PrivacyCurve,
 } from "../accountant.js";
-import { type Parts, partsOf } from "./composition.js";
-import { OneStep } from "./subsampledOnce.js";
-import type { Composition } from "./vertical/verticalContour.js";
-import { type LogBounds, Profile } from "./vertical/verticalProfile.js";
+import { type ComposedMixtures, composedMixtures } from "./composition.js";
+import type { DirectionProfile } from "./directionProfile.js";
+import { SubsampledOnce } from "./subsampledOnce.js";
+import type { DirectedComposition } from "./vertical/directedComposition.js";
+import { VerticalProfile } from "./vertical/verticalProfile.js";
 
 export interface ContourOptions {
   /** Default add-or-remove-one. */
@@ -22,7 +23,7 @@ export interface ContourOptions {
   /** Most products of grid point and node a line of integration may cost (about 4 ns each). Default 2e7. */
   readonly maximumWork?: number;
   /** In place of straight lines alone: bends them where they are wide (contour/cascadeAccountant.ts), not in a small download. */
-  readonly bend?: (composition: Composition, tolerance: number, work: number) => OneDirection;
+  readonly bend?: (composition: DirectedComposition, tolerance: number, work: number) => DirectionProfile;
 }
 
 /** A curve that can also say how tight it is. */
@@ -55,30 +56,22 @@ export function contourAccountant(options: ContourOptions = {}): ContourAccounta
     name: NAME,
     neighboring,
     account: (event) =>
-      new Curve(partsOf(event, neighboring, NAME), neighboring, relativeWidth, maximumWork, bend),
+      new Curve(composedMixtures(event, neighboring, NAME), neighboring, relativeWidth, maximumWork, bend),
   };
 }
 
-export interface OneDirection {
-  logDeltaAt(epsilon: number): LogBounds;
-  /** enough: an upper end up to there needs no narrowing. */
-  epsilonAt(logDelta: number, logRest: number, enough?: number): Interval;
-  /** An upper bound on log δ(ε) that needs no integral. */
-  chernoff(epsilon: number): number;
-}
-
 const straight: NonNullable<ContourOptions["bend"]> = (composition, tolerance, work) =>
-  new Profile(composition, tolerance, work);
+  new VerticalProfile(composition, tolerance, work);
 
 class Curve implements ContourCurve {
   readonly accountant = NAME;
-  private readonly profiles: OneDirection[] = [];
+  private readonly profiles: DirectionProfile[] = [];
   /** 0: nothing was spent; 1: everything was. */
   private readonly trivial: 0 | 1 | null;
   private readonly memory = new Map<number, Interval>();
 
   constructor(
-    parts: Parts,
+    parts: ComposedMixtures,
     readonly neighboring: Neighboring,
     tolerance: number,
     work: number,
@@ -96,7 +89,7 @@ class Curve implements ContourCurve {
       only!.shifts[0] === 0
     ) {
       // One sampled step has a closed form, and its remove direction is the larger for every ε ≥ 0.
-      this.profiles.push(new OneStep(only!.sigma, only!.weights[1]!, tolerance, work));
+      this.profiles.push(new SubsampledOnce(only!.sigma, only!.weights[1]!, tolerance, work));
       return;
     }
     // Gaussians alone look the same from both sides.

@@ -1,6 +1,6 @@
 // The likelihood ratio r of one step seen as a mixture of shifted Gaussians: log r with an error bound, and what shift
 // an outcome has (docs/math-contour.md, lemma of theorem 5).
-import { UNIT } from "./complexRounding.js";
+import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 
 const CACHE = 4096;
 
@@ -65,7 +65,7 @@ export class LikelihoodRatio {
         size += Math.abs(part);
       }
       const value = Math.log1p(sum);
-      this.error = UNIT * ((n + 12) * Math.exp(2 * largest) * size + 2 * Math.abs(value));
+      this.error = UNIT_ROUNDOFF * ((n + 12) * Math.exp(2 * largest) * size + 2 * Math.abs(value));
       return value;
     }
     let rest = 0;
@@ -77,7 +77,7 @@ export class LikelihoodRatio {
       burden += e * (7 * Math.abs(zs[k]!) + 5 * Math.abs(logWeights[k]!) + 2 * Math.abs(top) + n + 4);
     }
     const value = top + Math.log1p(rest);
-    this.error = UNIT * (burden + 2 * Math.abs(value));
+    this.error = UNIT_ROUNDOFF * (burden + 2 * Math.abs(value));
     return value;
   }
 

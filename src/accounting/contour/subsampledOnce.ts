@@ -1,11 +1,12 @@
 // One step of the Poisson-sampled Gaussian: δ(ε) = q·δ_Gaussian(log(1 + (e^ε − 1)/q)), the amplification identity;
 // proof, and why removing dominates adding, in docs/math-contour.md, theorem 7.
+import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
-import { UNIT } from "./complexRounding.js";
-import { type LogBounds, Profile } from "./vertical/verticalProfile.js";
+import type { LogBounds } from "./directionProfile.js";
+import { VerticalProfile } from "./vertical/verticalProfile.js";
 
-export class OneStep {
-  private readonly gaussian: Profile;
+export class SubsampledOnce {
+  private readonly gaussian: VerticalProfile;
   private readonly logRate: number;
 
   /** sigma: noise ÷ shift, > 0; rate q in (0, 1). */
@@ -15,7 +16,7 @@ export class OneStep {
     tolerance: number,
     work: number,
   ) {
-    this.gaussian = new Profile(
+    this.gaussian = new VerticalProfile(
       { gaussian: 1 / (sigma * sigma), mixtures: [], direction: 1 },
       tolerance,
       work,
@@ -30,10 +31,11 @@ export class OneStep {
       epsilon < 30
         ? Math.log1p(Math.expm1(epsilon) / q)
         : epsilon - this.logRate + Math.log1p(-(1 - q) * Math.exp(-epsilon));
-    const off = UNIT * (12 * inner + 4 * epsilon + 4 * Math.abs(this.logRate) * (epsilon < 30 ? 0 : 1));
+    const off =
+      UNIT_ROUNDOFF * (12 * inner + 4 * epsilon + 4 * Math.abs(this.logRate) * (epsilon < 30 ? 0 : 1));
     const upper = this.gaussian.logDeltaAt(Math.max(0, inner - off)).upper + this.logRate;
     const lower = this.gaussian.logDeltaAt(inner + off).lower + this.logRate;
-    const slack = 4 * UNIT * (Math.abs(upper) + Math.abs(this.logRate));
+    const slack = 4 * UNIT_ROUNDOFF * (Math.abs(upper) + Math.abs(this.logRate));
     return { lower: lower - slack, upper: Math.min(0, upper + slack) };
   }
 
@@ -43,7 +45,7 @@ export class OneStep {
 
   epsilonAt(logDelta: number): Interval {
     const log = logDelta - this.logRate;
-    const slack = 4 * UNIT * (Math.abs(logDelta) + Math.abs(this.logRate));
+    const slack = 4 * UNIT_ROUNDOFF * (Math.abs(logDelta) + Math.abs(this.logRate));
     // δ ≥ q: half the records' worth of nothing; the inner Gaussian is never asked for δ ≥ 1.
     if (log >= -slack) {
       if (log > slack) return { lower: 0, upper: 0 };
@@ -65,6 +67,6 @@ export class OneStep {
     const value =
       x < 30 ? Math.log1p(q * Math.expm1(x)) : x + this.logRate + Math.log1p(((1 - q) / q) * Math.exp(-x));
     const share = x < 30 ? x * Math.min(1, q * Math.exp(x - value)) : x + Math.abs(this.logRate);
-    return value + side * UNIT * (8 * Math.abs(value) + 4 * share);
+    return value + side * UNIT_ROUNDOFF * (8 * Math.abs(value) + 4 * share);
   }
 }

@@ -1,9 +1,9 @@
 // From Rényi moments to (ε, δ): Canonne–Kamath–Steinke at the best real order, and what closeness in KL already gives.
 import { log1mexp } from "../../math/log.js";
 import { minimize } from "../../math/minimize.js";
+import { ULP } from "../../math/rounding.js";
 import type { Moment } from "./integerOrders.js";
 
-const ULP = 2 ** -52;
 /** Orders searched: 1 + e^s for s in this range, 1 + 1e−10 to 1e12. */
 const LOW = Math.log(1e-10);
 const HIGH = Math.log(1e12);

@@ -1,7 +1,7 @@
 // Rényi moments of mechanisms with finitely many privacy losses, and of pure, Laplace and exponential mechanisms.
 import { expm1MinusX } from "../../math/log.js";
+import { ULP } from "../../math/rounding.js";
 
-const ULP = 2 ** -52;
 /** Outward factor past the rounding of the few dozen operations of a formula. */
 const OUT = 1 + 64 * ULP;
 

@@ -1,5 +1,6 @@
 // Rényi moments of a mixture of Gaussians against one, at any real order, by a quadrature whose errors are added.
 import { expm1MinusX } from "../../math/log.js";
+import { ULP } from "../../math/rounding.js";
 
 /*
  * P = Σ pᵢ N(sᵢ, σ²) against Q = N(0, σ²), in units y = x/σ: r(y) = Σ pᵢ e^{zᵢ}, zᵢ = sᵢy/σ − sᵢ²/2σ², L = log r.
@@ -21,7 +22,6 @@ export interface GaussianMixture {
   readonly probabilities: readonly number[];
 }
 
-const ULP = 2 ** -52;
 /** Most grid points one moment may cost; past it the closed bound answers. */
 const MAXIMUM_POINTS = 20_000;
 /** Least noise for the quadrature: below it the closed bound is within e^{−1/2σ²}-small terms and costs nothing. */

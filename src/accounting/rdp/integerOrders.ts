@@ -1,9 +1,9 @@
 // Amplification by sampling where only the moments at integer orders are bounded; convexity fills in between them.
+import { ULP } from "../../math/rounding.js";
 
 /** log E[r^{1+λ}] for real λ ≥ 0. */
 export type Moment = (lambda: number) => number;
 
-const ULP = 2 ** -52;
 /** Largest integer order computed; beyond it the un-amplified moment stands. */
 const HIGHEST = 1024;
 

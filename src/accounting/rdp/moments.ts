@@ -7,6 +7,7 @@ import {
   type PrivacyEvent,
 } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
+import { ULP } from "../../math/rounding.js";
 import { UnsupportedEventError } from "../accountant.js";
 import { atomsOf } from "../reduction.js";
 import {
@@ -39,8 +40,6 @@ export interface Moments {
 
 const NOTHING: Moments = { remove: () => 0, pure: 0, extraDelta: 0 };
 const EVERYTHING: Moments = { remove: () => Infinity, pure: Infinity, extraDelta: 0 };
-const ULP = 2 ** -52;
-
 /** The moments of a composition: sums, in each direction, with the counts. Throws UnsupportedEventError. */
 export function momentsOf(event: PrivacyEvent, neighboring: Neighboring): Moments {
   const parts = atomsOf(event, { neighboring, accountant: NAME }).map(({ event: atom, count }) => ({

@@ -2,12 +2,11 @@
 import type { RepetitionDistribution } from "../../formats/event.js";
 import { expectedRepetitions } from "../../formats/repetitions.js";
 import { minimize } from "../../math/minimize.js";
+import { ULP } from "../../math/rounding.js";
 import { UnsupportedEventError } from "../accountant.js";
 import { bestLogDelta } from "./convert.js";
 import type { Moment } from "./integerOrders.js";
 import type { Moments } from "./moments.js";
-
-const ULP = 2 ** -52;
 
 /**
  * Truncated negative binomial (η > −1, γ): for every λ̂ ≥ 1 (order), [PapernotSteinke2022, Theorem 2]

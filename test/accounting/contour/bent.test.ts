@@ -4,12 +4,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { connectTheDotsAccountant } from "../../../src/accounting/connectTheDots/index.js";
 import { bentContourAccountant } from "../../../src/accounting/contour/cascadeAccountant.js";
-import { bendOf } from "../../../src/accounting/contour/hyperbolic/hyperbolicSolver.js";
-import { Ray, type RaySum } from "../../../src/accounting/contour/hyperbolic/lossRay.js";
-import { newSum } from "../../../src/accounting/contour/hyperbolic/rotatedMgf.js";
+import { hyperbolicSolverOf } from "../../../src/accounting/contour/hyperbolic/hyperbolicSolver.js";
+import { LossRay, type RaySum } from "../../../src/accounting/contour/hyperbolic/lossRay.js";
+import { newRaySum } from "../../../src/accounting/contour/hyperbolic/rotatedMgf.js";
 import { contourAccountant } from "../../../src/accounting/contour/index.js";
-import { Mixture } from "../../../src/accounting/contour/vertical/stepMgf.js";
-import { Profile } from "../../../src/accounting/contour/vertical/verticalProfile.js";
+import { MixtureStep } from "../../../src/accounting/contour/vertical/stepMgf.js";
+import { VerticalProfile } from "../../../src/accounting/contour/vertical/verticalProfile.js";
 import { dpSgdEvent, type PrivacyEvent } from "../../../src/formats/event.js";
 import reference from "../../reference/contour.json" with { type: "json" };
 import more from "../../reference/cut.json" with { type: "json" };
@@ -19,6 +19,8 @@ const run = (samplingRate: number, noiseMultiplier: number, steps: number): Priv
 const bent = bentContourAccountant();
 const logUniform = (lo: number, hi: number) =>
   fc.double({ min: Math.log(lo), max: Math.log(hi), noNaN: true }).map(Math.exp);
+
+const common = { step: 1 / 64, depth: 60, small: 1e-9 } as const;
 
 describe("one ray", () => {
   it("gives the moment that the rule in x gives, whatever its angle and wherever losses are cut", () => {
@@ -30,10 +32,10 @@ describe("one ray", () => {
         fc.double({ min: 0, max: 0.5, noNaN: true }),
         logUniform(0.05, 5),
         (q, sigma, c, angle, cut) => {
-          const mixture = new Mixture(sigma, [0, 1], [1 - q, q], 1);
+          const mixture = new MixtureStep(sigma, [0, 1], [1 - q, q], 1);
           const [log] = mixture.cumulants(1 + c, mixture.stepFor(1 + c, [0], [-34]));
-          const ray = new Ray(q, sigma, angle / Math.max(1, sigma), 1 / 64, cut, 60, 1e-9);
-          const sum: RaySum = newSum();
+          const ray = new LossRay({ ...common, rate: q, sigma, angle: angle / Math.max(1, sigma), cut });
+          const sum: RaySum = newRaySum();
           ray.sum(0, 0, sum);
           const lost = sum.tailRe;
           ray.sum(c, 0, sum);
@@ -63,8 +65,8 @@ describe("losses divided more than once", () => {
         (q, sigma, c, angle, cut, ratio) => {
           const turn = angle / Math.max(1, sigma);
           const part = (low: number, high: number) => {
-            const sum: RaySum = newSum();
-            new Ray(q, sigma, turn, 1 / 64, low, 60, 1e-9, 0, high).sum(c, 2 * c, sum);
+            const sum: RaySum = newRaySum();
+            new LossRay({ ...common, rate: q, sigma, angle: turn, cut: low, upper: high }).sum(c, 2 * c, sum);
             return sum;
           };
           const whole = part(cut, Infinity);
@@ -98,8 +100,8 @@ describe("against 25 digits by other means (test/reference/contour.json)", () =>
   it("holds delta of two steps, from the integral of the closed form of one", () => {
     let asked = 0;
     for (const { direction, samplingRate: q, noiseMultiplier, steps, epsilon, delta } of cases) {
-      const mixtures = [new Mixture(noiseMultiplier, [0, 1], [1 - q, q], steps)];
-      const turned = bendOf({ gaussian: 0, mixtures, direction: direction === "add" ? -1 : 1 });
+      const mixtures = [new MixtureStep(noiseMultiplier, [0, 1], [1 - q, q], steps)];
+      const turned = hyperbolicSolverOf({ gaussian: 0, mixtures, direction: direction === "add" ? -1 : 1 });
       const found = turned?.logDeltaAt(epsilon, { lower: -Infinity, upper: 0 });
       if (!found) continue;
       asked++;
@@ -114,8 +116,8 @@ describe("against 25 digits by other means (test/reference/contour.json)", () =>
     "and of little noise: q $samplingRate, sigma $noiseMultiplier, delta($epsilon) = $delta",
     ({ samplingRate, noiseMultiplier, steps, epsilon, delta }) => {
       const q = Number(samplingRate);
-      const mixtures = [new Mixture(Number(noiseMultiplier), [0, 1], [1 - q, q], steps)];
-      const turned = bendOf({ gaussian: 0, mixtures, direction: 1 })!;
+      const mixtures = [new MixtureStep(Number(noiseMultiplier), [0, 1], [1 - q, q], steps)];
+      const turned = hyperbolicSolverOf({ gaussian: 0, mixtures, direction: 1 })!;
       const { lower, upper } = turned.logDeltaAt(Number(epsilon), { lower: -Infinity, upper: 0 })!;
       expect(lower).toBeLessThanOrEqual(Math.log(Number(delta)) + 1e-14);
       expect(upper).toBeGreaterThanOrEqual(Math.log(Number(delta)) - 1e-14);
@@ -174,11 +176,14 @@ describe("where the straight contour is wide", () => {
         (q, sigma, count, delta, direction) => {
           const composition = {
             gaussian: 0,
-            mixtures: [new Mixture(sigma, [0, 1], [1 - q, q], count)],
+            mixtures: [new MixtureStep(sigma, [0, 1], [1 - q, q], count)],
             direction,
           };
-          const line = new Profile(composition, 1e-12, 2e7).epsilonAt(Math.log(delta), Math.log1p(-delta));
-          const turned = bendOf(composition)!.epsilonAt(Math.log(delta), line);
+          const line = new VerticalProfile(composition, 1e-12, 2e7).epsilonAt(
+            Math.log(delta),
+            Math.log1p(-delta),
+          );
+          const turned = hyperbolicSolverOf(composition)!.epsilonAt(Math.log(delta), line);
           if (line.upper === 0 || !turned) return;
           expect(turned.lower).toBeLessThanOrEqual(line.upper);
           expect(turned.upper).toBeGreaterThanOrEqual(line.lower);

@@ -3,10 +3,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UnsupportedEventError } from "../../../src/accounting/accountant.js";
 import { bentContourAccountant } from "../../../src/accounting/contour/cascadeAccountant.js";
-import { partsOf } from "../../../src/accounting/contour/composition.js";
+import { composedMixtures } from "../../../src/accounting/contour/composition.js";
 import { contourAccountant } from "../../../src/accounting/contour/index.js";
-import { Mixture } from "../../../src/accounting/contour/vertical/stepMgf.js";
-import { Profile } from "../../../src/accounting/contour/vertical/verticalProfile.js";
+import { MixtureStep } from "../../../src/accounting/contour/vertical/stepMgf.js";
+import { VerticalProfile } from "../../../src/accounting/contour/vertical/verticalProfile.js";
 import { dpSgdEvent, type PrivacyEvent } from "../../../src/formats/event.js";
 import reference from "../../reference/contour.json" with { type: "json" };
 import { cpuMilliseconds } from "../../support/cpuTime.js";
@@ -88,12 +88,12 @@ describe("against 25 digits by other means (test/reference/contour.json)", () =>
       });
     else
       it(`adding: delta(${epsilon}) = ${delta} of ${steps} × (σ ${noiseMultiplier}, q ${samplingRate})`, () => {
-        const { mixtures } = partsOf(
+        const { mixtures } = composedMixtures(
           run(samplingRate, noiseMultiplier, steps),
           "add-or-remove-one",
           "contour",
         );
-        const profile = new Profile({ gaussian: 0, mixtures, direction: -1 }, 1e-12, 2e6);
+        const profile = new VerticalProfile({ gaussian: 0, mixtures, direction: -1 }, 1e-12, 2e6);
         const { lower, upper } = profile.logDeltaAt(epsilon);
         expect(Math.exp(lower)).toBeLessThanOrEqual(delta * (1 + 1e-15));
         expect(Math.exp(upper)).toBeGreaterThanOrEqual(delta * (1 - 1e-15));
@@ -101,12 +101,12 @@ describe("against 25 digits by other means (test/reference/contour.json)", () =>
   }
   for (const each of reference.cases.filter((c) => "rest" in c && c.steps * Number(c.rest) > 1e-300))
     it(`1 − delta(${each.epsilon}) keeps its digits: ${each.rest}`, () => {
-      const { gaussian } = partsOf(
+      const { gaussian } = composedMixtures(
         run(each.samplingRate, each.noiseMultiplier, each.steps),
         "add-or-remove-one",
         "contour",
       );
-      const profile = new Profile({ gaussian, mixtures: [], direction: 1 }, 1e-12, 1e6);
+      const profile = new VerticalProfile({ gaussian, mixtures: [], direction: 1 }, 1e-12, 1e6);
       const { lower, upper } = profile.logDeltaAt(each.epsilon);
       expect(-Math.expm1(upper)).toBeLessThanOrEqual(Number(each.rest) * (1 + 1e-15));
       expect(-Math.expm1(lower)).toBeGreaterThanOrEqual(Number(each.rest) * (1 - 1e-15));
@@ -198,7 +198,7 @@ describe("the rule's error bound with a cutoff", () => {
         fc.double({ min: Math.log(0.1), max: Math.log(5000), noNaN: true }),
         (logRate, logSigma, logTilt) => {
           const [q, sigma, s] = [Math.exp(logRate), Math.exp(logSigma), -Math.exp(logTilt)];
-          const mixture = new Mixture(sigma, [0, 1], [1 - q, q], 10);
+          const mixture = new MixtureStep(sigma, [0, 1], [1 - q, q], 10);
           const from = mixture.ends(s)[0] - 12 * sigma;
           expect(from).toBeGreaterThanOrEqual(s - 12 * sigma);
           const log = (x: number) => (-x * x) / (2 * sigma * sigma) + s * mixture.logRatio(x);

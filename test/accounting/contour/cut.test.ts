@@ -2,18 +2,21 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { bentContourAccountant } from "../../../src/accounting/contour/cascadeAccountant.js";
-import { bendOf } from "../../../src/accounting/contour/hyperbolic/hyperbolicSolver.js";
+import { hyperbolicSolverOf } from "../../../src/accounting/contour/hyperbolic/hyperbolicSolver.js";
 import { contourAccountant } from "../../../src/accounting/contour/index.js";
-import { Mixture } from "../../../src/accounting/contour/vertical/stepMgf.js";
-import { Cut } from "../../../src/accounting/contour/vertical/truncatedMgf.js";
+import { MixtureStep } from "../../../src/accounting/contour/vertical/stepMgf.js";
+import { TruncatedMgf } from "../../../src/accounting/contour/vertical/truncatedMgf.js";
 import { dpSgdEvent } from "../../../src/formats/event.js";
 import reference from "../../reference/cut.json" with { type: "json" };
 
 const logUniform = (lo: number, hi: number) =>
   fc.double({ min: Math.log(lo), max: Math.log(hi), noNaN: true }).map(Math.exp);
 const direction = fc.constantFrom(1 as const, -1 as const);
-const mixture = (q: number, sigma: number, count: number) => new Mixture(sigma, [0, 1], [1 - q, q], count);
-const moment = (cut: Cut, a: number, b: number) => {
+const mixture = (q: number, sigma: number, count: number) =>
+  new MixtureStep(sigma, [0, 1], [1 - q, q], count);
+const truncated = (step: MixtureStep, towards: 1 | -1, totalCount: number, logDelta: number) =>
+  new TruncatedMgf(step, { direction: towards, totalCount, logDelta }, { left: 1e9 });
+const moment = (cut: TruncatedMgf, a: number, b: number) => {
   const made = { re: 0, im: 0, error: 0 };
   cut.moment(a, b, made);
   return made;
@@ -26,7 +29,7 @@ describe("against 25 digits by other means (test/reference/cut.json)", () => {
       const mixtures = [mixture(Number(each.samplingRate), Number(each.noiseMultiplier), each.steps)];
       const composition = { gaussian: 0, mixtures, direction: each.direction === "add" ? -1 : 1 } as const;
       const unknown = { lower: -Infinity, upper: 0 };
-      const { lower, upper } = bendOf(composition)!.logDeltaAt(Number(each.epsilon), unknown)!;
+      const { lower, upper } = hyperbolicSolverOf(composition)!.logDeltaAt(Number(each.epsilon), unknown)!;
       const log = Math.log(Number(each.delta));
       // Half an ulp of the reference as a double, and of its logarithm.
       expect(lower).toBeLessThanOrEqual(log + 2e-16 * (1 + Math.abs(log)));
@@ -49,7 +52,7 @@ describe("a moment of the cut interval", () => {
           const s = towards > 0 ? 1 + a : -a;
           const whole = mixture(q, sigma, 100);
           const [log] = whole.cumulants(s, whole.stepFor(s, [0], [-34]));
-          const { re, im, error } = moment(new Cut(whole, towards, 100, -60, { left: 1e9 }), a, 0);
+          const { re, im, error } = moment(truncated(whole, towards, 100, -60), a, 0);
           expect(im).toBe(0);
           expect(Math.abs(re - Math.expm1(log))).toBeLessThanOrEqual(error + 1e-12 * Math.exp(log));
           expect(error).toBeLessThan(1e-12 * Math.exp(log));
@@ -68,10 +71,9 @@ describe("a moment of the cut interval", () => {
         fc.double({ min: 0, max: 2, noNaN: true }),
         direction,
         (q, sigma, x, y, towards) => {
-          const budget = { left: 1e9 };
           // The first cut has many nodes, as few steps need, the second few.
-          const fine = new Cut(mixture(q, sigma, 1), towards, 1, -60, budget);
-          const coarse = new Cut(mixture(q, sigma, 1000), towards, 1000, -50, budget);
+          const fine = truncated(mixture(q, sigma, 1), towards, 1, -60);
+          const coarse = truncated(mixture(q, sigma, 1000), towards, 1000, -50);
           const scale = sigma / q / 20;
           const one = moment(fine, x * scale, y * scale);
           const other = moment(coarse, x * scale, y * scale);
@@ -96,7 +98,7 @@ describe("a moment of the cut interval", () => {
         fc.double({ min: 1, max: 2, noNaN: true }),
         direction,
         (q, sigma, x, y, farther, towards) => {
-          const cut = new Cut(mixture(q, sigma, 1), towards, 1, -40, { left: 1e9 });
+          const cut = truncated(mixture(q, sigma, 1), towards, 1, -40);
           const scale = sigma / q;
           const bound = cut.farSize(x * scale, y * scale);
           for (const v of [1, farther, 2 * farther]) {

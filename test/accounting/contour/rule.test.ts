@@ -2,18 +2,18 @@
 // straight line to add is narrow at the lowest rates.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bendOf } from "../../../src/accounting/contour/hyperbolic/hyperbolicSolver.js";
+import { hyperbolicSolverOf } from "../../../src/accounting/contour/hyperbolic/hyperbolicSolver.js";
 import { contourAccountant } from "../../../src/accounting/contour/index.js";
 import { chooseStep } from "../../../src/accounting/contour/vertical/quadratureStep.js";
-import { Mixture } from "../../../src/accounting/contour/vertical/stepMgf.js";
-import { Profile } from "../../../src/accounting/contour/vertical/verticalProfile.js";
+import { MixtureStep } from "../../../src/accounting/contour/vertical/stepMgf.js";
+import { VerticalProfile } from "../../../src/accounting/contour/vertical/verticalProfile.js";
 import { dpSgdEvent } from "../../../src/formats/event.js";
 
 const logUniform = (low: number, high: number) =>
   fc.double({ min: Math.log(low), max: Math.log(high), noNaN: true }).map(Math.exp);
 
 /** E[r^{s + iu}] by the rule of step h, by definition. */
-function rule(mixture: Mixture, s: number, u: number, h: number): [number, number] {
+function rule(mixture: MixtureStep, s: number, u: number, h: number): [number, number] {
   const { sigma } = mixture;
   const far = 14 * sigma;
   const from = Math.min(0, Math.max(s, -2)) - far;
@@ -47,7 +47,7 @@ describe("the rule's error is within its bound", () => {
         fc.double({ min: 0, max: 3, noNaN: true }),
         fc.double({ min: 0.7, max: 2.6, noNaN: true }),
         (q, sigma, power, turns, stride) => {
-          const mixture = new Mixture(sigma, [0, 1], [1 - q, q], 1);
+          const mixture = new MixtureStep(sigma, [0, 1], [1 - q, q], 1);
           const s = power > 0 ? power : power / q ** 0.5;
           const u = turns * Math.abs(s);
           const h = stride * sigma;
@@ -75,7 +75,7 @@ describe("the rule's error is within its bound", () => {
         logUniform(1e-9, 0.03),
         logUniform(2, 100),
         (q, sigma, power, tolerance, reach) => {
-          const mixture = new Mixture(sigma, [0, 1], [1 - q, q], 1);
+          const mixture = new MixtureStep(sigma, [0, 1], [1 - q, q], 1);
           const s = power > 0 ? Math.min(4, power) : power / q ** 0.7;
           const end = reach * Math.max(1, Math.abs(s));
           const log = Math.log(rule(mixture, s, 0, sigma / 40)[0]);
@@ -99,7 +99,7 @@ describe("the rule's error is within its bound", () => {
 describe("straight lines to add, at the lowest rates", () => {
   const adding = (q: number, sigma: number, count: number) => ({
     gaussian: 0,
-    mixtures: [new Mixture(sigma, [0, 1], [1 - q, q], count)],
+    mixtures: [new MixtureStep(sigma, [0, 1], [1 - q, q], count)],
     direction: -1 as const,
   });
 
@@ -109,8 +109,8 @@ describe("straight lines to add, at the lowest rates", () => {
     [1e-6, 3.5, 3_000_000, 1e-9],
   ])("q = %d, σ = %d, T = %i: meets what cutting off says", (q, sigma, steps, delta) => {
     const composition = adding(q, sigma, steps);
-    const line = new Profile(composition, 1e-12, 1e6).epsilonAt(Math.log(delta), Math.log1p(-delta));
-    const cut = bendOf(composition)!.epsilonAt(Math.log(delta), { lower: 0, upper: Infinity })!;
+    const line = new VerticalProfile(composition, 1e-12, 1e6).epsilonAt(Math.log(delta), Math.log1p(-delta));
+    const cut = hyperbolicSolverOf(composition)!.epsilonAt(Math.log(delta), { lower: 0, upper: Infinity })!;
     expect(line.lower).toBeLessThanOrEqual(cut.upper);
     expect(line.upper).toBeGreaterThanOrEqual(cut.lower);
     expect(line.upper - line.lower).toBeLessThanOrEqual(1e-9 * line.upper);
@@ -119,7 +119,7 @@ describe("straight lines to add, at the lowest rates", () => {
   it("is narrow in a billion steps, which took two seconds and failed on a bent contour", () => {
     const composition = adding(1.0639058774392434e-9, 1.114909437313036, 925388215);
     const delta = 7.807146935101414e-18;
-    const line = new Profile(composition, 1e-12, 1e6).epsilonAt(Math.log(delta), Math.log1p(-delta));
+    const line = new VerticalProfile(composition, 1e-12, 1e6).epsilonAt(Math.log(delta), Math.log1p(-delta));
     expect(line.upper - line.lower).toBeLessThanOrEqual(1e-9 * line.upper);
     // The loss is nearly normal: of the Gaussian of the same variance ε is that to a few hundredths.
     const mu = 1.0639058774392434e-9 * Math.sqrt(925388215 * Math.expm1(1 / 1.114909437313036 ** 2));

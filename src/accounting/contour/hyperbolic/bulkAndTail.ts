@@ -1,121 +1,180 @@
-// All parts of δ near one ε: what happens with and without a large loss, each on a contour of its own or only bounded
-// (docs/math-hyperbolic-contour.md, theorem 3).
-import type { Part, Terms } from "../contourSum.js";
-import { type Placed, placeBend, roughMoment, roughUpright } from "../vertical/contourPlacement.js";
-import { Added, logUprightBound, UprightContour, type UprightStep } from "../vertical/truncatedContour.js";
-import { Cut } from "../vertical/truncatedMgf.js";
-import { type Composition, logSupremum } from "../vertical/verticalContour.js";
-import { BentContour, logMoment } from "./hyperbolicContour.js";
-import { type Budget, Rotated } from "./rotatedMgf.js";
+// All parts of δ near one ε: what happens with and without a large loss, each integrated on a contour of its own or only
+// bounded (docs/math-hyperbolic-contour.md, theorem 3).
+//
+//   δ = δ_b + δ_s,   δ_b: no step's loss is above the cut (bulk);   δ_s: at least one is (tail)
+//
+// and with cuts κ₁ < … < κ_n the tail is the sum of the parts between two cuts. All parts are ≥ 0, and each is at most
+// G(c)e^{−cε}β(c) at any c > 0: one that this shows to be negligible is not integrated.
+import type { ContourSum, NodeBudget } from "../contourSum.js";
+import { placeStrip, type StripPlacement } from "../stripPlacement.js";
+import { type DirectedComposition, logSupremum } from "../vertical/directedComposition.js";
+import {
+  logUprightBound,
+  roughLogUprightMoment,
+  UprightContour,
+  type UprightStep,
+} from "../vertical/truncatedContour.js";
+import { TruncatedMgf } from "../vertical/truncatedMgf.js";
+import { AddedStep } from "./addedStep.js";
+import { HyperbolicContour, logMoment, roughLogMoment } from "./hyperbolicContour.js";
+import { RotatedMgf } from "./rotatedMgf.js";
 
 /** Losses above this share of ε are large; and where one cut leaves terms much larger than δ, of classes by size. */
 export const ONE_CUT = [0.3];
 export const MANY_CUTS = [0.12, 0.25, 0.5, 1, 2];
 /** How much larger than δ the terms may be with one cut. */
-const MOST_SIZE = 100;
+const LARGEST_SIZE = 100;
 /** A contour of the tail that begins at less than this over ε takes too many nodes. */
 const LEAST_START = 0.03;
 /** A part below e^−NEGLIGIBLE of δ is bounded and not integrated. */
 const NEGLIGIBLE = 32;
-/** What is left at the ends of a cut interval of the tilted measure. */
+/** What is left at the ends of a truncated interval of the tilted measure. */
 const EDGE = 1e-15;
+/** A truncation is moved out by this factor, up to so much, until nothing is left at its ends. */
+const STRETCH = 1.3;
+const LARGEST_STRETCH = 4;
+/** log of it is a number where a mass is 0. */
+const TINY = 1e-320;
 
-/** How a step's losses are integrated: turned, or not and cut off. */
-export type Way = "cut" | "turned";
+/** How a step's losses are integrated: rotated, or not and truncated. */
+export type LossMethod = "truncated" | "rotated";
 
-/** Of δ at one ε: log of its value, and of bounds on it. */
-interface Answer {
+/** Of δ at one ε. */
+export interface DeltaEstimate {
   readonly value: number;
+  /** dδ/dε. */
   readonly slope: number;
+  /** Bound on the value's error. */
   readonly error: number;
 }
 
-/** All parts near one ε. */
-export class Made {
-  private readonly contours: (Terms & { readonly part: Part })[] = [];
-  /** What is only bounded: Σ e^{log − cε}. */
-  private readonly bounded: { log: number; c: number }[] = [];
-  /** One cut is not enough. */
-  crowded = false;
+export interface DeltaQuestion {
+  readonly composition: DirectedComposition;
+  readonly method: LossMethod;
+  readonly epsilon: number;
+  /** log of what δ is near. */
+  readonly logDelta: number;
+  /** With all bounds, or as an estimate. */
+  readonly certified: boolean;
+  readonly budget: NodeBudget;
+  /** Cuts as shares of ε. */
+  readonly cuts: readonly number[];
+}
 
-  constructor(
-    composition: Composition,
-    way: Way,
-    readonly epsilon: number,
-    logDelta: number,
-    certified: boolean,
-    budget: Budget,
-    shares: readonly number[],
-  ) {
+export class DeltaParts {
+  private readonly contours: ContourSum[] = [];
+  /** What is only bounded: Σ e^{log − cε}. */
+  private readonly bounded: { readonly log: number; readonly c: number }[] = [];
+  /** The contour of the tail would begin too near to 0: one cut is not enough. */
+  private crowded = false;
+
+  constructor(private readonly question: DeltaQuestion) {
+    if (question.method === "truncated") this.truncated();
+    else if (question.composition.direction < 0) this.added();
+    else this.removed();
+  }
+
+  /** Either direction, on steps that are cut off where the noise never is; one line. */
+  private truncated(): void {
+    const { composition, epsilon, logDelta, budget } = this.question;
     const { mixtures, gaussian, direction } = composition;
-    const total = mixtures.reduce((sum, each) => sum + each.count, 0);
-    const upright = (steps: readonly UprightStep[], { bend, c }: Placed): void => {
-      const bound = logUprightBound(steps, gaussian, c);
-      if (bound - c * epsilon < logDelta - NEGLIGIBLE) this.bounded.push({ log: bound, c });
-      else this.contours.push(new UprightContour(steps, gaussian, bend, epsilon, logDelta, certified));
-    };
-    if (way === "cut") {
-      // Tilted, the noise may reach farther out: the ends must be where nothing is left of that either.
-      for (let stretch = 1; ; stretch *= 1.3) {
-        const steps = mixtures.map((each) => new Cut(each, direction, total, logDelta, budget, stretch));
-        if (!steps.every((each) => each.usable)) {
-          this.bounded.push({ log: Infinity, c: 0 });
-          return;
-        }
-        const placed = placeBend((at) => roughUpright(steps, gaussian, at), epsilon);
-        const middle = (placed.bend.low + placed.bend.high) / 2;
-        if (stretch < 4 && steps.some((each) => !(each.count * each.edge(middle) < EDGE))) continue;
-        upright(steps, placed);
-        // One step beyond the cut is all that may be missing.
-        const lost = steps.reduce((sum, each) => sum + each.count * each.lost, 0);
-        this.bounded.push({ log: Math.log(lost + 1e-320), c: 0 });
+    // Tilted, the noise may reach farther out: the ends must be where nothing is left of that either.
+    for (let stretch = 1; ; stretch *= STRETCH) {
+      const steps = mixtures.map(
+        (mixture) =>
+          new TruncatedMgf(mixture, { direction, totalCount: this.totalCount, logDelta, stretch }, budget),
+      );
+      if (!steps.every((step) => step.usable)) {
+        this.bounded.push({ log: Infinity, c: 0 });
         return;
       }
-    }
-    const turned = (cut: number, upper = Infinity): Rotated[] =>
-      mixtures.map(
-        (each) => new Rotated(each, epsilon * cut, logDelta, total, 200 / epsilon, budget, epsilon * upper),
-      );
-    if (direction < 0) {
-      const added = turned(shares[0]!).map((each) => new Added(each));
-      upright(
-        added,
-        placeBend((at) => roughUpright(added, gaussian, at), epsilon),
-      );
+      const placement = placeStrip((c) => roughLogUprightMoment(steps, gaussian, c), epsilon);
+      const middle = (placement.strip.low + placement.strip.high) / 2;
+      if (stretch < LARGEST_STRETCH && steps.some((step) => !(step.count * step.edge(middle) < EDGE)))
+        continue;
+      this.upright(steps, placement);
+      // One step beyond the cut is all that may be missing.
+      const lost = steps.reduce((sum, step) => sum + step.count * step.lost, 0);
+      this.bounded.push({ log: Math.log(lost + TINY), c: 0 });
       return;
     }
-    shares.forEach((share, k) => {
-      const steps = turned(share, shares[k + 1]);
+  }
+
+  /** Adding, no loss exceeds −log(1 − q): nothing needs to be divided, and one line serves. */
+  private added(): void {
+    const { composition, epsilon, cuts } = this.question;
+    const steps = this.rotated(cuts[0]!).map((step) => new AddedStep(step));
+    this.upright(
+      steps,
+      placeStrip((c) => roughLogUprightMoment(steps, composition.gaussian, c), epsilon),
+    );
+  }
+
+  /** Removing: the bulk below the first cut, and a tail from each cut to the next. */
+  private removed(): void {
+    const { composition, epsilon, logDelta, certified, cuts } = this.question;
+    const { gaussian } = composition;
+    for (const [k, cut] of cuts.entries()) {
+      const steps = this.rotated(cut, cuts[k + 1]);
       for (const part of k === 0 ? (["bulk", "tail"] as const) : (["tail"] as const)) {
-        // A large loss may be too unlikely to matter.
-        const mass = steps.reduce((sum, each) => sum + each.count * each.tailMass, 0);
+        // A large loss may be too unlikely to matter: δ_s ≤ ΣT·E[1 − χ].
+        const mass = steps.reduce((sum, step) => sum + step.count * step.tailMass, 0);
         if (part === "tail" && mass < Math.exp(logDelta - NEGLIGIBLE)) {
-          this.bounded.push({ log: Math.log(mass + 1e-320), c: 0 });
+          this.bounded.push({ log: Math.log(mass + TINY), c: 0 });
           continue;
         }
-        const { bend, c } = placeBend((at) => roughMoment(steps, gaussian, part, at), epsilon);
-        if (shares === ONE_CUT && bend.low * epsilon < LEAST_START) {
+        const { strip, c } = placeStrip((at) => roughLogMoment(steps, gaussian, part, at), epsilon);
+        if (cuts === ONE_CUT && strip.low * epsilon < LEAST_START) {
           this.crowded = true;
-          return;
+          break;
         }
         const chernoff = logMoment(steps, gaussian, part, c) - c * epsilon + logSupremum(c) + 1e-9;
         if (chernoff < logDelta - NEGLIGIBLE) {
           this.bounded.push({ log: chernoff + c * epsilon, c });
           continue;
         }
-        this.contours.push(new BentContour(steps, gaussian, part, bend, epsilon, logDelta, certified));
+        this.contours.push(
+          new HyperbolicContour({ steps, gaussian, part, epsilon, logDelta }, strip, certified),
+        );
       }
-    });
+    }
+  }
+
+  private get totalCount(): number {
+    return this.question.composition.mixtures.reduce((sum, mixture) => sum + mixture.count, 0);
+  }
+
+  /** The steps with losses above `cut` of ε in the tail, up to `upper` of ε. */
+  private rotated(cut: number, upper = Infinity): RotatedMgf[] {
+    const { composition, epsilon, logDelta, budget } = this.question;
+    const goal = {
+      cut: epsilon * cut,
+      upper: epsilon * upper,
+      logDelta,
+      totalCount: this.totalCount,
+      largestModulus: 200 / epsilon,
+    };
+    return composition.mixtures.map((mixture) => new RotatedMgf(mixture, goal, budget));
+  }
+
+  /** All of δ on one line, or bounded. */
+  private upright(steps: readonly UprightStep[], { strip, c }: StripPlacement): void {
+    const { composition, epsilon, logDelta, certified } = this.question;
+    const { gaussian } = composition;
+    const bound = logUprightBound(steps, gaussian, c);
+    if (bound - c * epsilon < logDelta - NEGLIGIBLE) this.bounded.push({ log: bound, c });
+    else this.contours.push(new UprightContour({ steps, gaussian, epsilon, logDelta }, strip, certified));
   }
 
   /** Of one cut: whether terms are so much larger than their sum that more cuts would keep more digits. */
   cancels(epsilon: number): boolean {
     if (this.crowded) return true;
     const largest = Math.max(0, ...this.contours.map((contour) => contour.at(epsilon).size));
-    return !(largest <= MOST_SIZE * Math.abs(this.at(epsilon).value));
+    return !(largest <= LARGEST_SIZE * Math.abs(this.at(epsilon).value));
   }
 
-  at(epsilon: number): Answer {
+  /** The sum of all parts, near the ε that they were made for. */
+  at(epsilon: number): DeltaEstimate {
     let value = 0;
     let slope = 0;
     let error = 0;

@@ -1,70 +1,112 @@
 // The contour integral on a hyperbola that bends to the right, where e^{−tε} falls exponentially: one part of δ, with
-// every error bounded (docs/math-hyperbolic-contour.md, theorems 4 to 6).
-import { realLessOne, UNIT } from "../complexRounding.js";
-import { type Part, SERVES, Terms } from "../contourSum.js";
-import { newSum, type Rotated } from "./rotatedMgf.js";
+// every error bounded (docs/math-hyperbolic-contour.md, theorems 4 to 7) [WeidemanTrefethen2007].
+//
+//   δ_part(ε) = (1/2π) ∫ G(t)e^{−tε} t′/(it(t + 1)) du,   t(u) = low + m(sin α cosh u + i cos α sinh u),
+//
+//   G = e^{gt(t+1)/2}·ΠM_b^T for the bulk, e^{gt(t+1)/2}·ΠM_b^T·expm1(ΣT log1p(M_s/M_b)) for the tail.
+//
+// The rule of step h in u errs by at most (theorem 4)
+//
+//   (1/2π)[N(0)/(e^{2πα/h} − 1) + N(β)/(e^{2π(β−α)/h} − 1)],   N(φ) = ∫|G e^{−tε}t′/(t(t + 1))| du on the member φ:
+//
+// N(0) is of the line Re t = low (`logReal`), N(β) of the right border, by panels.
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import { realLessOne } from "../complexRounding.js";
+import { ContourSum, type LossPart, type Strip } from "../contourSum.js";
+import {
+  type ContourProblem,
+  type HyperbolaFamily,
+  HyperbolicBounds,
+  logExpm1,
+  tailWeight,
+} from "./hyperbolicBounds.js";
+import type { RaySum } from "./lossRay.js";
+import { newRaySum, type RotatedMgf } from "./rotatedMgf.js";
 
-/** The strip of the outer rule: from Re t = low, straight, to the hyperbola through `high`. */
-export interface Bend {
-  readonly low: number;
-  readonly high: number;
-}
+/** α and β for σ ≤ 2.5: angles from the vertical of the contour and of the right border of its strip. */
+const CONTOUR_ANGLE = 0.15;
+const BORDER_ANGLE = 0.3;
+const MAXIMUM_NODES = 2000;
+/** log(e^x − 1) of 0 is −∞; this keeps it a number. */
+const TINY = 1e-300;
 
-/** Angles from the vertical of the contour and of the right border of its strip. */
-const ANGLE = 0.15;
-const BORDER = 0.3;
-const MOST_NODES = 2000;
-const MOST_PANELS = 1500;
-/** A panel's bound may be e to this power too large. */
-const MOST_SWING = 2;
-
-/** log(e^x − 1), x > 0. */
-const logExpm1 = (x: number): number => (x > 30 ? x : Math.log(Math.expm1(x)));
-
-/** log G(c) of a part at real c > 0, from above; Infinity where it is not known. */
-export function logMoment(steps: readonly Rotated[], gaussian: number, part: Part, c: number): number {
-  const sum = newSum();
+/**
+ * log G(c) of a part at real c > 0, from above; Infinity where it is not known:
+ * gc(c + 1)/2 + ΣT log M_b(c), and for the tail + log expm1(ΣT log1p(M_s/M_b)).
+ */
+export function logMoment(steps: readonly RotatedMgf[], gaussian: number, part: LossPart, c: number): number {
+  const sum = newRaySum();
   let log = (gaussian * c * (c + 1)) / 2;
   let jump = 0;
-  for (const each of steps) {
-    each.restart();
-    each.at(c, 0, part === "tail" ? 1 : 0, sum);
-    log += each.count * Math.log1p(sum.bulkRe + sum.bulkError);
-    const least = 1 + sum.bulkRe - sum.bulkError;
-    jump += least > 0 ? each.count * Math.log1p((Math.max(0, sum.tailRe) + sum.tailError) / least) : Infinity;
+  for (const step of steps) {
+    step.restart();
+    step.at(c, 0, part === "tail" ? 1 : 0, sum);
+    log += step.count * Math.log1p(sum.bulkRe + sum.bulkError);
+    const leastBulk = 1 + sum.bulkRe - sum.bulkError;
+    jump +=
+      leastBulk > 0
+        ? step.count * Math.log1p((Math.max(0, sum.tailRe) + sum.tailError) / leastBulk)
+        : Infinity;
   }
-  if (part === "tail") log += logExpm1(jump * (1 + 1e-9) + 1e-300);
+  if (part === "tail") log += logExpm1(jump * (1 + 1e-9) + TINY);
   log += 1e-9 * (1 + Math.abs(log));
   return Number.isNaN(log) ? Infinity : log;
 }
 
-export class BentContour extends Terms {
-  private readonly step: number;
-  private readonly middle: number;
-  private readonly angle: number;
-  private readonly border: number;
-  private readonly weight: number;
+/** The same by the rule alone: where to integrate, nothing rests on it. */
+export function roughLogMoment(
+  steps: readonly RotatedMgf[],
+  gaussian: number,
+  part: LossPart,
+  c: number,
+): number {
+  const sum = newRaySum();
+  let log = (gaussian * c * (c + 1)) / 2;
+  let jump = 0;
+  for (const step of steps) {
+    step.real(c, sum);
+    log += step.count * Math.log1p(sum.bulkRe);
+    jump += step.count * Math.log1p(sum.tailRe / (1 + sum.bulkRe));
+  }
+  if (part === "tail") log += jump > 30 ? jump : Math.log(Math.expm1(jump) + 1e-320);
+  return log;
+}
 
+/** log of a complex number, with a bound on its relative error, and log of a bound of its size whatever that is. */
+interface ComplexLog {
+  readonly log: number;
+  readonly argument: number;
+  readonly relativeError: number;
+  readonly logSize: number;
+}
+
+export class HyperbolicContour extends ContourSum {
+  readonly part: LossPart;
+  private readonly step: number;
+  private readonly angle: number;
+  private readonly family: HyperbolaFamily;
+  private readonly bounds: HyperbolicBounds;
+  private readonly weight: number;
+  private readonly sum: RaySum = newRaySum();
+
+  /** certified: with all bounds; otherwise only as many terms as an estimate needs. */
   constructor(
-    private readonly steps: readonly Rotated[],
-    private readonly gaussian: number,
-    readonly part: Part,
-    private readonly bend: Bend,
-    private readonly aim: number,
-    private readonly logDelta: number,
-    certified: boolean,
+    private readonly problem: ContourProblem,
+    strip: Strip,
+    private readonly certified: boolean,
   ) {
-    super(aim);
-    const epsilon = aim;
-    const scale = Math.min(...steps.map((each) => each.scale));
-    this.angle = ANGLE * scale;
-    this.border = BORDER * scale;
-    const { low } = bend;
-    let { high } = bend;
-    this.weight = part === "tail" ? Math.exp(Math.min(600, -logDelta)) : 0;
-    const logPi = -Math.log(2 * Math.PI);
+    super(problem.epsilon);
+    const { steps, part, epsilon, logDelta } = problem;
+    this.part = part;
+    this.weight = tailWeight(problem);
+    const scale = Math.min(...steps.map((step) => step.scale));
+    this.angle = CONTOUR_ANGLE * scale;
+    const borderAngle = BORDER_ANGLE * scale;
+    const { low } = strip;
+    let { high } = strip;
+    const logFront = -Math.log(2 * Math.PI);
     // On the left border |G| ≤ G(low); on the right, both halves of it, by panels.
-    const left = this.logReal(low) + logPi;
+    const left = this.logReal(low) + logFront;
     let right = this.logReal(high);
     for (
       let k = 0;
@@ -74,255 +116,141 @@ export class BentContour extends Terms {
       high = low + 0.8 * (high - low);
       right = this.logReal(high);
     }
-    this.middle = (high - low) / Math.sin(this.border);
-    right += logPi - epsilon * high + 8;
+    this.family = { low, m: (high - low) / Math.sin(borderAngle) };
+    this.bounds = new HyperbolicBounds(problem, this.family);
+    right += logFront - epsilon * high + 8;
+    const panels = certified ? this.bounds.panels(borderAngle, 0.06, Math.log(2) + logFront) : [];
     if (certified) {
-      this.panels(this.border, 0.06, Math.log(2) + logPi);
-      const most = Math.max(...this.borders.map((each) => each.log - each.a * epsilon));
-      right =
-        most +
-        Math.log(this.borders.reduce((sum, each) => sum + Math.exp(each.log - each.a * epsilon - most), 0));
+      const logs = panels.map((panel) => panel.log - panel.a * epsilon);
+      const largest = Math.max(...logs);
+      right = largest + Math.log(logs.reduce((total, log) => total + Math.exp(log - largest), 0));
     }
-    // The rule loses a factor e^{2πd/h} on each.
+    // The rule divides each border by e^{2πd/h}; so many digits are asked of it.
     const digits = certified ? 30 : 22;
-    const need = (log: number): number => Math.max(24, Math.min(1e3, log - logDelta + digits));
-    const before = this.angle;
-    const after = this.border - before;
-    this.step = 2 * Math.PI * Math.min(before / need(left - epsilon * low + 1), after / need(right));
-    const { step } = this;
-    const damped = -logExpm1((2 * Math.PI * after) / step);
-    this.borders.forEach((each, k) => {
-      this.borders[k] = { log: each.log + damped, a: each.a };
-    });
-    this.borders.push({ log: left - logExpm1((2 * Math.PI * before) / step), a: low });
-    for (const each of steps) each.restart();
-    this.placeNodes(certified);
+    const needed = (log: number): number => Math.max(24, Math.min(1e3, log - logDelta + digits));
+    const toLeft = this.angle;
+    const toRight = borderAngle - toLeft;
+    this.step = 2 * Math.PI * Math.min(toLeft / needed(left - epsilon * low + 1), toRight / needed(right));
+    const damping = -logExpm1((2 * Math.PI * toRight) / this.step);
+    for (const { log, a } of panels) this.borders.push({ log: log + damping, a });
+    this.borders.push({ log: left - logExpm1((2 * Math.PI * toLeft) / this.step), a: low });
+    for (const step of steps) step.restart();
+    this.placeNodes();
   }
 
-  /** Work has run out: nothing is known. */
-  private spent(): boolean {
-    return !(this.steps[0]!.budget.left > 0);
-  }
-
-  /** log of G(c)·∫|dt/(t(t + 1))| along Re t = c, from above. */
+  /** log of G(c)·∫|dt/(t(t + 1))| along Re t = c, from above: the integral is at most π/√(c(c + 1)) (Cauchy–Schwarz). */
   private logReal(c: number): number {
-    return (
-      logMoment(this.steps, this.gaussian, this.part, c) + Math.log(Math.PI) - 0.5 * Math.log(c * (1 + c))
-    );
+    const { steps, gaussian, part } = this.problem;
+    return logMoment(steps, gaussian, part, c) + Math.log(Math.PI) - 0.5 * Math.log(c * (1 + c));
   }
 
-  /** Nodes until the integrand is negligible, and is known to stay so. */
-  private placeNodes(certified: boolean): void {
-    const { steps, part, gaussian, step, middle, bend, aim: epsilon, logDelta } = this;
+  /** Nodes until the integrand is negligible, and is known to stay so (theorem 6). */
+  private placeNodes(): void {
+    const { certified, step, family, problem } = this;
+    const { epsilon, logDelta } = problem;
+    const { low, m } = family;
+    const sin = Math.sin(this.angle);
+    const cos = Math.cos(this.angle);
     const goal = logDelta - (certified ? 40 : 25);
-    const sum = newSum();
-    let quiet = 0;
+    let quietNodes = 0;
     for (let j = 0; ; j++) {
       const u = j * step;
       const cosh = Math.cosh(u);
       const sinh = Math.sinh(u);
-      const a = bend.low + middle * cosh * Math.sin(this.angle);
-      const b = middle * sinh * Math.cos(this.angle);
-      let log = (gaussian * (a * a - b * b + a)) / 2;
-      let turn = (gaussian * (2 * a * b + b)) / 2;
-      let off = UNIT * 8 * gaussian * (a * a + b * b + a);
-      let jump = 0;
-      let jumpTurn = 0;
-      let jumpOff = 0;
-      let worst = log;
-      let worstJump = 0;
-      for (const each of steps) {
-        each.at(a, b, this.weight, sum);
-        const T = each.count;
-        const { bulkRe, bulkIm, bulkError, tailRe, tailIm, tailError } = sum;
-        const re = 1 + bulkRe;
-        const size2 = re * re + bulkIm * bulkIm;
-        const size = Math.sqrt(size2);
-        log += 0.5 * T * Math.log1p(2 * bulkRe + bulkRe * bulkRe + bulkIm * bulkIm);
-        turn += T * Math.atan2(bulkIm, re);
-        const other = part === "tail" ? Math.hypot(tailRe, tailIm) + tailError : 0;
-        worst += T * Math.log(size + bulkError);
-        worstJump += T * Math.log1p(other / (size + bulkError));
-        off += size > 2 * bulkError ? T * -Math.log1p(-bulkError / size) : Infinity;
-        if (part === "bulk") continue;
-        const ur = (tailRe * re + tailIm * bulkIm) / size2;
-        const ui = (tailIm * re - tailRe * bulkIm) / size2;
-        const u2 = Math.hypot(ur, ui);
-        const du = (tailError + u2 * bulkError) / (size - bulkError) + 8 * UNIT * u2;
-        const near = Math.hypot(1 + ur, ui) - du;
-        jump += 0.5 * T * Math.log1p(2 * ur + ur * ur + ui * ui);
-        jumpTurn += T * Math.atan2(ui, 1 + ur);
-        jumpOff += near > 0 ? (T * du) / near : Infinity;
-      }
-      let relative = Math.expm1(Math.min(700, off)) + UNIT * (30 + 4 * Math.abs(log) + 6 * Math.abs(turn));
-      if (part === "tail") {
-        const e = Math.exp(jump);
-        const re = realLessOne(jump, jumpTurn, Math.cos(jumpTurn));
-        const im = e * Math.sin(jumpTurn);
-        const size = Math.hypot(re, im);
-        jumpOff += UNIT * 6 * (Math.abs(jump) + Math.abs(jumpTurn));
-        relative += (e * Math.expm1(Math.min(700, jumpOff))) / size + 12 * UNIT;
-        relative *= 1 + relative;
-        log += Math.log(size);
-        turn += Math.atan2(im, re);
-      }
-      // t′/(t(t + 1)), the first node half.
-      const dr = middle * sinh * Math.sin(this.angle);
-      const di = middle * cosh * Math.cos(this.angle);
-      const qr = a * a - b * b + a;
-      const qi = 2 * a * b + b;
+      const a = low + m * cosh * sin;
+      const b = m * sinh * cos;
+      const transform = this.transformAt(a, b);
+      let { log, argument } = transform;
+      // (h/π)·t′/(t(t + 1)), the first node half.
+      const slopeRe = m * sinh * sin;
+      const slopeIm = m * cosh * cos;
+      const kernelRe = a * a - b * b + a;
+      const kernelIm = 2 * a * b + b;
       const front =
-        0.5 * Math.log((dr * dr + di * di) / (qr * qr + qi * qi)) +
+        0.5 *
+          Math.log((slopeRe * slopeRe + slopeIm * slopeIm) / (kernelRe * kernelRe + kernelIm * kernelIm)) +
         Math.log((j === 0 ? 0.5 : 1) * step) -
         Math.log(Math.PI);
       log += front;
-      turn += Math.atan2(di, dr) - Math.atan2(qi, qr);
-      let logOff = log + Math.log(relative);
-      if (!(relative < 1) || Number.isNaN(log) || Number.isNaN(turn)) {
+      argument += Math.atan2(slopeIm, slopeRe) - Math.atan2(kernelIm, kernelRe);
+      let logError = log + Math.log(transform.relativeError);
+      if (!(transform.relativeError < 1) || Number.isNaN(log) || Number.isNaN(argument)) {
         // Nothing is known of it but its size.
-        if (part === "tail") worst += logExpm1(worstJump * (1 + 1e-12) + 1e-300);
-        logOff = worst + front + Math.LN2;
+        logError = transform.logSize + front + Math.LN2;
         log = -Infinity;
-        turn = 0;
+        argument = 0;
       }
-      this.add(a, b, log, turn, logOff);
-      quiet = Math.max(log, logOff) - a * epsilon < goal ? quiet + 1 : 0;
-      if (this.spent()) {
+      this.add(a, b, log, argument, logError);
+      quietNodes = Math.max(log, logError) - a * epsilon < goal ? quietNodes + 1 : 0;
+      if (this.bounds.spent) {
         this.failed = true;
         return;
       }
-      if (quiet < 3 && j < MOST_NODES) continue;
+      if (quietNodes < 3 && j < MAXIMUM_NODES) continue;
       if (!certified) return;
       // The sum from the next node on is less than the integral from this one on; both halves, ÷ 2π.
-      const rest = u >= 1 ? this.beyond(a, b, Math.sin(this.angle)) - Math.log(Math.PI) : Infinity;
-      if (rest - a * epsilon < this.logDelta - 33 || j >= MOST_NODES) {
+      const rest = u >= 1 ? this.bounds.beyond(a, b, sin) - Math.log(Math.PI) : Infinity;
+      if (rest - a * epsilon < logDelta - 33 || j >= MAXIMUM_NODES) {
         this.borders.push({ log: rest, a });
         return;
       }
     }
   }
 
-  /** Adds bounds of ∫|G e^{−tε} t′/(t(t + 1))| du along the upper half of the hyperbola of that angle, times e^front. */
-  private panels(angle: number, first: number, front: number): void {
-    const { steps, part, gaussian, middle, bend, aim: epsilon } = this;
-    const sin = Math.sin(angle);
-    const cos = Math.cos(angle);
-    // What is left of the border is divided by e^{2πd/h}, at least e^24.
-    const goal = this.logDelta;
-    for (const each of steps) each.restart();
-    const point = (u: number): [number, number] => [
-      bend.low + middle * Math.cosh(u) * sin,
-      middle * Math.sinh(u) * cos,
-    ];
-    // |M_b| at the end of the panel before, of each step, with its error.
-    let before = this.sizesAt(...point(0));
-    let width = first;
-    let u = 0;
-    for (let k = 0; k < MOST_PANELS && !this.spent(); k++) {
-      const end = u + width;
-      const [a1, b1] = point(u);
-      const [a2, b2] = point(end);
-      const after = this.sizesAt(a2, b2);
-      const chord = Math.hypot(a2 - a1, b2 - b1);
-      // How far the hyperbola is from its chord: |t″| ≤ middle·cosh u.
-      const off = (width * width * middle * Math.cosh(end)) / 8;
-      const normal = (gaussian * (a2 * a2 - b1 * b1 + a2)) / 2;
-      let first2 = -epsilon * a1;
-      let last2 = -epsilon * a2;
-      let rough = -epsilon * a1;
-      let swing = off * epsilon;
-      let jump = 0;
-      let roughJump = 0;
-      steps.forEach((each, i) => {
-        const { bulk, tail, curvature } = each.box(a1, a2, b1, part);
-        const least = Math.min(before[i]!, after[i]!);
-        const most = Math.max(before[i]!, after[i]!);
-        const bent = (curvature * chord * chord) / 8 + off * (each.drift + Math.hypot(a2, b2) * curvature);
-        first2 += each.count * Math.log(before[i]!);
-        last2 += each.count * Math.log(after[i]!);
-        swing += each.count * (Math.log(most / least) ** 2 / 8 + bent / least);
-        rough += each.count * Math.log(bulk);
-        jump += each.count * Math.log1p(tail / least);
-        roughJump += each.count * Math.log1p(tail / bulk);
-      });
-      let log = Math.max(first2, last2) + swing;
-      if (part === "tail") {
-        log += logExpm1(jump * (1 + 1e-12) + 1e-300);
-        rough += logExpm1(roughJump * (1 + 1e-12) + 1e-300);
-      }
-      // Either is sound where it is a number; both hold for every ε that the terms serve.
-      if (!(log < rough)) log = rough;
-      log += normal + epsilon * a1 + (SERVES - 1) * epsilon * (a2 - a1);
-      log +=
-        Math.log((middle * Math.cosh(end) * width) / (Math.hypot(a1, b1) * Math.hypot(a1 + 1, b1))) + front;
-      log += 1e-9 + 1e-12 * Math.abs(log);
-      const value = Number.isNaN(log) ? Infinity : log - a1 * epsilon;
-      if (value > goal && swing > MOST_SWING && width > first / 500) {
-        width = width / 2;
-        continue;
-      }
-      before = after;
-      this.borders.push({ log: Number.isNaN(log) ? Infinity : log, a: a1 });
-      if (value === Infinity) return;
-      // From the start of this panel on, so that it covers what a sum has beyond an integral.
-      if (u >= 1) {
-        const rest = this.beyond(a1, b1, sin) + front;
-        if (rest - a1 * epsilon < goal - 4) {
-          this.borders.push({ log: rest, a: a1 });
-          return;
-        }
-      }
-      u = end;
-      if (value < goal - 6) width = Math.min(0.3, width * 1.3);
-      else if (swing < MOST_SWING / 3) width = Math.min(width * 1.3, first * 1.5);
+  /**
+   * log G at t = a + ib, with the errors of theorem 7: T log(1 + bulk) errs by −T log1p(−|error|/|1 + bulk|), and of
+   * r = M_s/M_b, |error| ≤ (tailError + |r|bulkError)/(|M_b| − bulkError) + 8u|r|.
+   */
+  private transformAt(a: number, b: number): ComplexLog {
+    const { sum, problem } = this;
+    const { steps, part, gaussian } = problem;
+    let log = (gaussian * (a * a - b * b + a)) / 2;
+    let argument = (gaussian * (2 * a * b + b)) / 2;
+    let error = UNIT_ROUNDOFF * 8 * gaussian * (a * a + b * b + a);
+    // log(1 + M_s/M_b)·T, and its error.
+    let jump = 0;
+    let jumpArgument = 0;
+    let jumpError = 0;
+    let logSize = log;
+    let jumpSize = 0;
+    for (const step of steps) {
+      step.at(a, b, this.weight, sum);
+      const T = step.count;
+      const { bulkRe, bulkIm, bulkError, tailRe, tailIm, tailError } = sum;
+      const re = 1 + bulkRe;
+      const square = re * re + bulkIm * bulkIm;
+      const modulus = Math.sqrt(square);
+      log += 0.5 * T * Math.log1p(2 * bulkRe + bulkRe * bulkRe + bulkIm * bulkIm);
+      argument += T * Math.atan2(bulkIm, re);
+      const tailModulus = part === "tail" ? Math.hypot(tailRe, tailIm) + tailError : 0;
+      logSize += T * Math.log(modulus + bulkError);
+      jumpSize += T * Math.log1p(tailModulus / (modulus + bulkError));
+      error += modulus > 2 * bulkError ? T * -Math.log1p(-bulkError / modulus) : Infinity;
+      if (part === "bulk") continue;
+      const ratioRe = (tailRe * re + tailIm * bulkIm) / square;
+      const ratioIm = (tailIm * re - tailRe * bulkIm) / square;
+      const ratio = Math.hypot(ratioRe, ratioIm);
+      const ratioError = (tailError + ratio * bulkError) / (modulus - bulkError) + 8 * UNIT_ROUNDOFF * ratio;
+      const least = Math.hypot(1 + ratioRe, ratioIm) - ratioError;
+      jump += 0.5 * T * Math.log1p(2 * ratioRe + ratioRe * ratioRe + ratioIm * ratioIm);
+      jumpArgument += T * Math.atan2(ratioIm, 1 + ratioRe);
+      jumpError += least > 0 ? (T * ratioError) / least : Infinity;
     }
-    this.borders.push({ log: Infinity, a: 0 });
-  }
-
-  /** |M_b| of each step at a + ib, from above. */
-  private sizesAt(a: number, b: number): number[] {
-    const sum = newSum();
-    return this.steps.map((each) => {
-      each.at(a, b, this.weight, sum);
-      return (Math.hypot(1 + sum.bulkRe, sum.bulkIm) + sum.bulkError) * (1 + 4 * UNIT);
-    });
-  }
-
-  /** log of a bound for all of the hyperbola above a + ib, without e^{−aε}; Infinity if none is known. */
-  private beyond(a: number, b: number, sin: number): number {
-    const { steps, gaussian, part } = this;
-    const ratio = a / b;
-    if (!(ratio < 0.9)) return Infinity;
-    if (gaussian > 0 && !(2 * b * (1 - ratio * ratio) > ratio)) return Infinity;
-    const least = Math.atan(ratio) * (1 + 1e-9);
-    const normal = (gaussian * (a * a - b * b + a)) / 2;
-    let spread = 0;
-    let mass = 0;
-    let absolute = normal;
-    let jumps = 0;
-    let share = 0;
-    for (const each of steps) {
-      const plain = each.spreadBeyond(least, (0.3 * sin * this.aim) / (each.count * steps.length));
-      spread += each.count * plain.spread;
-      mass += each.count * plain.mass;
-      const { bulk, tail } = each.best(a, a, b, least);
-      absolute += each.count * Math.log(bulk + tail);
-      jumps += each.count * tail;
-      share += (each.count * tail) / (bulk + tail);
+    let relativeError =
+      Math.expm1(Math.min(700, error)) + UNIT_ROUNDOFF * (30 + 4 * Math.abs(log) + 6 * Math.abs(argument));
+    if (part === "tail") {
+      // expm1(jump + i·jumpArgument).
+      const e = Math.exp(jump);
+      const re = realLessOne(jump, jumpArgument, Math.cos(jumpArgument));
+      const im = e * Math.sin(jumpArgument);
+      const modulus = Math.hypot(re, im);
+      jumpError += UNIT_ROUNDOFF * 6 * (Math.abs(jump) + Math.abs(jumpArgument));
+      relativeError += (e * Math.expm1(Math.min(700, jumpError))) / modulus + 12 * UNIT_ROUNDOFF;
+      relativeError *= 1 + relativeError;
+      log += Math.log(modulus);
+      argument += Math.atan2(im, re);
+      logSize += logExpm1(jumpSize * (1 + 1e-12) + TINY);
     }
-    const least2 = this.aim / SERVES;
-    const thin = 0.75 * sin * (a * a + b * b);
-    const second = absolute - Math.log(least2 * thin) + (part === "tail" ? Math.log(share) : 0);
-    const rate = least2 - spread / sin;
-    const firstLog =
-      rate > 0
-        ? normal +
-          mass +
-          jumps +
-          (part === "tail" ? Math.log(jumps) : 0) +
-          (spread / sin) * a -
-          Math.log(rate * thin)
-        : Infinity;
-    return Math.min(firstLog, Number.isNaN(second) ? Infinity : second);
+    return { log, argument, relativeError, logSize };
   }
 }

@@ -1,239 +1,237 @@
-// Bounds on δ(ε) and ε(δ) of the remove direction where the straight contour is too dear: δ is the sum of what happens
-// with and without a large loss, each integrated on a bent contour of its own (docs/math-hyperbolic-contour.md, theorems 3 to 7).
+// Bounds on δ(ε) and ε(δ) where the straight contour is too expensive: δ is the sum of what happens with and without a
+// large loss, each integrated on a bent contour of its own (docs/math-hyperbolic-contour.md, theorems 3 to 7).
+//
+// Each question is answered in two stages. Contours without bounds (`certified` false) find log δ,
+// or ε, by fixed-point or Newton steps; then one set of contours with all bounds is made there, and read on either side:
+// only what those prove is returned.
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import type { Interval } from "../../accountant.js";
-import { UNIT } from "../complexRounding.js";
-import { SERVES } from "../contourSum.js";
-import type { Composition } from "../vertical/verticalContour.js";
-import type { LogBounds } from "../vertical/verticalProfile.js";
-import { MANY_CUTS, Made, ONE_CUT, type Way } from "./bulkAndTail.js";
-import type { Budget } from "./rotatedMgf.js";
+import { type NodeBudget, SERVED_RATIO } from "../contourSum.js";
+import type { LogBounds } from "../directionProfile.js";
+import type { DirectedComposition } from "../vertical/directedComposition.js";
+import { DeltaParts, type LossMethod, MANY_CUTS, ONE_CUT } from "./bulkAndTail.js";
+import { startingEpsilon } from "./startingEpsilon.js";
 
-const MOST_ROUNDS = 14;
+const MAXIMUM_ROUNDS = 14;
 /** Nodes visited for one question, some 20 to 80 ns each. */
-const MOST_WORK = 8e7;
+const MAXIMUM_WORK = 8e7;
 /** Below this δ, e^−110 = 1e-48, nothing is bent. */
-const LEAST_LOG = -110;
-/** Noise from which on losses are near enough to normal to be cut off. */
-const CALM = 3;
+const LEAST_LOG_DELTA = -110;
+/** Noise from which on losses are near enough to normal to be truncated. */
+const TRUNCATED_FROM = 3;
+/** The second method is not asked where the first is as narrow: log δ by this width, ε by this relative one. */
+const NARROW_LOG_DELTA = 1e-8;
+const NARROW_EPSILON = 1e-9;
 
-/** Narrows what is known of one direction of a composition. */
-export interface Narrowing {
+/** Narrows what is known of one direction of a composition; null where it can say nothing. */
+export interface IntervalNarrower {
   logDeltaAt(epsilon: number, known: LogBounds): LogBounds | null;
   epsilonAt(logDelta: number, known: Interval): Interval | null;
 }
 
-const WAYS: {
-  readonly way: Way;
-  readonly least: number;
-  readonly most: number;
-  readonly mostRate: number;
+/** Each method, with the noise and the rates that it is for; the first to be asked comes first. */
+const METHODS: readonly {
+  readonly method: LossMethod;
+  readonly leastSigma: number;
+  readonly largestSigma: number;
+  readonly rateBelow: number;
 }[] = [
-  { way: "cut", least: CALM, most: Infinity, mostRate: 1 },
-  { way: "turned", least: 0.05, most: 20, mostRate: 0.6 },
+  { method: "truncated", leastSigma: TRUNCATED_FROM, largestSigma: Infinity, rateBelow: 1 },
+  { method: "rotated", leastSigma: 0.05, largestSigma: 20, rateBelow: 0.6 },
 ];
 
-/** Null where a mixture is not one Poisson-sampled Gaussian, or no way is for its noise and its rate. */
-export function bendOf(composition: Composition): Narrowing | null {
+/** Null where a mixture is not one Poisson-sampled Gaussian, or no method is for its noise and its rate. */
+export function hyperbolicSolverOf(composition: DirectedComposition): IntervalNarrower | null {
   const { mixtures } = composition;
   if (mixtures.length === 0) return null;
-  const ways = WAYS.filter(({ least, most, mostRate }) =>
+  const [first, second] = METHODS.filter(({ leastSigma, largestSigma, rateBelow }) =>
     mixtures.every(
       ({ shifts, weights, sigma }) =>
-        shifts.length === 2 && shifts[0] === 0 && sigma >= least && sigma <= most && weights[1]! < mostRate,
+        shifts.length === 2 &&
+        shifts[0] === 0 &&
+        sigma >= leastSigma &&
+        sigma <= largestSigma &&
+        weights[1]! < rateBelow,
     ),
-  );
-  const [first, second] = ways.map(({ way }) => new Bent(composition, way));
-  return first && second ? new Both(first, second) : (first ?? null);
+  ).map(({ method }) => new HyperbolicSolver(composition, method));
+  return first && second ? new TwoMethods(first, second) : (first ?? null);
 }
 
-/** A second way where the first stays wide. */
-class Both implements Narrowing {
+/** A second method where the first stays wide. */
+class TwoMethods implements IntervalNarrower {
   constructor(
-    private readonly first: Narrowing,
-    private readonly second: Narrowing,
+    private readonly first: IntervalNarrower,
+    private readonly second: IntervalNarrower,
   ) {}
 
   logDeltaAt(epsilon: number, known: LogBounds): LogBounds | null {
-    const found = this.first.logDeltaAt(epsilon, known);
-    if (found && found.upper - found.lower <= 1e-8) return found;
-    return narrower(found, this.second.logDeltaAt(epsilon, known));
+    const bounds = this.first.logDeltaAt(epsilon, known);
+    if (bounds && bounds.upper - bounds.lower <= NARROW_LOG_DELTA) return bounds;
+    return intersection(bounds, this.second.logDeltaAt(epsilon, known));
   }
 
   epsilonAt(logDelta: number, known: Interval): Interval | null {
-    const found = this.first.epsilonAt(logDelta, known);
-    if (found && found.upper - found.lower <= 1e-9 * found.upper) return found;
-    return narrower(found, this.second.epsilonAt(logDelta, known));
+    const bounds = this.first.epsilonAt(logDelta, known);
+    if (bounds && bounds.upper - bounds.lower <= NARROW_EPSILON * bounds.upper) return bounds;
+    return intersection(bounds, this.second.epsilonAt(logDelta, known));
   }
 }
 
-const narrower = (one: Interval | null, other: Interval | null): Interval | null =>
+const intersection = (one: Interval | null, other: Interval | null): Interval | null =>
   one && other
     ? { lower: Math.max(one.lower, other.lower), upper: Math.min(one.upper, other.upper) }
     : (one ?? other);
 
-class Bent implements Narrowing {
+/** One question: its budget, and by how many cuts losses are divided. */
+class Inquiry {
+  private readonly budget: NodeBudget = { left: MAXIMUM_WORK };
+  private cuts: readonly number[] = ONE_CUT;
+
   constructor(
-    private readonly composition: Composition,
-    private readonly way: Way,
+    private readonly composition: DirectedComposition,
+    private readonly method: LossMethod,
   ) {}
 
-  /** Removing, losses have a tail that one cut may not do justice. */
-  private cuts(shares: readonly number[], made: Made, epsilon: number): readonly number[] {
-    const can = shares === ONE_CUT && this.way === "turned" && this.composition.direction > 0;
-    return can && made.cancels(epsilon) ? MANY_CUTS : shares;
+  get exhausted(): boolean {
+    return !(this.budget.left > 0);
   }
 
-  private make(
-    epsilon: number,
-    logDelta: number,
-    certified: boolean,
-    budget: Budget,
-    shares: readonly number[],
-  ): Made {
-    return new Made(this.composition, this.way, epsilon, logDelta, certified, budget, shares);
+  parts(epsilon: number, logDelta: number, certified: boolean): DeltaParts {
+    const { composition, method, budget, cuts } = this;
+    return new DeltaParts({ composition, method, epsilon, logDelta, certified, budget, cuts });
   }
 
-  /** log δ(ε) within bounds, or null where that was not reached; guess: of log δ. */
-  logDeltaAt(epsilon: number, bounds: LogBounds): LogBounds | null {
-    if (!(epsilon > 0 && epsilon < Infinity && bounds.upper >= LEAST_LOG)) return null;
-    const budget = { left: MOST_WORK };
-    let shares: readonly number[] = ONE_CUT;
-    let log = Math.max(bounds.lower, Math.min(bounds.upper, -1) - 20);
-    for (let round = 0; round < 10 && budget.left > 0; round++) {
-      const made = this.make(epsilon, log, false, budget, shares);
-      const before = shares;
-      shares = this.cuts(shares, made, epsilon);
-      if (shares !== before) continue;
-      const { value } = made.at(epsilon);
+  /** Turns to many cuts where one is not enough; whether it did. Only removing do losses have a tail that needs them. */
+  divides(parts: DeltaParts, epsilon: number): boolean {
+    const dividable = this.cuts === ONE_CUT && this.method === "rotated" && this.composition.direction > 0;
+    if (!dividable || !parts.cancels(epsilon)) return false;
+    this.cuts = MANY_CUTS;
+    return true;
+  }
+}
+
+class HyperbolicSolver implements IntervalNarrower {
+  constructor(
+    private readonly composition: DirectedComposition,
+    private readonly method: LossMethod,
+  ) {}
+
+  /** log δ(ε) within bounds, or null where that was not reached. Contours need a guess of log δ: it is found first. */
+  logDeltaAt(epsilon: number, known: LogBounds): LogBounds | null {
+    if (!(epsilon > 0 && epsilon < Infinity && known.upper >= LEAST_LOG_DELTA)) return null;
+    const inquiry = new Inquiry(this.composition, this.method);
+    let log = Math.max(known.lower, Math.min(known.upper, -1) - 20);
+    for (let round = 0; round < 10 && !inquiry.exhausted; round++) {
+      const parts = inquiry.parts(epsilon, log, false);
+      if (inquiry.divides(parts, epsilon)) continue;
+      const { value } = parts.at(epsilon);
       const next = value > 0 ? Math.log(value) : log - 30;
-      const moved = Math.abs(next - log);
+      const change = Math.abs(next - log);
       log = Math.min(0, next);
-      if (log < LEAST_LOG) return null;
-      if (moved < 3) break;
+      if (log < LEAST_LOG_DELTA) return null;
+      if (change < 3) break;
     }
-    const { value, error } = this.make(epsilon, log, true, budget, shares).at(epsilon);
+    const { value, error } = inquiry.parts(epsilon, log, true).at(epsilon);
     if (!(value > error)) return null;
     return { lower: Math.log(value - error) - 1e-15, upper: Math.min(0, Math.log(value + error) + 1e-15) };
   }
 
-  /** The interval of ε narrowed, or null. */
+  /**
+   * The interval of ε narrowed, or null. Each round makes contours for one ε and solves δ = e^logDelta on them by Newton
+   * steps in log ε, until the root lies within what they serve.
+   */
   epsilonAt(logDelta: number, known: Interval): Interval | null {
-    if (logDelta < LEAST_LOG) return null;
-    const budget = { left: MOST_WORK };
-    let shares: readonly number[] = ONE_CUT;
-    let epsilon = this.guess(logDelta, known);
+    if (logDelta < LEAST_LOG_DELTA) return null;
+    const inquiry = new Inquiry(this.composition, this.method);
+    let epsilon = startingEpsilon(this.composition, logDelta, known);
     if (!(epsilon > 0 && epsilon < Infinity)) return null;
-    let low = known.lower;
-    let high = known.upper;
+    const bracket = { low: known.lower, high: known.upper };
     const delta = Math.exp(logDelta);
-    const slack = 4 * UNIT * (1 + Math.abs(logDelta));
-    let moved = 0;
-    for (let round = 0; round < MOST_ROUNDS && budget.left > 0; round++) {
-      const made = this.make(epsilon, logDelta, false, budget, shares);
-      const before = shares;
-      shares = this.cuts(shares, made, epsilon);
-      if (shares !== before) continue;
+    // Comparisons allow for the rounding of log δ itself.
+    const slack = 4 * UNIT_ROUNDOFF * (1 + Math.abs(logDelta));
+    let lastMove = 0;
+    for (let round = 0; round < MAXIMUM_ROUNDS && !inquiry.exhausted; round++) {
+      const parts = inquiry.parts(epsilon, logDelta, false);
+      if (inquiry.divides(parts, epsilon)) continue;
       // δ(0) ≤ δ(ε) + 1 − e^{−ε}: where that is below δ, nothing is spent.
-      const { value: about } = made.at(epsilon);
-      if (about > 0 && about + epsilon < 0.999 * delta) {
-        const { value, error } = this.make(epsilon, logDelta, true, budget, shares).at(epsilon);
+      const { value: estimate } = parts.at(epsilon);
+      if (estimate > 0 && estimate + epsilon < 0.999 * delta) {
+        const { value, error } = inquiry.parts(epsilon, logDelta, true).at(epsilon);
         if ((value + error + epsilon) * (1 + slack) <= delta) return { lower: 0, upper: 0 };
       }
-      let x = epsilon;
-      for (let k = 0; k < 30; k++) {
-        const { value, slope } = made.at(x);
-        if (!(value > 0 && slope < 0)) {
-          // Below what this contour resolves: the answer is at a smaller ε.
-          x = x / 1.5;
-          break;
-        }
-        const g = Math.log(value) - logDelta;
-        if (g > 0) low = Math.max(low, x * 0.999);
-        else high = Math.min(high, x * 1.001);
-        // Newton in log ε.
-        const next = x * Math.exp(Math.max(-1, Math.min(1, (-g * value) / (slope * x))));
-        const change = Math.abs(next - x);
-        x = Math.max(epsilon / 3, Math.min(epsilon * 3, next));
-        if (change < 1e-13 * x || x > epsilon * SERVES || x < epsilon / SERVES) break;
-      }
+      let x = newtonRoot(parts, epsilon, logDelta, bracket);
+      const { low, high } = bracket;
       if (!(x > low && x < high))
         x = high < Infinity ? Math.sqrt(Math.max(low, high * 1e-3) * high) : 2 * low;
       // Where few large losses take over from many small ones Newton steps may go back and forth.
       const move = Math.log(x / epsilon);
-      if (move * moved < 0 && Math.abs(move) > 0.5 * Math.abs(moved)) x = epsilon * Math.exp(move / 2);
-      moved = move;
+      if (move * lastMove < 0 && Math.abs(move) > 0.5 * Math.abs(lastMove)) x = epsilon * Math.exp(move / 2);
+      lastMove = move;
       // Within what this contour serves, and a root of it.
-      const near =
-        Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVES) &&
-        Math.abs(Math.log(made.at(x).value) - logDelta) < 0.1;
+      const settled =
+        Math.abs(Math.log(x / epsilon)) < 0.7 * Math.log(SERVED_RATIO) &&
+        Math.abs(Math.log(parts.at(x).value) - logDelta) < 0.1;
       epsilon = x;
-      if (near) return this.certify(epsilon, logDelta, slack, budget, shares);
+      if (settled) return certifiedInterval(inquiry.parts(epsilon, logDelta, true), epsilon, delta, slack);
     }
     return null;
   }
+}
 
-  private certify(
-    start: number,
-    logDelta: number,
-    slack: number,
-    budget: Budget,
-    shares: readonly number[],
-  ): Interval | null {
-    const made = this.make(start, logDelta, true, budget, shares);
-    const delta = Math.exp(logDelta);
-    let epsilon = start;
-    for (let k = 0; k < 10; k++) {
-      const { value, slope } = made.at(epsilon);
-      if (!(value > 0 && slope < 0)) return null;
-      const move = (value - delta) / slope;
-      epsilon -= move;
-      if (Math.abs(move) < 1e-14 * epsilon) break;
-    }
-    const { slope, error } = made.at(epsilon);
-    if (!(error < Infinity && slope < 0)) return null;
-    let width = Math.max(((error + delta * slack) * 1.01) / -slope, 4 * UNIT * epsilon);
-    let upper = Infinity;
-    for (let k = 0; k < 30 && upper === Infinity; k++, width *= 2) {
-      const { value, error: off } = made.at(epsilon + width);
-      if ((value + off) * (1 + slack) <= delta) upper = epsilon + width;
-    }
-    width = Math.max(((error + delta * slack) * 1.01) / -slope, 4 * UNIT * epsilon);
-    let lower = 0;
-    for (let k = 0; k < 30 && lower === 0; k++, width *= 2) {
-      const { value, error: off } = made.at(epsilon - width);
-      if ((value - off) * (1 - slack) > delta) lower = epsilon - width;
-    }
-    return { lower, upper };
+/**
+ * Where δ on these contours is e^logDelta, by Newton steps in log ε from `start`, not farther than they serve; narrows
+ * the bracket as it goes.
+ */
+function newtonRoot(
+  parts: DeltaParts,
+  start: number,
+  logDelta: number,
+  bracket: { low: number; high: number },
+): number {
+  let x = start;
+  for (let k = 0; k < 30; k++) {
+    const { value, slope } = parts.at(x);
+    // Below what this contour resolves: the answer is at a smaller ε.
+    if (!(value > 0 && slope < 0)) return x / 1.5;
+    const excess = Math.log(value) - logDelta;
+    if (excess > 0) bracket.low = Math.max(bracket.low, x * 0.999);
+    else bracket.high = Math.min(bracket.high, x * 1.001);
+    const next = x * Math.exp(Math.max(-1, Math.min(1, (-excess * value) / (slope * x))));
+    const change = Math.abs(next - x);
+    x = Math.max(start / 3, Math.min(start * 3, next));
+    if (change < 1e-13 * x || x > start * SERVED_RATIO || x < start / SERVED_RATIO) break;
   }
+  return x;
+}
 
-  /** The larger of what one large loss and what many small ones need. */
-  private guess(logDelta: number, { lower, upper }: Interval): number {
-    let guess = 0;
-    for (const { sigma, weights, count } of this.composition.mixtures) {
-      const q = weights[1]!;
-      // One large loss of a step without the record, and k of steps with it, where each is about as likely as δ.
-      const loss = (y: number): number => (y > 30 ? y + Math.log(q) : Math.log1p(q * Math.expm1(y)));
-      const normal = (log: number): number =>
-        log < -1 ? Math.sqrt(Math.max(0.1, -2 * log - Math.log(-2 * log) - 1)) : 0;
-      const half = 0.5 / (sigma * sigma);
-      guess = Math.max(guess, loss(normal(logDelta - Math.log(count)) / sigma - half));
-      const mean = count * q;
-      for (let k = Math.max(1, Math.floor(mean)); k <= count; k += Math.ceil(k / 20)) {
-        // log of the chance of k, if it is below that of the mean.
-        const chance = k > mean ? k * Math.log(mean / k) + k - mean - 0.5 * Math.log(2 * Math.PI * k) : 0;
-        if (chance < logDelta) break;
-        guess = Math.max(guess, k * loss(half + normal(logDelta - chance) / (sigma * Math.sqrt(k))));
-      }
-      const spread = q * Math.sqrt(count * Math.expm1(Math.min(1, 1 / (sigma * sigma))));
-      guess = Math.max(guess, 0.7 * spread * Math.sqrt(Math.max(1, -logDelta)));
-    }
-    const { direction, gaussian, mixtures } = this.composition;
-    // Adding, no loss exceeds −log(1 − q).
-    if (direction < 0 && gaussian === 0)
-      guess = Math.min(
-        guess,
-        mixtures.reduce((sum, each) => sum + each.count * each.largestNegativeLoss, 0) * 0.7,
-      );
-    return Math.max(lower * 1.0001, Math.min(upper < Infinity ? upper * 0.9 : Infinity, guess));
+/**
+ * Theorem 6 of docs/math-contour.md on bent contours: upper with δ(upper) ≤ δ and lower with δ(lower) > δ, both
+ * evaluated with their errors. From the root of the middle value outward, by (error + slack)/|slope| first, then by
+ * doubling.
+ */
+function certifiedInterval(parts: DeltaParts, start: number, delta: number, slack: number): Interval | null {
+  let epsilon = start;
+  for (let k = 0; k < 10; k++) {
+    const { value, slope } = parts.at(epsilon);
+    if (!(value > 0 && slope < 0)) return null;
+    const move = (value - delta) / slope;
+    epsilon -= move;
+    if (Math.abs(move) < 1e-14 * epsilon) break;
   }
+  const { slope, error } = parts.at(epsilon);
+  if (!(error < Infinity && slope < 0)) return null;
+  const first = Math.max(((error + delta * slack) * 1.01) / -slope, 4 * UNIT_ROUNDOFF * epsilon);
+  let upper = Infinity;
+  let width = first;
+  for (let k = 0; k < 30 && upper === Infinity; k++, width *= 2) {
+    const above = parts.at(epsilon + width);
+    if ((above.value + above.error) * (1 + slack) <= delta) upper = epsilon + width;
+  }
+  let lower = 0;
+  width = first;
+  for (let k = 0; k < 30 && lower === 0; k++, width *= 2) {
+    const below = parts.at(epsilon - width);
+    if ((below.value - below.error) * (1 - slack) > delta) lower = epsilon - width;
+  }
+  return { lower, upper };
 }

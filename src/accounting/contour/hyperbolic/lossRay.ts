@@ -1,9 +1,24 @@
-// One ray of losses of a Poisson-sampled Gaussian: the trapezoid rule in τ for E_P[e^{tℓ}], and sums that bound the
-// integrand's size (docs/math-hyperbolic-contour.md, theorems 1 to 3).
-import { BlockSum, realLessOne, UNIT } from "../complexRounding.js";
-import { BLOCK, RayNodes } from "./lossRayNodes.js";
+// One ray of rotated losses of a Poisson-sampled Gaussian: the trapezoid rule in τ for E_P[e^{tℓ}], and sums that bound
+// the integrand's size (docs/math-hyperbolic-contour.md, theorems 1 to 3 and 7).
+//
+// At t = a + ib, with ℓ = shift + λ, shift = log(1 − q) and λ = |λ|e^{iη},
+//
+//   e^{tℓ} = e^{t·shift}·e^{|λ|(along + i·across)},   along = a cos η − b sin η,   across = a sin η + b cos η:
+//
+// |e^{tλ}| rises or falls with |λ| all along the ray, as the sign of `along` has it. E[1] = 1 is known, so the bulk is
+// summed as Σ b(e^{tℓ} − 1), and keeps the digits of M − 1.
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import { BlockSum, realLessOne } from "../complexRounding.js";
+import { BLOCK, LossRayNodes } from "./lossRayNodes.js";
 
-/** Sums over a ray at one t: bulk is E[χ(e^{tℓ} − 1)], tail is E[(1 − χ)e^{tℓ}], or of the difference of two cutoffs; errors are of rounding and of what was left out. */
+/** Below e^−60 a term counts with the mass of the ray times this. */
+const FADED_LOG = -60;
+const FADED = 1e-26;
+
+/**
+ * Sums over a ray at one t: bulk is E[χ(e^{tℓ} − 1)], tail is E[(χ⁺ − χ)e^{tℓ}] (χ⁺ = 1 unless the tail has a cutoff of
+ * its own); errors are of rounding and of what was left out.
+ */
 export interface RaySum {
   bulkRe: number;
   bulkIm: number;
@@ -13,30 +28,35 @@ export interface RaySum {
   tailError: number;
 }
 
-export interface Want {
+/** Which parts are asked for. */
+export interface WantedParts {
   readonly bulk: boolean;
   readonly tail: boolean;
 }
 
-/** Upper bounds of ∫|pχe^{tℓ}|, ∫|p(1 − χ)e^{tℓ}| and ∫|pχℓ²|·max(1, |e^{tℓ}|) along the ray. */
+/** Upper bounds of ∫|pχe^{tℓ}|, ∫|p(χ⁺ − χ)e^{tℓ}| and ∫|pχℓ²|·max(1, |e^{tℓ}|) along the ray. */
 export interface RaySize {
   bulk: number;
   tail: number;
   curvature: number;
 }
 
-export class Ray extends RayNodes {
-  private readonly bulk = new BlockSum();
-  private readonly tail = new BlockSum();
-  /** What the lump adds to the bulk, and the sum of the sizes that its rounding is relative to. */
-  private readonly small = { re: 0, im: 0, change: 0 };
+export class LossRay extends LossRayNodes {
+  private readonly bulkSum = new BlockSum();
+  private readonly tailSum = new BlockSum();
 
-  /** At t = a + ib. */
+  /**
+   * The rule at t = a + ib, with the bound of theorem 7 on what rounding does to it. With e = |e^{tℓ}| at a node, u the
+   * unit round-off:
+   *
+   *   |error of a term|  ≤  |b|·η·|e^{tℓ} − 1| + |b|·8u·e·|t||ℓ|     (η: relative error of b, `bulkError` is |b|η)
+   *   |error of the sum| ≤  u(BLOCK + n/BLOCK + 12)·Σ|b||e^{tℓ} − 1|
+   */
   sum(a: number, b: number, into: RaySum): void {
-    const { cos, sin, modulus, shift, lump, bulk, tail, small } = this;
+    const { cos, sin, modulus, shift, smallLosses, bulkSum, tailSum } = this;
     const along = a * cos - b * sin;
     const across = a * sin + b * cos;
-    const size = Math.hypot(a, b);
+    const tModulus = Math.hypot(a, b);
     const n = modulus.length;
     let bulkError = 0;
     let bulkSize = 0;
@@ -44,92 +64,76 @@ export class Ray extends RayNodes {
     let tailSize = 0;
     const base = a * shift;
     const baseTurn = b * shift;
-    bulk.clear();
-    tail.clear();
+    bulkSum.clear();
+    tailSum.clear();
     for (let i = 0; i < n; i++) {
       if (i % BLOCK === 0) {
-        bulk.close();
-        tail.close();
+        bulkSum.close();
+        tailSum.close();
       }
       const m = modulus[i]!;
       const x = base + m * along;
-      if (x < -60 && i >= this.lastBulk) continue;
+      if (x < FADED_LOG && i >= this.bulkEnd) continue;
       const y = baseTurn + m * across;
       const e = Math.exp(x);
       const c = Math.cos(y);
       const s = Math.sin(y);
       const re = e * c;
       const im = e * s;
-      const burden = 8 * UNIT * e * size * (m - shift);
-      if (i < this.lastBulk) {
-        const less = x > -0.5 && x < 0.5 ? realLessOne(x, y, c) : re - 1;
-        bulk.add(
-          this.bulkRe[i]! * less - this.bulkIm[i]! * im,
-          this.bulkRe[i]! * im + this.bulkIm[i]! * less,
+      const exponentError = 8 * UNIT_ROUNDOFF * e * tModulus * (m - shift);
+      if (i < this.bulkEnd) {
+        const lessRe = x > -0.5 && x < 0.5 ? realLessOne(x, y, c) : re - 1;
+        bulkSum.add(
+          this.bulkRe[i]! * lessRe - this.bulkIm[i]! * im,
+          this.bulkRe[i]! * im + this.bulkIm[i]! * lessRe,
         );
-        const change = Math.abs(less) + Math.abs(im);
+        const change = Math.abs(lessRe) + Math.abs(im);
         const weight = Math.abs(this.bulkRe[i]!) + Math.abs(this.bulkIm[i]!);
         bulkSize += weight * change;
-        bulkError += this.bulkOff[i]! * change + weight * burden;
+        bulkError += this.bulkError[i]! * change + weight * exponentError;
       }
-      if (i >= this.firstTail && i < this.lastTail) {
-        tail.add(this.tailRe[i]! * re - this.tailIm[i]! * im, this.tailRe[i]! * im + this.tailIm[i]! * re);
+      if (i >= this.tailStart && i < this.tailEnd) {
+        tailSum.add(this.tailRe[i]! * re - this.tailIm[i]! * im, this.tailRe[i]! * im + this.tailIm[i]! * re);
         const weight = Math.abs(this.tailRe[i]!) + Math.abs(this.tailIm[i]!);
         tailSize += weight * e;
-        tailError += this.tailOff[i]! * e + weight * burden;
+        tailError += this.tailError[i]! * e + weight * exponentError;
       }
     }
-    bulk.close();
-    tail.close();
-    this.addLump(a, b);
+    bulkSum.close();
+    tailSum.close();
+    smallLosses.evaluate(a, b, shift);
     const smallest = n > 0 ? modulus[0]! : 0;
-    // Re t < 0 makes e^{t·shift} exceed 1.
-    const wobble = Math.exp(Math.min(700, size * smallest + Math.max(0, base)));
+    // The largest |e^{tℓ}| over the small losses; Re t < 0 makes e^{t·shift} exceed 1.
+    const smallGrowth = Math.exp(Math.min(700, tModulus * smallest + Math.max(0, base)));
+    // Of the power series: the errors of b, rounding, and the fourth power.
     bulkError +=
-      lump[9]! * small.change +
+      smallLosses.error * smallLosses.change +
       8 *
-        UNIT *
-        (Math.hypot(lump[0]!, lump[1]!) * size * -shift * Math.exp(base) + Math.hypot(small.re, small.im)) +
-      lump[8]! * size ** 4 * wobble;
-    const rough = UNIT * (BLOCK + n / BLOCK + 12);
-    into.bulkRe = bulk.re + small.re;
-    into.bulkIm = bulk.im + small.im;
+        UNIT_ROUNDOFF *
+        (smallLosses.modulus * tModulus * -shift * Math.exp(base) +
+          Math.hypot(smallLosses.re, smallLosses.im)) +
+      smallLosses.fourth * tModulus ** 4 * smallGrowth;
+    const rough = UNIT_ROUNDOFF * (BLOCK + n / BLOCK + 12);
+    into.bulkRe = bulkSum.re + smallLosses.re;
+    into.bulkIm = bulkSum.im + smallLosses.im;
+    // What lies beyond both ends.
     const lift = Math.exp(Math.max(0, base));
-    const out = lift * this.right(along, ...this.tailEnd);
+    const tailRight = lift * this.rightOf(along, this.tailCutoff);
     into.bulkError =
-      bulkError + rough * bulkSize + this.leftOut * (1 + wobble) + lift * this.right(along, ...this.bulkEnd);
-    into.tailRe = tail.re;
-    into.tailIm = tail.im;
-    into.tailError = tailError + rough * tailSize + this.tailMass * 1e-26 + this.tailLeftOut * wobble + out;
+      bulkError +
+      rough * bulkSize +
+      this.bulkLeft * (1 + smallGrowth) +
+      lift * this.rightOf(along, this.bulkCutoff);
+    into.tailRe = tailSum.re;
+    into.tailIm = tailSum.im;
+    into.tailError =
+      tailError + rough * tailSize + this.tailMass * FADED + this.tailLeft * smallGrowth + tailRight;
   }
 
-  /** Of the nodes summed as powers: e^{t·shift}(Σb + tΣbλ + …) − Σb. */
-  private addLump(a: number, b: number): void {
-    const { lump, small } = this;
-    const base = a * this.shift;
-    const turn = b * this.shift;
-    const e = Math.exp(base);
-    const c = Math.cos(turn);
-    const s = Math.sin(turn);
-    const lessRe = realLessOne(base, turn, c);
-    let pRe = lump[6]!;
-    let pIm = lump[7]!;
-    for (let k = 2; k >= 1; k--) {
-      const next = a * pRe - b * pIm + lump[2 * k]!;
-      pIm = a * pIm + b * pRe + lump[2 * k + 1]!;
-      pRe = next;
-    }
-    const lastRe = a * pRe - b * pIm;
-    const lastIm = a * pIm + b * pRe;
-    small.re = lump[0]! * lessRe - lump[1]! * e * s + e * (c * lastRe - s * lastIm);
-    small.im = lump[0]! * e * s + lump[1]! * lessRe + e * (c * lastIm + s * lastRe);
-    small.change = Math.hypot(lessRe, e * s) + Math.hypot(lastRe, lastIm);
-  }
-
-  /** E[χℓ] by the rule: its real part. */
+  /** E[χℓ] by the rule: its real part, Σ Re(b)(shift + |λ|cos η) − Im(b)|λ|sin η. */
   mean(): number {
-    let sum = this.lump[0]! * this.shift + this.lump[2]!;
-    for (let i = 0; i < this.lastBulk; i++) {
+    let sum = this.smallLosses.meanRe(this.shift);
+    for (let i = 0; i < this.bulkEnd; i++) {
       const m = this.modulus[i]!;
       sum += this.bulkRe[i]! * (this.shift + m * this.cos) - this.bulkIm[i]! * m * this.sin;
     }
@@ -137,24 +141,25 @@ export class Ray extends RayNodes {
   }
 
   /**
-   * ∫|pχλ| over as many of the smallest λ as keep it below `most`, and ∫|pχ| over the others: upper bounds both.
+   * Theorem 6(b): A = ∫|pχλ| over as many of the smallest λ as keep it below `limit`, and B = ∫|pχ| over the others;
+   * upper bounds both.
    */
-  split(most: number): { spread: number; rest: number } {
-    const { modulus, growth } = this;
-    let spread = (this.lumpTop + this.leftOut) * (modulus[0] ?? 0) * (1 + growth);
+  split(limit: number): { spread: number; others: number } {
+    const { modulus, cellGrowth } = this;
+    let spread = (this.smallLosses.massMaximum + this.bulkLeft) * (modulus[0] ?? 0) * (1 + cellGrowth);
     let i = 0;
-    for (; i < this.lastBulk; i++) {
-      const next = spread + this.bulkTop[i]! * modulus[i]! * (1 + growth);
-      if (!(next <= most)) break;
+    for (; i < this.bulkEnd; i++) {
+      const next = spread + this.bulkMaximum[i]! * modulus[i]! * (1 + cellGrowth);
+      if (!(next <= limit)) break;
       spread = next;
     }
-    let rest = 0;
-    for (; i < this.lastBulk; i++) rest += this.bulkTop[i]!;
-    return { spread: spread * (1 + 1e-9), rest: rest * (1 + 1e-9) };
+    let others = 0;
+    for (; i < this.bulkEnd; i++) others += this.bulkMaximum[i]!;
+    return { spread: spread * (1 + 1e-9), others: others * (1 + 1e-9) };
   }
 
-  /** e^{a log(1 − q)}. */
-  atLeast(a: number): number {
+  /** e^{a log(1 − q)}, from above. */
+  baseGrowth(a: number): number {
     return Math.exp(a * this.shift) * (1 + 1e-12);
   }
 
@@ -164,52 +169,67 @@ export class Ray extends RayNodes {
   }
 
   /**
-   * For every t = a + ib with aLow ≤ a ≤ aHigh, b ≥ bLow; mirrored: at the conjugate angle, and b = bLow only.
-   * What is not wanted is left as it was.
+   * The bounds of theorem 2 for every t = a + ib with aLow ≤ a ≤ aHigh, b ≥ bLow; mirrored: at the conjugate angle, and
+   * b = bLow only. |e^{tλ}| is largest over those t at (aHigh, bLow), and over a cell at one of its ends; e^{a·shift} is
+   * largest at aLow, shift being negative. A part that is not wanted is left as it was.
    */
-  size(aLow: number, aHigh: number, bLow: number, into: RaySize, want: Want, mirrored = false): void {
-    const { cos, modulus, shift, growth } = this;
+  size(
+    aLow: number,
+    aHigh: number,
+    bLow: number,
+    into: RaySize,
+    wanted: WantedParts,
+    mirrored = false,
+  ): void {
+    const { cos, modulus, shift, cellGrowth } = this;
     const along = aHigh * cos - bLow * (mirrored ? -this.sin : this.sin);
-    const most = along > 0 ? along * (1 + growth) : along * (1 - growth);
+    // Of log|e^{tλ}| ÷ |λ| at the node, over the whole cell.
+    const rate = along > 0 ? along * (1 + cellGrowth) : along * (1 - cellGrowth);
     const n = modulus.length;
-    const back = Math.exp(aLow * shift) * (1 + 1e-9);
-    const known = (value: number): number => (Number.isNaN(value) ? Infinity : value);
+    const front = Math.exp(aLow * shift) * (1 + 1e-9);
+    const orInfinity = (value: number): number => (Number.isNaN(value) ? Infinity : value);
     const smallest = n > 0 ? modulus[0]! : 0;
-    const wobble = Math.exp(Math.min(700, Math.max(0, smallest * most)));
-    // Past this modulus e^x is below e^−60, which the masses take care of.
-    const end = most < 0 ? -60 / most : Infinity;
-    const rest = most < 0 ? 1e-26 : 0;
-    if (want.bulk) {
-      let bulk = this.bulkMass * rest;
+    const smallGrowth = Math.exp(Math.min(700, Math.max(0, smallest * rate)));
+    // Past this modulus e^{tλ} is below e^−60, which the masses take care of.
+    const fadedFrom = rate < 0 ? FADED_LOG / rate : Infinity;
+    const faded = rate < 0 ? FADED : 0;
+    if (wanted.bulk) {
+      let bulk = this.bulkMass * faded;
       let curvature = 0;
-      for (let i = 0; i < this.lastBulk; i++) {
+      for (let i = 0; i < this.bulkEnd; i++) {
         const m = modulus[i]!;
-        const x = m * most;
-        const top = this.bulkTop[i]!;
+        const x = m * rate;
+        const mass = this.bulkMaximum[i]!;
         if (x > 0) {
           const e = x > 700 ? Infinity : Math.exp(x);
-          bulk += top * e;
-          if (top > 0) curvature += top * this.lossTop[i]! ** 2 * e;
+          bulk += mass * e;
+          if (mass > 0) curvature += mass * this.lossMaximum[i]! ** 2 * e;
         } else {
-          if (m < end) bulk += top * Math.exp(x);
-          curvature += top * this.lossTop[i]! ** 2;
+          if (m < fadedFrom) bulk += mass * Math.exp(x);
+          curvature += mass * this.lossMaximum[i]! ** 2;
         }
       }
-      const out = this.right(along, ...this.bulkEnd);
-      into.bulk = known((bulk + (this.lumpTop + this.leftOut) * wobble + out) * back);
-      into.curvature = known(
-        curvature + (this.lumpCurvature + this.leftOut * (smallest - shift) ** 2) * wobble + out,
+      const right = this.rightOf(along, this.bulkCutoff);
+      into.bulk = orInfinity(
+        (bulk + (this.smallLosses.massMaximum + this.bulkLeft) * smallGrowth + right) * front,
+      );
+      into.curvature = orInfinity(
+        curvature +
+          (this.smallLosses.curvatureMaximum + this.bulkLeft * (smallest - shift) ** 2) * smallGrowth +
+          right,
       );
     }
-    if (want.tail) {
-      let tail = this.tailMass * rest;
-      for (let i = this.firstTail; i < this.lastTail; i++) {
+    if (wanted.tail) {
+      let tail = this.tailMass * faded;
+      for (let i = this.tailStart; i < this.tailEnd; i++) {
         const m = modulus[i]!;
-        if (m > end) break;
-        const x = m * most;
-        tail += x > 700 ? Infinity : this.tailTop[i]! * Math.exp(x);
+        if (m > fadedFrom) break;
+        const x = m * rate;
+        tail += x > 700 ? Infinity : this.tailMaximum[i]! * Math.exp(x);
       }
-      into.tail = known((tail + this.tailLeftOut * wobble + this.right(along, ...this.tailEnd)) * back);
+      into.tail = orInfinity(
+        (tail + this.tailLeft * smallGrowth + this.rightOf(along, this.tailCutoff)) * front,
+      );
     }
   }
 }

@@ -1,222 +1,274 @@
-// The nodes of one ray of losses ℓ = log(1 − q) + e^{τ + iη} of one Poisson-sampled Gaussian: its density there, divided
-// smoothly at `cut`, and what bounds it over each cell and beyond both ends (docs/math-hyperbolic-contour.md, theorems 1 to 3).
-import { UNIT } from "../complexRounding.js";
-import { Cutoff, Density, FLOOR } from "./lossDensity.js";
+// The nodes of one ray of losses ℓ = log(1 − q) + e^{τ + iη}: the density at each, divided smoothly at the cut, and
+// what bounds it over each cell and beyond both ends (docs/math-hyperbolic-contour.md, theorems 1 to 3).
+//
+//   b_j = h p(τ_j + iη) χ(λ_j)             bulk: losses below the cut
+//   s_j = h p(τ_j + iη) (χ⁺ − χ)(λ_j)      tail: losses above it; χ⁺ = 1, or the cutoff of `upper` where there is one
+//
+// An integral ∫|p …| dτ along the ray is at most the sum over cells of h·(the largest modulus over the cell), plus what
+// lies to the left of the first node and to the right of the last one:
+//
+//   left    |λ| ≤ 0.01, and |p| falls at least like e^{fall·τ}, fall = σ²(0.99|Re Y| − 0.01) − 0.03: a geometric sum;
+//   right   |p| < e^−740, and d log|p e^{tℓ}|/dτ ≤ −1 from there on (`rightOf`).
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import { LossCutoff } from "./lossCutoff.js";
+import { FLOOR, LossDensity } from "./lossDensity.js";
+import { SmallLosses } from "./smallLosses.js";
 
 /** Far enough to the right for exp to underflow. */
-const LOWEST = -740;
+const LOWEST_LOG = -740;
 /** |χ| is below this on every ray of angle ≤ 0.77. */
-const MOST_CHI = 50;
+const LARGEST_CUTOFF = 50;
 /** Most nodes of a ray; past them it bounds nothing. */
-const MOST_NODES = 60_000;
+const MAXIMUM_NODES = 60_000;
+/** Share of the cut up to which a loss may count as small: χ is 1 there but for e^{−4/0.06²}. */
+const SMALL_SHARE = 0.06;
 /** Sums go by blocks of this many nodes: their rounding is that of a block and of the number of blocks. */
 export const BLOCK = 32;
 
-export class RayNodes {
-  /** Upper bounds of ∫|pχ|, ∫|p(1 − χ)|, ∫|pχℓ|. */
+export interface RayParameters {
+  /** q, in (0, 1). */
+  readonly rate: number;
+  /** σ > 0, in units of the shift. */
+  readonly sigma: number;
+  /** η, |η| ≤ 0.77. */
+  readonly angle: number;
+  /** h, dyadic. */
+  readonly step: number;
+  /** κ, where χ falls. */
+  readonly cut: number;
+  /** −log of what may be left out at the left end. */
+  readonly depth: number;
+  /** Losses whose fourth power may be left out at every t asked for. */
+  readonly small: number;
+  /** Up to which Re t, at least, the right end of the ray is known to be negligible; default 0. */
+  readonly steepest?: number;
+  /** Where the cutoff of the tail falls; default Infinity: nowhere. */
+  readonly upper?: number;
+}
+
+/** What a cutoff adds to the fall of log|p e^{tℓ}| at the right end: fall·|λ|², from −depth on. */
+interface CutoffEnd {
+  readonly fall: number;
+  readonly depth: number;
+}
+
+export class LossRayNodes {
+  /** Upper bounds of ∫|pχ|, ∫|p(χ⁺ − χ)| and ∫|pχℓ|. */
   readonly bulkMass: number;
   readonly tailMass: number;
-  /** E[1 − χ] by the rule, what rounding does to it, and an upper bound of ∫|p(1 − χ)|. */
+  readonly spread: number;
+  /** E[1 − χ] by the rule, what rounding and ends do to it, and an upper bound of ∫|p(1 − χ)|. */
   lostRe = 0;
   lostIm = 0;
-  lostOff = 0;
+  lostError = 0;
   readonly lostMass: number;
-  readonly spread: number;
+  /** Nodes computed, those among the small losses too. */
+  readonly computed: number;
+  /** log(1 − q); cos η, sin η. */
   protected readonly shift: number;
   protected readonly cos: number;
   protected readonly sin: number;
+  /** |λ| at each node, rising. */
   protected readonly modulus: Float64Array;
   protected readonly bulkRe: Float64Array;
   protected readonly bulkIm: Float64Array;
   protected readonly tailRe: Float64Array;
   protected readonly tailIm: Float64Array;
-  /** Sizes times relative rounding errors. */
-  protected readonly bulkOff: Float64Array;
-  protected readonly tailOff: Float64Array;
-  /** h times the largest modulus over each cell. */
-  protected readonly bulkTop: Float64Array;
-  protected readonly tailTop: Float64Array;
-  /** The largest |ℓ| over each cell. */
-  protected readonly lossTop: Float64Array;
-  /** Nodes up to there matter to the bulk; from here on, up to there, to the tail. */
-  protected readonly firstTail: number;
-  protected readonly lastBulk: number;
-  protected readonly lastTail: number;
-  protected readonly growth: number;
-  /** Nodes with |λ| below `small`, summed as powers: Σb, Σbλ, Σbλ²/2, Σbλ³/6; and Σ|b||λ|⁴/24, Σ|b|·error. */
-  protected readonly lump = new Float64Array(10);
-  protected readonly lumpTop: number;
-  protected readonly lumpCurvature: number;
-  protected readonly leftOut: number;
-  protected readonly tailLeftOut: number;
-  protected readonly slopes: readonly [number, number, number];
-  protected readonly bulkEnd: readonly [number, number];
-  protected readonly tailEnd: readonly [number, number];
+  /** |b| and |s| times their relative rounding errors. */
+  protected readonly bulkError: Float64Array;
+  protected readonly tailError: Float64Array;
+  /** Upper bounds over each cell: of h|pχ|, of h|p(χ⁺ − χ)|, of |ℓ|. */
+  protected readonly bulkMaximum: Float64Array;
+  protected readonly tailMaximum: Float64Array;
+  protected readonly lossMaximum: Float64Array;
+  /** Nodes [0, bulkEnd) matter to the bulk, [tailStart, tailEnd) to the tail. */
+  protected readonly bulkEnd: number;
+  protected readonly tailStart: number;
+  protected readonly tailEnd: number;
+  /** |λ| grows by this share from a node to the end of its cell. */
+  protected readonly cellGrowth: number;
+  protected readonly smallLosses = new SmallLosses();
+  /** What lies to the left of the first node: of the bulk, and of the tail. */
+  protected readonly bulkLeft: number;
+  protected readonly tailLeft: number;
+  /** What χ and χ⁺ add to the fall to the right. */
+  protected readonly bulkCutoff: CutoffEnd;
+  protected readonly tailCutoff: CutoffEnd;
+  /** −d log|p|/dτ ≥ square·|λ|² + linear·|λ| from |λ| = modulus on. */
+  private readonly rightEnd: { readonly square: number; readonly linear: number; readonly modulus: number };
 
-  /**
-   * rate in (0, 1), sigma > 0; |angle| ≤ 0.77; step h dyadic; cut: where χ falls; least: −log of what may be left out;
-   * small: losses whose fourth power may be left out at every t asked for; steep: up to which Re t, at least, the end of
-   * the ray is known to be negligible; upper: where the cutoff of the tail falls, if it has one.
-   */
-  constructor(
-    rate: number,
-    sigma: number,
-    angle: number,
-    h: number,
-    cut: number,
-    least: number,
-    small: number,
-    steep = 0,
-    upper = Infinity,
-  ) {
+  constructor(parameters: RayParameters) {
+    const { rate, sigma, angle, step: h, cut, depth, small, steepest = 0, upper = Infinity } = parameters;
     const s2 = sigma * sigma;
-    const p = new Density(rate, sigma, angle, h);
-    const low = new Cutoff(cut, angle, h);
-    const high = new Cutoff(upper, angle, h);
+    const p = new LossDensity(rate, sigma, angle, h);
+    const chi = new LossCutoff(cut, angle, h);
+    const chiUpper = new LossCutoff(upper, angle, h);
     this.shift = p.shift;
     this.cos = p.cos;
     this.sin = p.sin;
-    const start = Math.min(Math.log(0.01), -Math.sqrt(2 * least) / sigma - p.offset);
-    const mod: number[] = [];
-    const columns: number[][] = Array.from({ length: 9 }, () => []);
+    // exp(−σ²Y²/2) is below e^−depth where Y < −√(2·depth)/σ; to the left of |λ| = 0.01 Y is about τ + offset.
+    const start = Math.min(Math.log(0.01), -Math.sqrt(2 * depth) / sigma - p.offset);
+    const modulus: number[] = [];
+    const bulkRe: number[] = [];
+    const bulkIm: number[] = [];
+    const tailRe: number[] = [];
+    const tailIm: number[] = [];
+    const bulkError: number[] = [];
+    const tailError: number[] = [];
+    const bulkMaximum: number[] = [];
+    const tailMaximum: number[] = [];
+    const lossMaximum: number[] = [];
     let bulkMass = 0;
     let tailMass = 0;
     let lostMass = 0;
     let spread = 0;
-    let lumpTop = 0;
-    let lumpCurvature = 0;
-    let leftOut = 0;
-    let tailLeftOut = 0;
-    let firstTail = -1;
-    let lastBulk = 0;
-    let lastTail = 0;
-    const half = Math.exp(h / 2) * (1 + 1e-12);
+    let bulkLeft = 0;
+    let tailLeft = 0;
+    let tailStart = -1;
+    let bulkEnd = 0;
+    let tailEnd = 0;
+    const halfStepFactor = Math.exp(h / 2) * (1 + 1e-12);
     const cos2 = Math.cos(2 * angle);
+    // −d log|p|/dτ = Re(σ²Yρ − 1 − 2λ + ρ) from below, with a tenth to spare: so far to the right Y is λ + offset and
+    // ρ is λ but for 2e-4.
     const square = 0.9 * s2 * cos2;
     const linear = s2 * Math.min(0.9 * p.offset, 1.1 * p.offset) * this.cos - 4.4;
-    const furthest = upper < Infinity ? upper : cut;
+    const furthestCut = upper < Infinity ? upper : cut;
     const from = Math.ceil(start / h);
     for (let j = from, first = true; ; j++) {
       p.at(j);
-      const { m, x, y, top } = p;
-      low.at(m);
-      high.at(m);
-      const bulkTop = top * low.top + (low.top > 1e-300 ? FLOOR : 0);
-      const lostTop = top * low.otherTop;
-      const tailTop =
-        top * Math.min(low.otherTop + high.otherTop, low.top + high.top) + (high.top > 1e-300 ? FLOOR : 0);
+      const { modulus: m, lambdaRe: x, lambdaIm: y, cellMaximum } = p;
+      chi.at(m);
+      chiUpper.at(m);
+      const bulkCell = cellMaximum * chi.cellMaximum + (chi.cellMaximum > 1e-300 ? FLOOR : 0);
+      const lostCell = cellMaximum * chi.complementCellMaximum;
+      // |χ⁺ − χ| is at most |1 − χ⁺| + |1 − χ|, and at most |χ⁺| + |χ|.
+      const tailCell =
+        cellMaximum *
+          Math.min(
+            chi.complementCellMaximum + chiUpper.complementCellMaximum,
+            chi.cellMaximum + chiUpper.cellMaximum,
+          ) +
+        (chiUpper.cellMaximum > 1e-300 ? FLOOR : 0);
       if (first) {
-        // To the left |p| falls at least like e^{fall·τ}, and so does the rest of the rule.
-        const fall = s2 * (0.99 * Math.abs(p.Yr) - 0.01) - 0.03;
-        leftOut = MOST_CHI * (top / (1 - Math.exp(-fall * h)) + top / h / fall);
-        tailLeftOut = leftOut * (low.gTop + high.gTop);
+        // To the left |p| falls at least like e^{fall·τ}: the rest of the rule, and of the integral.
+        const fall = s2 * (0.99 * Math.abs(p.reY) - 0.01) - 0.03;
+        bulkLeft = LARGEST_CUTOFF * (cellMaximum / (1 - Math.exp(-fall * h)) + cellMaximum / h / fall);
+        tailLeft = bulkLeft * (chi.gMaximum + chiUpper.gMaximum);
         first = false;
       }
       const ended =
-        p.log + p.growth < LOWEST &&
-        p.Yr > 0 &&
+        p.log + p.growth < LOWEST_LOG &&
+        p.reY > 0 &&
         m > 12 &&
-        m / furthest > 12 &&
-        (square * m + linear - 1.1 * steep) * m >= 5;
-      if (ended || !(m < 1e9 && j - from < MOST_NODES)) {
-        // Not reached, nothing is known to the right.
-        const end = (chi: Cutoff): [number, number] =>
-          ended && chi.cut < Infinity ? [(1.8 * cos2) / (chi.cut * chi.cut), 0.9 * chi.gRe] : [0, 0];
-        this.slopes = ended ? [square, linear, m] : [0, 0, m];
-        this.made = j - from;
-        this.bulkEnd = end(low);
-        this.tailEnd = end(high);
+        m / furthestCut > 12 &&
+        (square * m + linear - 1.1 * steepest) * m >= 5;
+      if (ended || !(m < 1e9 && j - from < MAXIMUM_NODES)) {
+        // Where the end was not reached nothing is known to the right.
+        const endOf = (cutoff: LossCutoff): CutoffEnd =>
+          ended && cutoff.cut < Infinity
+            ? { fall: (1.8 * cos2) / (cutoff.cut * cutoff.cut), depth: 0.9 * cutoff.gRe }
+            : { fall: 0, depth: 0 };
+        this.rightEnd = ended ? { square, linear, modulus: m } : { square: 0, linear: 0, modulus: m };
+        this.computed = j - from;
+        this.bulkCutoff = endOf(chi);
+        this.tailCutoff = endOf(chiUpper);
         break;
       }
       const magnitude = Math.exp(p.log);
-      const pRe = magnitude * Math.cos(p.turn);
-      const pIm = magnitude * Math.sin(p.turn);
-      const bulk = [pRe * low.re - pIm * low.im, pRe * low.im + pIm * low.re] as const;
-      // 1 − χ, or the difference of two cutoffs: of what is small in each.
-      const near = low.size > 0.5;
-      const otherRe = near ? low.otherRe - high.otherRe : high.re - low.re;
-      const otherIm = high.im - low.im;
-      const tail = [pRe * otherRe - pIm * otherIm, pRe * otherIm + pIm * otherRe] as const;
-      const chiOff = (chi: Cutoff): number => chi.size * (p.relative + 8 * UNIT + chi.gTop * chi.off);
-      const restOff = (chi: Cutoff): number => chi.otherSize * (p.relative + 8 * UNIT + chi.otherOff);
-      const bulkOff = magnitude * chiOff(low);
-      const tailOff =
-        magnitude * (near || upper === Infinity ? restOff(low) + restOff(high) : chiOff(low) + chiOff(high));
-      bulkMass += bulkTop;
-      tailMass += tailTop;
-      lostMass += lostTop;
+      const pRe = magnitude * Math.cos(p.argument);
+      const pIm = magnitude * Math.sin(p.argument);
+      const bRe = pRe * chi.re - pIm * chi.im;
+      const bIm = pRe * chi.im + pIm * chi.re;
+      // χ⁺ − χ, of the complements or of the cutoffs themselves: of what is small in each.
+      const belowCut = chi.modulus > 0.5;
+      const shareRe = belowCut ? chi.complementRe - chiUpper.complementRe : chiUpper.re - chi.re;
+      const shareIm = chiUpper.im - chi.im;
+      const sRe = pRe * shareRe - pIm * shareIm;
+      const sIm = pRe * shareIm + pIm * shareRe;
+      // Errors of pχ and of p(1 − χ), relative to |p|.
+      const cutoffError = (cutoff: LossCutoff): number =>
+        cutoff.modulus * (p.relativeError + 8 * UNIT_ROUNDOFF + cutoff.gMaximum * cutoff.gError);
+      const complementError = (cutoff: LossCutoff): number =>
+        cutoff.complementModulus * (p.relativeError + 8 * UNIT_ROUNDOFF + cutoff.complementError);
+      const bError = magnitude * cutoffError(chi);
+      const sError =
+        magnitude *
+        (belowCut || upper === Infinity
+          ? complementError(chi) + complementError(chiUpper)
+          : cutoffError(chi) + cutoffError(chiUpper));
+      bulkMass += bulkCell;
+      tailMass += tailCell;
+      lostMass += lostCell;
       // E[1 − χ], which E[χ] is short of 1.
-      this.lostRe += pRe * low.otherRe + pIm * low.im;
-      this.lostIm += pIm * low.otherRe - pRe * low.im;
-      this.lostOff += magnitude * (restOff(low) + UNIT * (BLOCK + mod.length) * low.otherSize);
-      const loss = (Math.hypot(this.shift + x, y) + m * (half - 1)) * (1 + 1e-9);
-      spread += bulkTop * loss;
-      if (m < small && m / cut < 0.06) {
-        const { lump } = this;
-        let re = bulk[0];
-        let im = bulk[1];
-        for (let k = 0; k < 4; k++) {
-          lump[2 * k]! += re;
-          lump[2 * k + 1]! += im;
-          const next = (re * x - im * y) / (k + 1);
-          im = (re * y + im * x) / (k + 1);
-          re = next;
-        }
-        lump[8]! += (magnitude * low.size * m ** 4) / 24;
-        lump[9]! += bulkOff + UNIT * magnitude * 8;
-        lumpTop += bulkTop;
-        lumpCurvature += bulkTop * loss * loss;
+      this.lostRe += pRe * chi.complementRe + pIm * chi.im;
+      this.lostIm += pIm * chi.complementRe - pRe * chi.im;
+      this.lostError +=
+        magnitude * (complementError(chi) + UNIT_ROUNDOFF * (BLOCK + modulus.length) * chi.complementModulus);
+      const loss = (Math.hypot(this.shift + x, y) + m * (halfStepFactor - 1)) * (1 + 1e-9);
+      spread += bulkCell * loss;
+      if (m < small && m / cut < SMALL_SHARE) {
+        const { smallLosses } = this;
+        smallLosses.add(bRe, bIm, x, y);
+        smallLosses.fourth += (magnitude * chi.modulus * m ** 4) / 24;
+        smallLosses.error += bError + UNIT_ROUNDOFF * magnitude * 8;
+        smallLosses.massMaximum += bulkCell;
+        smallLosses.curvatureMaximum += bulkCell * loss * loss;
         continue;
       }
-      if (firstTail < 0 && tailTop > 0) firstTail = mod.length;
-      mod.push(m);
-      [bulk[0], bulk[1], tail[0], tail[1], bulkOff, tailOff, bulkTop, tailTop, loss].forEach((value, k) => {
-        columns[k]!.push(value);
-      });
-      if (bulkTop > 0) lastBulk = mod.length;
-      if (tailTop > 0) lastTail = mod.length;
+      if (tailStart < 0 && tailCell > 0) tailStart = modulus.length;
+      modulus.push(m);
+      bulkRe.push(bRe);
+      bulkIm.push(bIm);
+      tailRe.push(sRe);
+      tailIm.push(sIm);
+      bulkError.push(bError);
+      tailError.push(sError);
+      bulkMaximum.push(bulkCell);
+      tailMaximum.push(tailCell);
+      lossMaximum.push(loss);
+      if (bulkCell > 0) bulkEnd = modulus.length;
+      if (tailCell > 0) tailEnd = modulus.length;
     }
-    const column = (k: number) => Float64Array.from(columns[k]!);
-    this.modulus = Float64Array.from(mod);
-    this.bulkRe = column(0);
-    this.bulkIm = column(1);
-    this.tailRe = column(2);
-    this.tailIm = column(3);
-    this.bulkOff = column(4);
-    this.tailOff = column(5);
-    this.bulkTop = column(6);
-    this.tailTop = column(7);
-    this.lossTop = column(8);
-    this.firstTail = firstTail < 0 ? mod.length : firstTail;
-    this.lastBulk = lastBulk;
-    this.lastTail = lastTail;
-    this.growth = half - 1;
-    this.bulkMass = (bulkMass + leftOut) * (1 + 1e-9);
-    this.tailMass = (tailMass + tailLeftOut) * (1 + 1e-9);
-    this.lostMass = (lostMass + tailLeftOut) * (1 + 1e-9);
-    this.lostOff += lostMass * 1e-26 + 2 * tailLeftOut + this.right(0);
-    this.spread = (spread + leftOut) * (1 + 1e-9);
-    this.lumpTop = lumpTop;
-    this.lumpCurvature = lumpCurvature;
-    this.leftOut = leftOut;
-    this.tailLeftOut = tailLeftOut;
+    this.modulus = Float64Array.from(modulus);
+    this.bulkRe = Float64Array.from(bulkRe);
+    this.bulkIm = Float64Array.from(bulkIm);
+    this.tailRe = Float64Array.from(tailRe);
+    this.tailIm = Float64Array.from(tailIm);
+    this.bulkError = Float64Array.from(bulkError);
+    this.tailError = Float64Array.from(tailError);
+    this.bulkMaximum = Float64Array.from(bulkMaximum);
+    this.tailMaximum = Float64Array.from(tailMaximum);
+    this.lossMaximum = Float64Array.from(lossMaximum);
+    this.tailStart = tailStart < 0 ? modulus.length : tailStart;
+    this.bulkEnd = bulkEnd;
+    this.tailEnd = tailEnd;
+    this.cellGrowth = halfStepFactor - 1;
+    this.bulkLeft = bulkLeft;
+    this.tailLeft = tailLeft;
+    this.bulkMass = (bulkMass + bulkLeft) * (1 + 1e-9);
+    this.tailMass = (tailMass + tailLeft) * (1 + 1e-9);
+    this.lostMass = (lostMass + tailLeft) * (1 + 1e-9);
+    this.lostError += lostMass * 1e-26 + 2 * tailLeft + this.rightOf(0);
+    this.spread = (spread + bulkLeft) * (1 + 1e-9);
   }
-
-  /** Nodes computed, those in the lump too. */
-  readonly made: number;
 
   get nodes(): number {
     return this.modulus.length;
   }
 
   /**
-   * A bound on what lies to the right of the last node, where |p| < e^LOWEST; Infinity where it need not fall.
-   * fall, depth: how χ adds to that.
+   * A bound of ∫|p e^{tλ}| (times the cutoff) to the right of the last node, |λ| = m there, where Re tλ = along·|λ|:
+   * |p| < e^−740, and log|p e^{tλ}| falls by at least 1 per unit of τ if
+   *
+   *   (square + fall)m² + linear·m − 1.1·along·m − 4 ≥ 1.
+   *
+   * Infinity where it need not fall; the result has e^30 to spare.
    */
-  protected right(along: number, fall = 0, depth = 0): number {
-    const [square, linear, m] = this.slopes;
-    const x = Math.max(0, along) * m;
-    if (!((square + fall) * m * m + linear * m - 1.1 * x - 4 >= 1)) return Infinity;
-    return Math.exp(Math.min(700, LOWEST + 30 + x - depth));
+  protected rightOf(along: number, { fall, depth }: CutoffEnd = { fall: 0, depth: 0 }): number {
+    const { square, linear, modulus: m } = this.rightEnd;
+    const exponent = Math.max(0, along) * m;
+    if (!((square + fall) * m * m + linear * m - 1.1 * exponent - 4 >= 1)) return Infinity;
+    return Math.exp(Math.min(700, LOWEST_LOG + 30 + exponent - depth));
   }
 }

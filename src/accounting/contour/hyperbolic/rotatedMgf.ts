@@ -1,11 +1,20 @@
 // One Poisson-sampled Gaussian at complex t, Im t ≥ 0: M(t) = 1 + bulk + tail, on whichever ray of losses keeps the
 // integrand small, with the error of the trapezoid rule there (docs/math-hyperbolic-contour.md, theorem 2).
-import type { Mixture } from "../vertical/stepMgf.js";
-import { Ray, type RaySize, type RaySum, type Want } from "./lossRay.js";
+//
+// Rays stand at the angles η_k = k·spacing. The rule of step h on ray k errs by at most
+//
+//   (I(η_k + w) + I(η_k − w))·damping,   damping = 1/(e^{2πw/h} − 1),   w = STRIP·spacing,
+//
+// I(η) = ∫|p(τ + iη)e^{tℓ}| dτ, which ray k ± STRIP bounds; a negative angle is the ray of the positive one, mirrored:
+// p(τ − iη) is the conjugate of p(τ + iη). Whatever ray is taken, the result is right; which one decides about digits.
+import type { NodeBudget } from "../contourSum.js";
+import type { MixtureStep } from "../vertical/stepMgf.js";
+import { LossRay, type RaySize, type RaySum, type WantedParts } from "./lossRay.js";
+import type { RayParameters } from "./lossRayNodes.js";
 
-const BOTH: Want = { bulk: true, tail: true };
-const BULK: Want = { bulk: true, tail: false };
-const TAIL: Want = { bulk: false, tail: true };
+const BOTH: WantedParts = { bulk: true, tail: true };
+const BULK: WantedParts = { bulk: true, tail: false };
+const TAIL: WantedParts = { bulk: false, tail: true };
 
 /** Rays stand at multiples of this angle (less for large σ, where turning costs e^{σ²η²/2}). */
 const SPACING = 0.105;
@@ -13,8 +22,10 @@ const SPACING = 0.105;
 const STRIP = 2;
 /** Rays 0 … CENTERS − 1 have a rule; those beyond only bound. */
 const CENTERS = 6;
+/** A rule's error below this is below that of rounding. */
+const NEGLIGIBLE_ERROR = 2e-17;
 
-export const newSum = (): RaySum => ({
+export const newRaySum = (): RaySum => ({
   bulkRe: 0,
   bulkIm: 0,
   bulkError: 0,
@@ -23,57 +34,63 @@ export const newSum = (): RaySum => ({
   tailError: 0,
 });
 
-/** What a question may still cost, in nodes. */
-export interface Budget {
-  left: number;
+/** What the rays of a step are made for. */
+export interface RotationGoal {
+  /** Losses λ above belong to the tail … */
+  readonly cut: number;
+  /** … up to this one, if the tail ends. */
+  readonly upper?: number;
+  /** log of what the answer is near. */
+  readonly logDelta: number;
+  /** Steps of the whole composition. */
+  readonly totalCount: number;
+  /** The largest |t| that matters. */
+  readonly largestModulus: number;
 }
 
-export class Rotated {
+export class RotatedMgf {
   readonly count: number;
-  /** Ray in use; the best one grows with Im t. */
-  private center = 0;
-  private outer = 0;
-  private outerTail = 0;
-  private readonly rays: readonly Ray[];
-  private readonly spacing: number;
-  /** 1/(e^{2πw/h} − 1). */
-  private readonly damping: number;
-  private readonly sizes: RaySize[];
-  private readonly made: {
-    q: number;
-    sigma: number;
-    step: number;
-    cut: number;
-    depth: number;
-    small: number;
-  };
   /** A bound on |E[χℓ]|. */
   readonly drift: number;
+  /** Ray in use; the best one grows with Im t. */
+  private center = 0;
+  /** Rays where the bounds of the last box were least: of the bulk's curvature, and of the tail. */
+  private curvatureRay = 0;
+  private tailRay = 0;
+  private readonly rays: readonly LossRay[];
+  private readonly spacing: number;
+  /** 1/(e^{2πw/h} − 1), from above. */
+  private readonly damping: number;
+  private readonly sizes: RaySize[];
+  private readonly parameters: Omit<RayParameters, "angle">;
 
-  /** cut: losses above belong to the tail, up to `upper`. logDelta: what the answer is near. largest: of the |t| that matter. */
   constructor(
-    mixture: Mixture,
-    cut: number,
-    logDelta: number,
-    total: number,
-    largest: number,
-    readonly budget: Budget,
-    upper = Infinity,
+    step: MixtureStep,
+    { cut, upper = Infinity, logDelta, totalCount, largestModulus }: RotationGoal,
+    readonly budget: NodeBudget,
   ) {
-    const q = mixture.weights[1]!;
-    const { sigma } = mixture;
-    this.count = mixture.count;
+    const rate = step.weights[1]!;
+    const { sigma } = step;
+    this.count = step.count;
     this.spacing = SPACING * Math.min(1, 2.5 / sigma, sigma / 0.08);
     const width = STRIP * this.spacing;
-    const least = 46 + Math.log(total) - 0.2 * logDelta;
-    const h = Math.max(1, Math.min(24, Math.floor(((2 * Math.PI * width) / least) * 1024))) / 1024;
+    // What is left out, and e^{−2πw/h}, are to be e^−depth.
+    const depth = 46 + Math.log(totalCount) - 0.2 * logDelta;
+    const h = Math.max(1, Math.min(24, Math.floor(((2 * Math.PI * width) / depth) * 1024))) / 1024;
     this.damping = (1 + 1e-9) / Math.expm1((2 * Math.PI * width) / h);
-    const small = 1e-4 / Math.max(largest, 10 / q);
-    this.made = { q, sigma, step: h, cut, depth: least, small };
-    const rays: Ray[] = [];
+    const small = 1e-4 / Math.max(largestModulus, 10 / rate);
+    this.parameters = { rate, sigma, step: h, cut, depth, small };
+    const rays: LossRay[] = [];
     for (let k = 0; k < CENTERS + STRIP; k++)
-      rays.push(new Ray(q, sigma, k * this.spacing, h, cut, least, small, Math.min(2, largest / 4), upper));
-    budget.left -= 8 * rays.reduce((sum, ray) => sum + ray.made, 0);
+      rays.push(
+        new LossRay({
+          ...this.parameters,
+          angle: k * this.spacing,
+          steepest: Math.min(2, largestModulus / 4),
+          upper,
+        }),
+      );
+    budget.left -= 8 * rays.reduce((sum, ray) => sum + ray.computed, 0);
     this.rays = rays;
     this.sizes = rays.map(() => ({ bulk: 0, tail: 0, curvature: 0 }));
     this.drift = Math.abs(rays[0]!.mean()) + 2 * this.damping * rays[STRIP]!.spread + 1e-13 * rays[0]!.spread;
@@ -88,23 +105,29 @@ export class Rotated {
     return this.rays[0]!.tailMass;
   }
 
+  /** Before a new sweep along Im t, which begins at 0. */
   restart(): void {
     this.center = 0;
-    this.outer = 0;
-    this.outerTail = 0;
+    this.curvatureRay = 0;
+    this.tailRay = 0;
   }
 
-  /** Σp expm1(tℓ) and its tail at real t, by the rule alone. */
+  /** bulk and tail at real t = c, by the rule alone: no bound rests on it. */
   real(c: number, into: RaySum): void {
     this.rays[0]!.sum(c, 0, into);
     into.bulkRe -= this.rays[0]!.lostRe;
   }
 
-  /** bulk = E[χe^{tℓ}] − 1 and tail = E[(1 − χ)e^{tℓ}] at a + ib, with the rule's errors. weight: of the tail against the bulk. */
+  /**
+   * bulk = E[χe^{tℓ}] − 1 and tail = E[(χ⁺ − χ)e^{tℓ}] at t = a + ib, with the rule's errors. A ray sums
+   * E[χ(e^{tℓ} − 1)], and E[χ] − 1 = −E[1 − χ]. weight: of the tail's error against the bulk's.
+   */
   at(a: number, b: number, weight: number, into: RaySum): void {
     let error = this.ruleError(this.center, a, b, weight);
     // Where the rule's error is below that of rounding the ray may stay.
-    if (!(error.bulk < 2e-17 && (weight === 0 || error.tail * weight < 2e-17)) && b > 0) {
+    const negligible =
+      error.bulk < NEGLIGIBLE_ERROR && (weight === 0 || error.tail * weight < NEGLIGIBLE_ERROR);
+    if (!negligible && b > 0) {
       this.choose(a, b, weight);
       error = this.ruleError(this.center, a, b, weight);
     }
@@ -113,46 +136,48 @@ export class Rotated {
     this.rays[k]!.sum(a, b, into);
     into.bulkError += error.bulk;
     into.tailError += error.tail;
-    // E[χ] − 1 = −E[1 − χ].
-    const { lostRe, lostIm, lostOff } = this.rays[k]!;
-    into.bulkError += lostOff + (this.mass(k - STRIP) + this.mass(k + STRIP)) * this.damping;
+    const { lostRe, lostIm, lostError } = this.rays[k]!;
+    into.bulkError += lostError + (this.mass(k - STRIP) + this.mass(k + STRIP)) * this.damping;
     into.bulkRe -= lostRe;
     into.bulkIm -= lostIm;
   }
 
-  /** Bounds for every t with aLow ≤ Re t ≤ aHigh and Im t ≥ bLow ≥ 0, each on the ray where it is least, sought from the last. */
+  /**
+   * Bounds for every t with aLow ≤ Re t ≤ aHigh and Im t ≥ bLow ≥ 0, each on the ray where it is least, sought from the
+   * ray of the box before: panels of a border move on bit by bit.
+   */
   box(aLow: number, aHigh: number, bLow: number, part: "bulk" | "tail"): RaySize {
     let bulk = Infinity;
-    const seek = (start: number, of: "tail" | "curvature"): [number, number] => {
+    const seek = (start: number, quantity: "tail" | "curvature"): [least: number, ray: number] => {
       const value = (k: number): number => {
-        const size = this.line(k, aLow, aHigh, bLow, of === "tail" ? TAIL : BULK);
-        if (of === "curvature") bulk = Math.min(bulk, size.bulk);
-        return size[of];
+        const size = this.sizeOn(k, aLow, aHigh, bLow, quantity === "tail" ? TAIL : BULK);
+        if (quantity === "curvature") bulk = Math.min(bulk, size.bulk);
+        return size[quantity];
       };
-      let best = value(start);
-      let at = start;
+      let least = value(start);
+      let ray = start;
       for (const direction of [1, -1])
         for (let k = start + direction; k >= 0 && k < this.rays.length; k += direction) {
           const next = value(k);
-          if (!(next < best || (best === Infinity && direction > 0))) break;
-          best = next;
-          at = k;
+          if (!(next < least || (least === Infinity && direction > 0))) break;
+          least = next;
+          ray = k;
         }
-      return [best, at];
+      return [least, ray];
     };
-    const [curvature, outer] = seek(this.outer, "curvature");
-    this.outer = outer;
+    const [curvature, curvatureRay] = seek(this.curvatureRay, "curvature");
+    this.curvatureRay = curvatureRay;
     let tail = 0;
-    if (part === "tail") [tail, this.outerTail] = seek(this.outerTail, "tail");
+    if (part === "tail") [tail, this.tailRay] = seek(this.tailRay, "tail");
     return { bulk, tail, curvature };
   }
 
-  /** The same on the ray with the least bulk, among those of angle ≥ least. */
-  best(aLow: number, aHigh: number, bLow: number, least: number): { bulk: number; tail: number } {
+  /** The least bounds of bulk and of tail over such a box, among all rays of angle ≥ leastAngle. */
+  leastSize(aLow: number, aHigh: number, bLow: number, leastAngle: number): { bulk: number; tail: number } {
     let bulk = Infinity;
     let tail = Infinity;
-    for (let k = Math.ceil(least / this.spacing); k < this.rays.length; k++) {
-      const size = this.line(k, aLow, aHigh, bLow);
+    for (let k = Math.ceil(leastAngle / this.spacing); k < this.rays.length; k++) {
+      const size = this.sizeOn(k, aLow, aHigh, bLow);
       bulk = Math.min(bulk, size.bulk);
       tail = Math.min(tail, size.tail);
     }
@@ -161,14 +186,14 @@ export class Rotated {
 
   /** A bound of |M| at every a + iv, v ≥ b: also on rays made for it, since the best angle is about bq/σ². */
   farSize(a: number, b: number): number {
-    const { bulk, tail } = this.best(a, a, b, 0);
+    const { bulk, tail } = this.leastSize(a, a, b, 0);
     let least = bulk + tail;
-    const { q, sigma, step, cut, depth, small } = this.made;
+    const { rate, sigma } = this.parameters;
     for (const share of [0.7, 1.2]) {
-      const angle = Math.min(0.5, (share * b * q) / (sigma * sigma));
+      const angle = Math.min(0.5, (share * b * rate) / (sigma * sigma));
       const into = { bulk: 0, tail: 0, curvature: 0 };
-      const ray = new Ray(q, sigma, angle, step, cut, depth, small);
-      this.budget.left -= 8 * ray.made;
+      const ray = new LossRay({ ...this.parameters, angle });
+      this.budget.left -= 8 * ray.computed;
       ray.size(a, a, b, into, BOTH);
       least = Math.min(least, into.bulk + into.tail);
     }
@@ -176,13 +201,13 @@ export class Rotated {
   }
 
   /**
-   * On the ray of least angle ≥ least: ∫|pχλ| over the smallest λ, at most about `most`; and ∫|p(1 − χ)| with twice
-   * ∫|pχ| over the other λ.
+   * What theorem 6(b) needs, on the ray of least angle ≥ leastAngle: A = ∫|pχλ| over the smallest λ, at most about
+   * `limit`; and ∫|p(1 − χ)| + 2B, B = ∫|pχ| over the other λ.
    */
-  spreadBeyond(least: number, most: number): { spread: number; mass: number } {
-    const ray = this.rays[Math.min(this.rays.length - 1, Math.ceil(least / this.spacing))]!;
-    const { spread, rest } = ray.split(most);
-    return { spread, mass: ray.lostMass + 2 * rest };
+  spreadBeyond(leastAngle: number, limit: number): { spread: number; mass: number } {
+    const ray = this.rays[Math.min(this.rays.length - 1, Math.ceil(leastAngle / this.spacing))]!;
+    const { spread, others } = ray.split(limit);
+    return { spread, mass: ray.lostMass + 2 * others };
   }
 
   /** The rule's errors on ray k at a + ib, from the two rays at the ends of its strip; weight: of the tail's. */
@@ -190,7 +215,7 @@ export class Rotated {
     let bulk = 0;
     let tail = 0;
     // Re t < 0 stands for adding, where |e^{t log(1 − q)}| exceeds 1.
-    const lift = Math.max(1, this.rays[0]!.atLeast(a));
+    const lift = Math.max(1, this.rays[0]!.baseGrowth(a));
     for (const side of [k - STRIP, k + STRIP]) {
       const ray = this.rays[Math.abs(side)]!;
       bulk += ray.bulkMass + ray.lostMass;
@@ -200,7 +225,7 @@ export class Rotated {
         tail += ray.tailMass * lift;
         continue;
       }
-      const size = this.line(side, a, a, b, weight > 0 ? BOTH : BULK);
+      const size = this.sizeOn(side, a, a, b, weight > 0 ? BOTH : BULK);
       bulk += size.bulk;
       tail += weight > 0 ? size.tail : Infinity;
     }
@@ -212,39 +237,41 @@ export class Rotated {
     this.budget.left -= this.rays[k]!.nodes;
   }
 
+  /** ∫|pχ| + ∫|p(1 − χ)| on ray k. */
   private mass(k: number): number {
     const ray = this.rays[Math.abs(k)]!;
     return ray.bulkMass + ray.lostMass;
   }
 
-  private line(k: number, aLow: number, aHigh: number, bLow: number, want: Want = BOTH): RaySize {
+  /** The bounds of ray k, mirrored where k < 0. */
+  private sizeOn(k: number, aLow: number, aHigh: number, bLow: number, wanted: WantedParts = BOTH): RaySize {
     const into = this.sizes[Math.abs(k)]!;
     this.spend(Math.abs(k));
-    this.rays[Math.abs(k)]!.size(aLow, aHigh, bLow, into, want, k < 0);
+    this.rays[Math.abs(k)]!.size(aLow, aHigh, bLow, into, wanted, k < 0);
     return into;
   }
 
-  /** Moves to the ray with the least error, of rule and of rounding. */
+  /** Moves to the ray with the least error, of rule and of rounding, neighbour by neighbour. */
   private choose(a: number, b: number, weight: number): void {
     if (b === 0) {
       this.center = 0;
       return;
     }
-    const want = weight > 0 ? BOTH : BULK;
+    const wanted = weight > 0 ? BOTH : BULK;
     const cost = (k: number): number => {
       const { bulk, tail } = this.ruleError(k, a, b, weight);
-      const own = this.line(k, a, a, b, want);
+      const own = this.sizeOn(k, a, a, b, wanted);
       const sum = bulk + 1e-16 * own.bulk + (weight > 0 ? weight * (tail + 1e-16 * own.tail) : 0);
       return Number.isNaN(sum) ? Infinity : sum;
     };
-    let best = cost(this.center);
+    let least = cost(this.center);
     for (const direction of [1, -1])
       for (;;) {
         const next = this.center + direction;
         if (next < 0 || next >= CENTERS) break;
         const value = cost(next);
-        if (!(value < 0.7 * best || (best === Infinity && direction > 0))) break;
-        best = value;
+        if (!(value < 0.7 * least || (least === Infinity && direction > 0))) break;
+        least = value;
         this.center = next;
       }
   }

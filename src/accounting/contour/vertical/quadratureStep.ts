@@ -1,13 +1,13 @@
 // The trapezoid step in x for E[r^{s+iu}] up to u = U, and a bound on that rule's error at every u ≤ U
 // (docs/math-contour.md, theorem 3 with the smooth cutoff).
-import type { Mixture } from "./stepMgf.js";
+import type { MixtureStep } from "./stepMgf.js";
 
 /** Shares of U at which the error is computed; in between the next one above holds, the bound grows with u. */
 const MARKS = [0.25, 0.5, 0.75, 1] as const;
 /** How much larger than at u = 0 the error may be up to each mark (log): |φ|^T has fallen by then. */
 const ALLOWANCE = [0, 2, 8, 17] as const;
 
-export interface Step {
+export interface QuadratureStep {
   readonly h: number;
   /** log of the rule's error in units of E[r^s]; Infinity past U. */
   logError(u: number): number;
@@ -15,19 +15,19 @@ export interface Step {
 
 /** logMoment: log E[r^s] to 1e-3; logTolerance: of the error near u = 0, in units of E[r^s]. */
 export function chooseStep(
-  mixture: Mixture,
+  mixture: MixtureStep,
   s: number,
   end: number,
   logMoment: number,
   logTolerance: number,
-): Step {
+): QuadratureStep {
   const marks = MARKS.map((f) => f * end);
   const goals = ALLOWANCE.map((a) => logTolerance + a);
   const still = mixture.stepFor(s, [0], [logTolerance]);
   const plain = mixture.stepFor(s, marks, goals);
-  const simple: Step = { h: plain, logError: (u) => mixture.logQuadratureError(s, u, plain) };
+  const simple: QuadratureStep = { h: plain, logError: (u) => mixture.logQuadratureError(s, u, plain) };
   if (plain > 0.7 * still) return simple;
-  const found = new Cutoff(mixture, s, logMoment, logTolerance).best(marks, goals, still);
+  const found = new SmoothCutoff(mixture, s, logMoment, logTolerance).best(marks, goals, still);
   return found && found.h > plain ? found : simple;
 }
 
@@ -36,7 +36,7 @@ export function chooseStep(
  * split by a Gaussian cutoff χ(x) = Φ((x₀ − x)/w), |χ(x + id)| ≤ e^{d²/2w²}χ(x): what χ removes is bounded by its
  * mass, and the rest has the error 2e^{d²/2σ² + d²/2w² − 2πd/h}·∫ p χ e^{u·arg r(x + id)} dx. arg grows with x.
  */
-class Cutoff {
+class SmoothCutoff {
   /** Ends of the cells; upper bounds on the log of the mass of each. */
   private readonly x: number[] = [];
   private readonly logMass: number[] = [];
@@ -44,10 +44,10 @@ class Cutoff {
   private readonly plain: number;
   private readonly quantile: number;
   private readonly share: Float64Array;
-  private readonly lineMemory = new Map<number, Line>();
+  private readonly lineMemory = new Map<number, ShiftedLine>();
 
   constructor(
-    private readonly mixture: Mixture,
+    private readonly mixture: MixtureStep,
     private readonly s: number,
     logMoment: number,
     private readonly logTolerance: number,
@@ -101,7 +101,7 @@ class Cutoff {
     return shifted * (1 + 1e-9);
   }
 
-  best(marks: readonly number[], goals: readonly number[], still: number): Step | null {
+  best(marks: readonly number[], goals: readonly number[], still: number): QuadratureStep | null {
     const { sigma, reach } = this.mixture;
     const cap = ((this.s < 0 ? 0.7 : 0.95) * Math.PI * sigma * sigma) / reach;
     let best = 0;
@@ -177,12 +177,12 @@ class Cutoff {
     return Math.LN2 + (d * d) / (2 * sigma * sigma) + (d * d) / (2 * w * w) + top + Math.log(sum + ends);
   }
 
-  private term(j: number, u: number, w: number, start: number, { angles, walls }: Line): number {
+  private term(j: number, u: number, w: number, start: number, { angles, walls }: ShiftedLine): number {
     const z = (this.x[j]! - start) / w;
     return this.logMass[j]! + u * angles[j + 1]! + walls[j + 1]! - (z > 0 ? (z * z) / 2 : 0);
   }
 
-  private lineAt(d: number): Line {
+  private lineAt(d: number): ShiftedLine {
     const known = this.lineMemory.get(d);
     if (known) return known;
     const { mixture, share, s, x } = this;
@@ -213,7 +213,7 @@ class Cutoff {
 }
 
 /** At the ends of the cells: arg r(x + id), and s log|r(x + id)/r(x)| for all x up to there, from above. */
-interface Line {
+interface ShiftedLine {
   readonly angles: Float64Array;
   readonly walls: Float64Array;
 }

@@ -1,6 +1,6 @@
 // One step, `count` times: the trapezoid rule for E[r^s] under N(0, σ²), r its likelihood ratio, with every error of that
 // rule (docs/math-contour.md, theorems 3 and 4).
-import { UNIT } from "../complexRounding.js";
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import { LikelihoodRatio } from "../likelihoodRatio.js";
 
 /** Grid points whose share of the tilted mass is below e^−SMALL ÷ T are left out (and counted as error). */
@@ -9,7 +9,7 @@ const SMALL = 44;
 export const MAXIMUM_POINTS = 16384;
 
 /** The tilted distribution p_i ∝ w_i r_i^s on the grid x_i = i·h, and how far it can be from the truth. */
-export interface Tilt {
+export interface TiltedLaw {
   readonly s: number;
   readonly h: number;
   /** log E[r^s] by quadrature, and a bound on its absolute error. */
@@ -34,7 +34,7 @@ export interface Tilt {
  * P against Q in `count` independent steps. direction +1 (remove): M(t) = E[r^{1+t}], loss log r;
  * −1 (add): M(t) = E[r^{−t}], loss −log r.
  */
-export class Mixture extends LikelihoodRatio {
+export class MixtureStep extends LikelihoodRatio {
   constructor(
     sigma: number,
     shifts: readonly number[],
@@ -206,7 +206,7 @@ export class Mixture extends LikelihoodRatio {
   }
 
   /** The tilted distribution at real s with its errors; direction as in the class. Null past MAXIMUM_POINTS. logQuadrature: of the rule's error at u = 0. */
-  tilt(s: number, h: number, logQuadrature: number, direction: 1 | -1): Tilt | null {
+  tilt(s: number, h: number, logQuadrature: number, direction: 1 | -1): TiltedLaw | null {
     const { ranges, logOut } = this.ranges(s, h);
     if (ranges.length === 0) return null;
     let n = 0;
@@ -232,7 +232,7 @@ export class Mixture extends LikelihoodRatio {
         P[at] = a - g;
         if (P[at]! > top) top = P[at]!;
         // Relative error of e^{a − g}: the two products, the difference, exp itself, and log r's own error.
-        R[at] = UNIT * (8 + 7 * g + 4 * Math.abs(a)) + Math.abs(s) * E[at]!;
+        R[at] = UNIT_ROUNDOFF * (8 + 7 * g + 4 * Math.abs(a)) + Math.abs(s) * E[at]!;
       }
     // M − 1 = Σ w (r^s − 1) keeps the relative precision of K where K is tiny; past e^300 plain scaling does.
     const small = top < 300;
@@ -245,8 +245,8 @@ export class Mixture extends LikelihoodRatio {
       const term = small ? Math.exp(-g) * Math.expm1(Math.min(a, 700)) : Math.exp(P[i]! - top);
       const term2 = small && a > 600 ? Math.exp(P[i]!) : term;
       wobble += small
-        ? UNIT * (8 + 7 * g) * Math.abs(term2) +
-          Math.exp(P[i]!) * (4 * UNIT * Math.abs(a) + Math.abs(s) * E[i]!)
+        ? UNIT_ROUNDOFF * (8 + 7 * g) * Math.abs(term2) +
+          Math.exp(P[i]!) * (4 * UNIT_ROUNDOFF * Math.abs(a) + Math.abs(s) * E[i]!)
         : term2 * R[i]!;
       // Kahan: the sum's own error stays at 2 round-offs of Σ|term|.
       const y = term2 - carry;
@@ -263,12 +263,14 @@ export class Mixture extends LikelihoodRatio {
     const out = (Math.exp(Math.min(700, logOut + logUnit - logScale)) * (small ? 2 : 1)) / moment;
     const relative =
       (unit * wobble * 1.001) / moment +
-      8 * UNIT * Math.min(1, Math.abs(unit * sum) / moment) +
+      8 * UNIT_ROUNDOFF * Math.min(1, Math.abs(unit * sum) / moment) +
       quadrature +
       constant +
       out;
     const logMomentError =
-      relative * 1.01 + 4 * UNIT * Math.abs(logMoment) + (small ? 0 : 4 * UNIT * Math.abs(top));
+      relative * 1.01 +
+      4 * UNIT_ROUNDOFF * Math.abs(logMoment) +
+      (small ? 0 : 4 * UNIT_ROUNDOFF * Math.abs(top));
     // Keep what matters.
     const cut = -SMALL - Math.log(this.count) - Math.log(n);
     let kept = 0;
@@ -303,7 +305,7 @@ export class Mixture extends LikelihoodRatio {
       spread += size;
       massError += p * R[i]!;
       weightError += size * R[i]!;
-      lossError += p * (E[i]! + 2 * UNIT * Math.abs(l));
+      lossError += p * (E[i]! + 2 * UNIT_ROUNDOFF * Math.abs(l));
     }
     return {
       s,

@@ -1,11 +1,11 @@
 // An upper bound on |φ(u)|, the characteristic function of the tilted loss of one step, for every u ≥ some U:
 // what makes it sound to stop the contour sum (docs/math-contour.md, theorem 4).
-import { UNIT } from "../complexRounding.js";
-import type { Step } from "./quadratureStep.js";
-import type { Mixture, Tilt } from "./stepMgf.js";
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import type { QuadratureStep } from "./quadratureStep.js";
+import type { MixtureStep, TiltedLaw } from "./stepMgf.js";
 
 /** x shifted by i·d: weights |r(x + id)/r(x)|^s p, angles arg r(x + id), and the rule's error for their sum. */
-interface Shifted {
+interface ShiftedIntegral {
   readonly logFront: number;
   readonly weights: Float64Array;
   readonly angles: Float64Array;
@@ -16,14 +16,14 @@ export class DecayBound {
   /** Sets of grid points, the widest first: from, to, mass, variance of the loss. */
   private readonly cores: { from: number; to: number; mass: number; variance: number }[] = [];
   private readonly gains = new Map<number, Float64Array>();
-  private readonly shifted = new Map<number, Shifted>();
+  private readonly shifted = new Map<number, ShiftedIntegral>();
   private readonly depths: number[];
   private meanSlope = 0;
 
   constructor(
-    private readonly mixture: Mixture,
-    private readonly tilt: Tilt,
-    private readonly step: Step,
+    private readonly mixture: MixtureStep,
+    private readonly tilt: TiltedLaw,
+    private readonly step: QuadratureStep,
   ) {
     const { p, loss } = tilt;
     for (const mass of [0, 1e-3, 0.02, 0.15]) {
@@ -81,7 +81,7 @@ export class DecayBound {
     if (gain <= 0) return 0;
     // What the sum over nodes errs by: the rule, the nodes left out, the weights and losses as stored, the additions.
     const { p, dropped, massError, lossError } = this.tilt;
-    const rounding = UNIT * (p.length + 20) + massError + b * lossError;
+    const rounding = UNIT_ROUNDOFF * (p.length + 20) + massError + b * lossError;
     const error = Math.exp(rule) * 2.1 + dropped + rounding;
     const size = Math.sqrt(Math.max(0, 1 - gain));
     return size > 0.5
@@ -131,7 +131,7 @@ export class DecayBound {
     return best;
   }
 
-  private shift(d: number): Shifted {
+  private shift(d: number): ShiftedIntegral {
     const known = this.shifted.get(d);
     if (known) return known;
     const { mixture, tilt } = this;
@@ -178,7 +178,7 @@ export class DecayBound {
       log = Math.min(log, (at * at) / (2 * s2) + wall - a - Math.log(-Math.expm1(-a)) + Math.LN2);
     }
     const lost = tilt.dropped * (back > 0 ? Math.cos((turn * d) / 2) ** -back : 1);
-    const rounding = UNIT * (n + 20) * total + largest * tilt.massError;
+    const rounding = UNIT_ROUNDOFF * (n + 20) * total + largest * tilt.massError;
     const made = { logFront: (d * d) / (2 * s2), weights, angles, error: Math.exp(log) + lost + rounding };
     this.shifted.set(d, made);
     return made;

@@ -1,15 +1,19 @@
-// A straight contour whose end is found where the bound on its integrand falls for good: of the add direction at low
-// sampling rates, and of either where noise is much (docs/math-hyperbolic-contour.md, theorem 8; docs/math-truncated-contour.md).
-import { UNIT } from "../complexRounding.js";
-import { Terms } from "../contourSum.js";
-import type { Bend } from "../hyperbolic/hyperbolicContour.js";
-import { type Budget, newSum, type Rotated } from "../hyperbolic/rotatedMgf.js";
-import { logSupremum } from "./verticalContour.js";
+// A vertical contour whose end is found where the bound on its integrand falls for good: of the add direction at low
+// sampling rates, and of either where noise is much (docs/math-hyperbolic-contour.md, theorem 8;
+// docs/math-truncated-contour.md).
+//
+//   δ(ε) ≈ (h/2π) Σ_j F(c + ijh)e^{−(c + ijh)ε}/(t(t + 1)),   F(t) = E e^{tL} = e^{gt(t+1)/2}·Π(E e^{tℓ})^T.
+//
+// Its errors: of the rule, ½π⁻¹·Σ± N(c ± d)/(e^{2πd/h} − 1) with N(c′) ≤ F(c′)e^{−c′ε}π/√(c′(1 + c′)) on both ends of the
+// strip; of the end, (1/π)∫_b^∞|F/(t(t + 1))|dv ≤ sup_{v≥b}|F(c + iv)|/(πb); and what each term errs by.
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import { ContourSum, type NodeBudget, type Strip } from "../contourSum.js";
+import { logSupremum } from "./directedComposition.js";
 
-const MOST_NODES = 3000;
+const MAXIMUM_NODES = 3000;
 
 /** E e^{tℓ} − 1 and a bound on its error. */
-export interface Moment {
+export interface MgfValue {
   re: number;
   im: number;
   error: number;
@@ -18,52 +22,34 @@ export interface Moment {
 /** One step, `count` times, with losses ℓ. */
 export interface UprightStep {
   readonly count: number;
-  readonly budget: Budget;
+  readonly budget: NodeBudget;
   /** Before a new sweep along Im t. */
   restart(): void;
   /** E e^{tℓ} − 1 at t = a + ib. */
-  moment(a: number, b: number, into: Moment): void;
+  moment(a: number, b: number, into: MgfValue): void;
   /** A bound of |E e^{tℓ}| at every t = a + iv, v ≥ b. */
   farSize(a: number, b: number): number;
 }
 
-/** The loss of adding is that of removing with its sign changed, under the other distribution: E e^{tℓ} is M(−1 − t). */
-export class Added implements UprightStep {
-  readonly count: number;
-  readonly budget: Budget;
-  private readonly sum = newSum();
-
-  constructor(private readonly step: Rotated) {
-    this.count = step.count;
-    this.budget = step.budget;
+/** log E e^{cL} of the total loss by the rule alone. */
+export function roughLogUprightMoment(steps: readonly UprightStep[], gaussian: number, c: number): number {
+  const moment = { re: 0, im: 0, error: 0 };
+  let log = (gaussian * c * (c + 1)) / 2;
+  for (const step of steps) {
+    step.moment(c, 0, moment);
+    log += step.count * Math.log1p(moment.re);
   }
-
-  restart(): void {
-    this.step.restart();
-  }
-
-  moment(a: number, b: number, into: Moment): void {
-    const { sum } = this;
-    this.step.at(-1 - a, b, 1, sum);
-    into.re = sum.bulkRe + sum.tailRe;
-    // M(−1 − a + ib) is the conjugate.
-    into.im = -(sum.bulkIm + sum.tailIm);
-    into.error = sum.bulkError + sum.tailError;
-  }
-
-  farSize(a: number, b: number): number {
-    return this.step.farSize(-1 - a, b);
-  }
+  return log;
 }
 
 /** log E e^{cL} of the total loss at real c, from above. */
 export function logUprightMoment(steps: readonly UprightStep[], gaussian: number, c: number): number {
-  const made = { re: 0, im: 0, error: 0 };
+  const moment = { re: 0, im: 0, error: 0 };
   let log = (gaussian * c * (c + 1)) / 2;
-  for (const each of steps) {
-    each.restart();
-    each.moment(c, 0, made);
-    log += each.count * Math.log1p(made.re + made.error);
+  for (const step of steps) {
+    step.restart();
+    step.moment(c, 0, moment);
+    log += step.count * Math.log1p(moment.re + moment.error);
   }
   return Number.isNaN(log) ? Infinity : log + 1e-9 * (1 + Math.abs(log));
 }
@@ -73,19 +59,30 @@ export function logUprightBound(steps: readonly UprightStep[], gaussian: number,
   return logUprightMoment(steps, gaussian, c) + logSupremum(c) + 1e-9;
 }
 
-export class UprightContour extends Terms {
-  readonly part = "bulk";
+/** What is integrated, near one ε. */
+export interface UprightProblem {
+  readonly steps: readonly UprightStep[];
+  /** Total squared shift of the Gaussians composed with the steps. */
+  readonly gaussian: number;
+  readonly epsilon: number;
+  /** log of what δ is near. */
+  readonly logDelta: number;
+}
 
+export class UprightContour extends ContourSum {
+  /** Re t on the line; the distance of its nodes. */
+  private readonly c: number;
+  private readonly step: number;
+
+  /** certified: with all bounds; otherwise only as many terms as an estimate needs. */
   constructor(
-    private readonly steps: readonly UprightStep[],
-    private readonly gaussian: number,
-    { low, high }: Bend,
-    epsilon: number,
-    logDelta: number,
-    certified: boolean,
+    private readonly problem: UprightProblem,
+    { low, high }: Strip,
+    private readonly certified: boolean,
   ) {
-    super(epsilon);
-    const c = (low + high) / 2;
+    super(problem.epsilon);
+    const { steps, gaussian, epsilon, logDelta } = problem;
+    this.c = (low + high) / 2;
     const half = (high - low) / 2;
     // On both borders of the strip the measure's own transform at the real point bounds all.
     const border = (at: number): number =>
@@ -95,68 +92,81 @@ export class UprightContour extends Terms {
       Math.log(2 * Math.PI);
     const left = border(low);
     const right = border(high);
-    const need = Math.max(left - epsilon * low, right - epsilon * high) - logDelta + (certified ? 31 : 22);
-    const step = (2 * Math.PI * half) / Math.max(24, Math.min(1e3, need));
-    const damped = Math.log(Math.expm1((2 * Math.PI * half) / step));
-    this.borders.push({ log: left - damped, a: low }, { log: right - damped, a: high });
-    for (const each of steps) each.restart();
+    const needed = Math.max(left - epsilon * low, right - epsilon * high) - logDelta + (certified ? 31 : 22);
+    this.step = (2 * Math.PI * half) / Math.max(24, Math.min(1e3, needed));
+    const damping = Math.log(Math.expm1((2 * Math.PI * half) / this.step));
+    this.borders.push({ log: left - damping, a: low }, { log: right - damping, a: high });
+    for (const step of steps) step.restart();
+    this.placeNodes();
+  }
+
+  /** Nodes until the integrand is negligible, and is known to stay so. */
+  private placeNodes(): void {
+    const { c, step, certified, problem } = this;
+    const { steps, gaussian, epsilon, logDelta } = problem;
     const goal = logDelta - (certified ? 40 : 25);
-    const made = { re: 0, im: 0, error: 0 };
-    let quiet = 0;
+    const moment = { re: 0, im: 0, error: 0 };
+    let quietNodes = 0;
     for (let j = 0; ; j++) {
       const b = j * step;
       let log = (gaussian * (c * c - b * b + c)) / 2;
-      let turn = (gaussian * (2 * c * b + b)) / 2;
-      let off = UNIT * 8 * gaussian * (c * c + b * b + c);
-      for (const each of steps) {
-        each.moment(c, b, made);
-        const { re, im, error } = made;
-        const size = Math.hypot(1 + re, im);
-        log += 0.5 * each.count * Math.log1p(2 * re + re * re + im * im);
-        turn += each.count * Math.atan2(im, 1 + re);
-        off += size > 2 * error ? -each.count * Math.log1p(-error / size) : Infinity;
+      let argument = (gaussian * (2 * c * b + b)) / 2;
+      // Of log F: T log(1 + m) errs by at most −T log1p(−error/|1 + m|).
+      let error = UNIT_ROUNDOFF * 8 * gaussian * (c * c + b * b + c);
+      for (const one of steps) {
+        one.moment(c, b, moment);
+        const { re, im } = moment;
+        const modulus = Math.hypot(1 + re, im);
+        log += 0.5 * one.count * Math.log1p(2 * re + re * re + im * im);
+        argument += one.count * Math.atan2(im, 1 + re);
+        error += modulus > 2 * moment.error ? -one.count * Math.log1p(-moment.error / modulus) : Infinity;
       }
-      const relative = Math.expm1(Math.min(700, off)) + UNIT * (30 + 4 * Math.abs(log) + 6 * Math.abs(turn));
-      // t′ = i.
-      const qr = c * c - b * b + c;
-      const qi = 2 * c * b + b;
-      const front = Math.log(((j === 0 ? 0.5 : 1) * step) / Math.PI) - 0.5 * Math.log(qr * qr + qi * qi);
-      turn += Math.PI / 2 - Math.atan2(qi, qr);
+      const relativeError =
+        Math.expm1(Math.min(700, error)) + UNIT_ROUNDOFF * (30 + 4 * Math.abs(log) + 6 * Math.abs(argument));
+      // (h/π)·t′/(t(t + 1)), t′ = i; the first node half.
+      const kernelRe = c * c - b * b + c;
+      const kernelIm = 2 * c * b + b;
+      const front =
+        Math.log(((j === 0 ? 0.5 : 1) * step) / Math.PI) -
+        0.5 * Math.log(kernelRe * kernelRe + kernelIm * kernelIm);
+      argument += Math.PI / 2 - Math.atan2(kernelIm, kernelRe);
       log += front;
-      let logOff = log + Math.log(relative);
-      if (!(relative < 1) || Number.isNaN(log) || Number.isNaN(turn)) {
+      let logError = log + Math.log(relativeError);
+      if (!(relativeError < 1) || Number.isNaN(log) || Number.isNaN(argument)) {
         // Nothing is known of it but its size.
-        logOff = this.most(c, b) + front + Math.LN2;
+        logError = this.logFarSize(b) + front + Math.LN2;
         log = -Infinity;
-        turn = 0;
+        argument = 0;
       }
-      this.add(c, b, log, turn, logOff);
-      quiet = Math.max(log, logOff) - c * epsilon < goal ? quiet + 1 : 0;
+      this.add(c, b, log, argument, logError);
+      quietNodes = Math.max(log, logError) - c * epsilon < goal ? quietNodes + 1 : 0;
       // Work has run out, or not even the size of a term is known.
-      if (!(steps[0]!.budget.left > 0 && logOff < Infinity)) {
+      if (!(steps[0]!.budget.left > 0 && logError < Infinity)) {
         this.failed = true;
         return;
       }
-      if (quiet < 2 && j < MOST_NODES) continue;
+      if (quietNodes < 2 && j < MAXIMUM_NODES) continue;
       if (!certified) return;
-      const rest = this.beyond(c, b);
-      if (rest - c * epsilon < logDelta - 33 || j >= MOST_NODES) {
+      const rest = this.beyond(b);
+      if (rest - c * epsilon < logDelta - 33 || j >= MAXIMUM_NODES) {
         this.borders.push({ log: rest, a: c });
         return;
       }
     }
   }
 
-  /** log of a bound of |E e^{tL}| at every t = c + iv, v ≥ b. */
-  private most(c: number, b: number): number {
-    let log = (this.gaussian * (c * c - b * b + c)) / 2;
-    for (const each of this.steps) log += each.count * Math.log(each.farSize(c, b));
+  /** log of a bound of |F| at every t = c + iv, v ≥ b. */
+  private logFarSize(b: number): number {
+    const { c } = this;
+    const { steps, gaussian } = this.problem;
+    let log = (gaussian * (c * c - b * b + c)) / 2;
+    for (const step of steps) log += step.count * Math.log(step.farSize(c, b));
     return log;
   }
 
-  /** log of (1/π)∫_b^∞ |E e^{tL}/(t(t + 1))|, where the sizes fall with b for good. */
-  private beyond(c: number, b: number): number {
-    const rest = this.most(c, b) - Math.log(Math.PI * b);
+  /** log of (1/π)∫_b^∞ |F/(t(t + 1))|, where the sizes fall with b for good. */
+  private beyond(b: number): number {
+    const rest = this.logFarSize(b) - Math.log(Math.PI * b);
     return Number.isNaN(rest) ? Infinity : rest;
   }
 }

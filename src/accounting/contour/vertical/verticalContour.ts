@@ -1,20 +1,14 @@
 // The contour integral on one line Re t = c, with every error bounded: an interval that contains δ(ε)
 // [Alghamdi2023, Theorem 3.1]; the bounds are theorems 1 to 6 of docs/math-contour.md.
-import { UNIT } from "../complexRounding.js";
-import { chooseStep, type Step } from "./quadratureStep.js";
-import { MAXIMUM_POINTS, type Mixture, type Tilt } from "./stepMgf.js";
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import type { DirectedComposition } from "./directedComposition.js";
+import { exponentAt, logSupremum } from "./directedComposition.js";
+import { chooseStep, type QuadratureStep } from "./quadratureStep.js";
+import { MAXIMUM_POINTS, type TiltedLaw } from "./stepMgf.js";
 import { DecayBound } from "./tailDecay.js";
 
-/** What is composed: Gaussians of total squared shift ÷ σ² `gaussian`, and mixtures, each with its count. */
-export interface Composition {
-  readonly gaussian: number;
-  readonly mixtures: readonly Mixture[];
-  /** +1: the record is in P (remove); −1: in Q (add). */
-  readonly direction: 1 | -1;
-}
-
 /** Where to integrate: Re t = c > 0 gives δ, −1 < c < 0 gives 1 − δ; period Λ; a second line c2 that bounds aliasing. */
-export interface Place {
+export interface LinePlacement {
   readonly c: number;
   readonly period: number;
   readonly c2: number;
@@ -23,7 +17,7 @@ export interface Place {
 }
 
 /** Bounds on log δ (or log(1 − δ) on a line with c < 0) and d log δ/dε, at one ε. */
-export interface Reading {
+export interface ContourReading {
   readonly lower: number;
   readonly upper: number;
   readonly middle: number;
@@ -32,17 +26,7 @@ export interface Reading {
 
 const BLOCK = 32;
 
-/** log sup_l e^{−cl}(1 − e^{−l})₊ = c log c − (1 + c) log(1 + c); for −1 < c < 0, of e^{−cl}·min(1, e^{−l}): 0. */
-export function logSupremum(c: number): number {
-  return c > 0 ? -Math.log1p(c) - c * Math.log1p(1 / c) : 0;
-}
-
-/** r^s is tilted by s = 1 + c to remove, by −c to add. */
-export function exponentAt(composition: Composition, c: number): number {
-  return composition.direction > 0 ? 1 + c : -c;
-}
-
-export class Contour {
+export class VerticalContour {
   readonly c: number;
   /** Cut short by the work that it may cost, so that its tail is what leaves bounds wide. */
   readonly short: boolean;
@@ -61,9 +45,9 @@ export class Contour {
   private readonly tail: number;
 
   private constructor(
-    private readonly place: Place,
-    { tilts, steps }: { readonly tilts: readonly Tilt[]; readonly steps: readonly Step[] },
-    composition: Composition,
+    private readonly place: LinePlacement,
+    { tilts, steps }: { readonly tilts: readonly TiltedLaw[]; readonly steps: readonly QuadratureStep[] },
+    composition: DirectedComposition,
     { nodes, tail, short }: { readonly nodes: number; readonly tail: number; readonly short: boolean },
   ) {
     const { c, period } = place;
@@ -73,7 +57,7 @@ export class Contour {
     this.short = short;
     const { gaussian, mixtures } = composition;
     const logM = [(gaussian * c * (c + 1)) / 2];
-    let error = 6 * UNIT * Math.abs(logM[0]!);
+    let error = 6 * UNIT_ROUNDOFF * Math.abs(logM[0]!);
     let center = (gaussian * (2 * c + 1)) / 2;
     let centerSize = Math.abs(center) * 4;
     tilts.forEach((tilt, k) => {
@@ -86,12 +70,12 @@ export class Contour {
     let total = 0;
     for (const each of logM) {
       total += each;
-      error += 2 * UNIT * (Math.abs(each) + Math.abs(total));
+      error += 2 * UNIT_ROUNDOFF * (Math.abs(each) + Math.abs(total));
     }
     this.logFront = total;
     this.logFrontError = error;
     this.center = center;
-    this.centerError = UNIT * (tilts.length + 2) * centerSize;
+    this.centerError = UNIT_ROUNDOFF * (tilts.length + 2) * centerSize;
     this.re = new Float64Array(nodes);
     this.im = new Float64Array(nodes);
     let work = 0;
@@ -127,7 +111,7 @@ export class Contour {
       const off = logError[j]!;
       nodeError +=
         (off < 1 ? bulk * Math.expm1(off) : ((j === 0 ? 1 : 2) * Math.exp(log + off)) / Math.sqrt(norm)) +
-        bulk * UNIT * (40 + 4 * Math.abs(log) + 4 * Math.abs(turn) + 3 * gaussian * u * u);
+        bulk * UNIT_ROUNDOFF * (40 + 4 * Math.abs(log) + 4 * Math.abs(turn) + 3 * gaussian * u * u);
       size += bulk;
       reach += bulk * u;
     }
@@ -141,11 +125,11 @@ export class Contour {
    * maximumWork: most point × node products; where it is too small the contour is cut short and the tail bound says so.
    */
   static build(
-    composition: Composition,
-    place: Place,
+    composition: DirectedComposition,
+    place: LinePlacement,
     tolerance: number,
     maximumWork: number,
-  ): Contour | null {
+  ): VerticalContour | null {
     const { gaussian, mixtures } = composition;
     const { c, period } = place;
     const s = exponentAt(composition, c);
@@ -157,9 +141,9 @@ export class Contour {
     const curvature = variance + 1 / (c * c) + 1 / ((c + 1) * (c + 1));
     const typical = 1 / (Math.abs(c) * (c + 1) * Math.sqrt(2 * Math.PI * curvature));
     const step = (2 * Math.PI) / period;
-    const upTo = (end: number): { steps: Step[]; tilts: Tilt[] } | null => {
-      const steps: Step[] = [];
-      const tilts: Tilt[] = [];
+    const upTo = (end: number): { steps: QuadratureStep[]; tilts: TiltedLaw[] } | null => {
+      const steps: QuadratureStep[] = [];
+      const tilts: TiltedLaw[] = [];
       for (const [k, mixture] of mixtures.entries()) {
         const chosen = chooseStep(mixture, s, end, firsts[k]![0], logTolerance - 4 - Math.log(mixture.count));
         const tilt = mixture.tilt(s, chosen.h, Math.min(0, chosen.logError(0)), composition.direction);
@@ -183,7 +167,11 @@ export class Contour {
       if (nodes * step > guess) made = upTo(nodes * step);
       const points = made ? made.tilts.reduce((sum, tilt) => sum + tilt.p.length, 1) : MAXIMUM_POINTS;
       if (made && (points * nodes <= maximumWork || nodes <= 16))
-        return new Contour(place, made, composition, { nodes, tail, short: Math.log(tail) > logGoal });
+        return new VerticalContour(place, made, composition, {
+          nodes,
+          tail,
+          short: Math.log(tail) > logGoal,
+        });
       if (nodes <= 16) return null;
       // Beyond the first grid the points grow with the nodes; if they did not, no more than what is left is too many.
       const share = maximumWork / (points * nodes);
@@ -193,7 +181,7 @@ export class Contour {
   }
 
   /** Bounds at ε. Bounded work: one pass over the nodes. */
-  at(epsilon: number): Reading {
+  at(epsilon: number): ContourReading {
     const { c, step, re, im, place } = this;
     const shift = epsilon - this.center;
     let sum = 0;
@@ -215,12 +203,13 @@ export class Contour {
       a = next;
     }
     const rounding =
-      UNIT * (8 * BLOCK + 2 * Math.sqrt(re.length) * 4 + re.length) * this.size +
-      this.reach * (UNIT * 6 * (Math.abs(epsilon) + Math.abs(this.center)) + this.centerError);
+      UNIT_ROUNDOFF * (8 * BLOCK + 2 * Math.sqrt(re.length) * 4 + re.length) * this.size +
+      this.reach * (UNIT_ROUNDOFF * 6 * (Math.abs(epsilon) + Math.abs(this.center)) + this.centerError);
     const error = (step / (2 * Math.PI)) * (this.nodeError + rounding) + this.tail;
     const value = (step / (2 * Math.PI)) * sum;
     const front = this.logFront - c * epsilon;
-    const frontError = this.logFrontError + 4 * UNIT * (Math.abs(front) + Math.abs(c * epsilon)) + 64 * UNIT;
+    const frontError =
+      this.logFrontError + 4 * UNIT_ROUNDOFF * (Math.abs(front) + Math.abs(c * epsilon)) + 64 * UNIT_ROUNDOFF;
     // Aliases: nearer ones are at most e^{−|c|kΛ}; the farther ones go by the second line.
     const near = -Math.log(Math.expm1(Math.min(700, Math.abs(c) * place.period))) - front;
     const far =
@@ -231,7 +220,7 @@ export class Contour {
       front;
     const alias = (Math.exp(Math.min(700, near)) + Math.exp(Math.min(700, far))) * 1.0001;
     const up = value + error;
-    const chernoff = front + frontError + logSupremum(c) + 4 * UNIT;
+    const chernoff = front + frontError + logSupremum(c) + 4 * UNIT_ROUNDOFF;
     const upper = up > 0 ? Math.min(0, chernoff, front + Math.log(up) + frontError) : Math.min(0, chernoff);
     const down = value - error - alias;
     const lower = down > 0 ? Math.min(upper, front + Math.log(down) - frontError) : -Infinity;
@@ -246,7 +235,7 @@ export class Contour {
 
 /** How many nodes to take, and a bound on (step/2π)·Σ of the rest (theorem 4). */
 function cutContour(
-  composition: Composition,
+  composition: DirectedComposition,
   bounds: readonly DecayBound[],
   step: number,
   deviation: number,
@@ -296,8 +285,8 @@ function cutContour(
 /** Adds T·log φ(u_j) of one mixture to log, and T·log(1 + error/|φ|) to error, for u_j = j·step. */
 function addMixture(
   T: number,
-  tilt: Tilt,
-  rule: Step,
+  tilt: TiltedLaw,
+  rule: QuadratureStep,
   step: number,
   logRe: Float64Array,
   logIm: Float64Array,
@@ -318,7 +307,9 @@ function addMixture(
   }
   // Per unit of u: recurrence, sum and logarithm, weights, losses (theorem 5).
   const perU =
-    UNIT * (BLOCK + 18 + BLOCK / 2 + 2 + n / BLOCK + 24) * tilt.spread + tilt.weightError + tilt.lossError;
+    UNIT_ROUNDOFF * (BLOCK + 18 + BLOCK / 2 + 2 + n / BLOCK + 24) * tilt.spread +
+    tilt.weightError +
+    tilt.lossError;
   for (let j = 0; j < nodes; j++) {
     if (j % BLOCK === 0) {
       const u = j * step;

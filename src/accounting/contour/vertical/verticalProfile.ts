@@ -1,30 +1,19 @@
 // One direction of the privacy profile: finds the lines to integrate on and turns their readings into bounds on
 // log δ(ε) and on ε(δ). Every question starts without lines, so that its answer is a function of it alone. Bounded work: at most MAXIMUM_LINES lines of `maximumWork` each a question.
 import { minimize } from "../../../math/minimize.js";
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import type { Interval } from "../../accountant.js";
-import { UNIT } from "../complexRounding.js";
-import type { Mixture } from "./stepMgf.js";
-import {
-  type Composition,
-  Contour,
-  exponentAt,
-  logSupremum,
-  type Place,
-  type Reading,
-} from "./verticalContour.js";
+import type { LogBounds } from "../directionProfile.js";
+import { type DirectedComposition, exponentAt, logSupremum } from "./directedComposition.js";
+import type { MixtureStep } from "./stepMgf.js";
+import { type ContourReading, type LinePlacement, VerticalContour } from "./verticalContour.js";
 
 const MAXIMUM_LINES = 8;
 /** A line's integrand changes by e to this power between the ε that it was placed for and one that is near. */
 const NEAR = 0.3;
 
-/** Bounds on log δ; complement: bounds on log(1 − δ), where δ is near 1. */
-export interface LogBounds {
-  readonly lower: number;
-  readonly upper: number;
-}
-
-export class Profile {
-  private readonly lines: Contour[] = [];
+export class VerticalProfile {
+  private readonly lines: VerticalContour[] = [];
   /** The ε that the last line was placed for. */
   private placedAt = Number.NaN;
   private readonly steps: number[];
@@ -32,7 +21,7 @@ export class Profile {
   private readonly largestLoss: number;
 
   constructor(
-    private readonly composition: Composition,
+    private readonly composition: DirectedComposition,
     private readonly tolerance: number,
     private readonly maximumWork: number,
   ) {
@@ -51,7 +40,7 @@ export class Profile {
     let k0 = (gaussian * c * (c + 1)) / 2;
     let k1 = (gaussian * (2 * c + 1)) / 2;
     let k2 = gaussian;
-    let error = 4 * UNIT * k0;
+    let error = 4 * UNIT_ROUNDOFF * k0;
     mixtures.forEach((mixture, i) => {
       let h = this.steps[i]!;
       let log = mixture.logQuadratureError(s, 0, h);
@@ -66,7 +55,7 @@ export class Profile {
         k0 += (turn * c * (c + 1)) / 2;
         k1 += (turn * (2 * c + 1)) / 2;
         k2 += turn;
-        error += 8 * UNIT * turn * Math.abs(c * (c + 1));
+        error += 8 * UNIT_ROUNDOFF * turn * Math.abs(c * (c + 1));
         return;
       }
       k0 += mixture.count * a;
@@ -137,7 +126,7 @@ export class Profile {
   }
 
   /** The line for ε where log δ (or log(1 − δ)) is about `log`: the c, c2 that let the period be shortest. */
-  private place(at: { c: number; epsilon: number; log: number; curvature: number }): Place | null {
+  private place(at: { c: number; epsilon: number; log: number; curvature: number }): LinePlacement | null {
     const tol = 0.7 - Math.log(this.tolerance);
     const sign = at.c > 0 ? 1 : -1;
     const b = Math.abs(at.c);
@@ -187,11 +176,11 @@ export class Profile {
     return Math.abs(line.c) * Math.abs(epsilon - this.placedAt) < NEAR || (line.short && lower === -Infinity);
   }
 
-  private addLine(below: boolean, goal: { epsilon: number } | { log: number }): Contour | null {
+  private addLine(below: boolean, goal: { epsilon: number } | { log: number }): VerticalContour | null {
     const saddle = this.saddle(below, goal);
     if (!saddle) return null;
     const place = this.place(saddle.epsilon >= 0 ? saddle : (this.saddle(below, { epsilon: 0 }) ?? saddle));
-    const line = place && Contour.build(this.composition, place, this.tolerance, this.maximumWork);
+    const line = place && VerticalContour.build(this.composition, place, this.tolerance, this.maximumWork);
     if (!line) return null;
     this.placedAt = saddle.epsilon;
     if (this.lines.length >= MAXIMUM_LINES) this.lines.shift();
@@ -200,10 +189,10 @@ export class Profile {
   }
 
   /** The bounds on log δ(ε) that the lines at hand give together. */
-  private read(epsilon: number): { bounds: LogBounds; best: Reading | null; complement: boolean } {
+  private read(epsilon: number): { bounds: LogBounds; best: ContourReading | null; complement: boolean } {
     let lower = -Infinity;
     let upper = 0;
-    let best: Reading | null = null;
+    let best: ContourReading | null = null;
     let width = Infinity;
     let complement = false;
     for (const line of this.lines) {
@@ -289,7 +278,7 @@ export class Profile {
   /** Bounds on the smallest ε ≥ 0 with δ(ε) ≤ δ, given log δ and log(1 − δ); δ in (0, 1). */
   epsilonAt(logDelta: number, logRest: number): Interval {
     // Comparisons allow for the rounding of log δ itself.
-    const slack = 4 * UNIT * (1 + Math.abs(logDelta));
+    const slack = 4 * UNIT_ROUNDOFF * (1 + Math.abs(logDelta));
     this.lines.length = 0;
     const holds = (epsilon: number): boolean => this.read(epsilon).bounds.upper + slack <= logDelta;
     const fails = (epsilon: number): boolean => this.read(epsilon).bounds.lower - slack > logDelta;
@@ -314,14 +303,14 @@ export class Profile {
       // dε = d log δ ÷ |slope|, with log δ's slope got from that of log(1 − δ) where needed.
       const slope = best ? Math.abs(best.slope) * (complement ? Math.exp(logRest - logDelta) : 1) : 1;
       const rate = 1 / Math.max(slope, 1e-300);
-      let w = Math.max((bounds.upper - logDelta + slack) * rate * 1.01, UNIT * 4 * epsilon);
+      let w = Math.max((bounds.upper - logDelta + slack) * rate * 1.01, UNIT_ROUNDOFF * 4 * epsilon);
       for (let k = 0; k < 80 && upper === Infinity; k++) {
         if (!(epsilon + w < Infinity)) break;
         if (holds(epsilon + w)) upper = epsilon + w;
         else w = Math.max(w * 2, epsilon * 1e-15, 1e-300);
       }
       if (upper < Infinity && upper - epsilon > 1e-6 * epsilon) upper = refine(holds, epsilon, upper);
-      let v = Math.max((logDelta - bounds.lower + slack) * rate * 1.01, UNIT * 4 * epsilon);
+      let v = Math.max((logDelta - bounds.lower + slack) * rate * 1.01, UNIT_ROUNDOFF * 4 * epsilon);
       for (let k = 0; k < 80; k++) {
         if (!(epsilon - v > 0)) break;
         if (fails(epsilon - v)) {
@@ -364,14 +353,14 @@ export class Profile {
       if (!(next >= lo && next <= hi)) next = hi < Infinity ? (lo + hi) / 2 : 2 * lo + 1e-3;
       const moved = Math.abs(next - x);
       x = next;
-      if (moved <= 4 * UNIT * Math.abs(x)) break;
+      if (moved <= 4 * UNIT_ROUNDOFF * Math.abs(x)) break;
     }
     return x;
   }
 }
 
 /** What the error of one step's K must be smaller by, as a logarithm, for that of all of them to be small. */
-const many = (mixture: Mixture): number => Math.max(0, Math.log(mixture.count) - 10);
+const many = (mixture: MixtureStep): number => Math.max(0, Math.log(mixture.count) - 10);
 
 /** The least of a monotone predicate between bad (false) and good (true), to 1e-9 of good. */
 function refine(ok: (x: number) => boolean, bad: number, good: number): number {

@@ -1,0 +1,26 @@
+// What is composed, seen from one side of the neighbouring relation (docs/math-contour.md, notation).
+//
+//   remove (+1)   loss ℓ = log r under P:    E e^{tℓ} = E_Q[r^{1+t}]
+//   add    (−1)   loss ℓ = −log r under Q:   E e^{tℓ} = E_Q[r^{−t}]
+import type { MixtureStep } from "./stepMgf.js";
+
+export interface DirectedComposition {
+  /** Total squared shift ÷ σ² of the Gaussians, which compose to one. */
+  readonly gaussian: number;
+  /** Mixtures, each with its count. */
+  readonly mixtures: readonly MixtureStep[];
+  readonly direction: 1 | -1;
+}
+
+/** The power s of r at t = c: M(c) = E_Q[r^s]. */
+export function exponentAt(composition: DirectedComposition, c: number): number {
+  return composition.direction > 0 ? 1 + c : -c;
+}
+
+/**
+ * log β(c) of theorem 2: β(c) = sup_y e^{−cy}(1 − e^{−y})₊, log β(c) = c log c − (1 + c)log(1 + c) for c > 0; and for
+ * −1 < c < 0 that of e^{−cy}min(1, e^{−y}), which is 0. So δ(ε) ≤ M(c)e^{−cε}β(c), the Chernoff bound.
+ */
+export function logSupremum(c: number): number {
+  return c > 0 ? -Math.log1p(c) - c * Math.log1p(1 / c) : 0;
+}
