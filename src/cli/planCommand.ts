@@ -88,7 +88,8 @@ export async function planCommand(args: readonly string[]): Promise<number> {
   const group = numbers.group === undefined ? undefined : groupOf(made, numbers.group, risk && prior);
   const search = searchOf(made);
   const unit = unitOf(values);
-  const stated = values.statement === undefined ? undefined : statement(made, unit);
+  const stated =
+    values.statement === undefined ? undefined : statement(made, { ...unit, ...(group && { group }) });
   const code =
     values.emit === undefined
       ? undefined

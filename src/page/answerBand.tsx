@@ -1,11 +1,11 @@
 // The answer, large, with what else describes the run, and the ways to take it away.
 import { useEffect, useState } from "preact/hooks";
 import { roundedUp } from "../formats/rounded.js";
+import type { Answer } from "./answer.js";
 import { grouped, short } from "./charts/axes.js";
 import { download } from "./charts/exportChart.js";
 import { copied } from "./clipboard.js";
 import { fieldText, quantity } from "./quantities.js";
-import type { Answer } from "./solve.js";
 import { commandLineOf, type State, valueIn } from "./state.js";
 
 interface Props {

@@ -1,8 +1,9 @@
 // The workers that answer, each always the newest question: "live" what can be proven within a frame of the screen, so that
 // it never falls behind a slider; "exact" what the command line says, which can take seconds.
+
+import { answerTo } from "./answer.js";
 import { FIRST_MOMENT } from "./live.js";
 import type { AnswerMessage, Question } from "./messages.js";
-import { solve } from "./solve.js";
 
 let newest: Question | undefined;
 let working = false;
@@ -19,8 +20,8 @@ export async function hear(question: Question): Promise<void> {
       newest = undefined;
       const answer =
         self.name === "live"
-          ? await solve(state, "live", isWarm ? undefined : FIRST_MOMENT)
-          : await solve(state);
+          ? await answerTo(state, "live", isWarm ? undefined : FIRST_MOMENT)
+          : await answerTo(state);
       isWarm = true;
       self.postMessage({ id, answer } satisfies AnswerMessage);
     }

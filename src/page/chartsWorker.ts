@@ -5,7 +5,7 @@ import { statement } from "../report/statement.js";
 import { proxyPoints, tradeOff, trainingCurves } from "./curves.js";
 import type { Charts, ChartsMessage, Task } from "./messages.js";
 import { riskOf } from "./risk.js";
-import { noiseSurface, surfaceAxes } from "./surface.js";
+import { noiseSurface, type SurfaceRequest, surfaceAxes } from "./surface.js";
 
 /** Points on a side of the map while a slider moves, and when it rests. */
 const ROUGH = 10;
@@ -115,9 +115,18 @@ async function draw({ id, plan, proxy }: Extract<Task, { kind: "charts" }>): Pro
   return training !== undefined;
 }
 
-function surfaceRequest({ examples, achieved, request }: Plan) {
+function surfaceRequest({ examples, achieved, request }: Plan): SurfaceRequest {
   const { epsilon, delta } = achieved;
-  return { examples, epsilon, delta, accountant: request.accountant, neighboring: request.neighboring };
+  const { accountant, neighboring, tuningRuns, finalAfterProxy } = request;
+  return {
+    examples,
+    epsilon,
+    delta,
+    accountant,
+    neighboring,
+    ...(tuningRuns && { tuningRuns }),
+    ...(finalAfterProxy && { finalAfterProxy }),
+  };
 }
 
 /** Runs the work in slices, so that messages arrive in between; undefined if it is to stop. */

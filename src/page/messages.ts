@@ -2,9 +2,9 @@
 import type { Remaining } from "../audit/remaining.js";
 import type { Plan } from "../formats/plan.js";
 import type { AuditReport } from "../formats/report.js";
+import type { Answer } from "./answer.js";
 import type { ProxyPoint, TradeOff, TrainingCurves } from "./curves.js";
 import type { Risk } from "./risk.js";
-import type { Answer } from "./solve.js";
 import type { State } from "./state.js";
 import type { Surface } from "./surface.js";
 

@@ -1,13 +1,14 @@
 // The noise that every batch size and number of steps needs for one (ε, δ): the map of the page, point by point.
 import { accountant as accountantFor } from "../accounting/accountants.js";
 import { contourAccountant } from "../accounting/contour/index.js";
-import { dpSgdEvent, type PrivacyEvent } from "../formats/event.js";
-import type { Plan } from "../formats/plan.js";
+import type { PrivacyEvent } from "../formats/event.js";
+import type { Plan, PlanRequest } from "../formats/plan.js";
+import { wholeEvent } from "../formats/tuning.js";
 import { plan } from "../planner/solve.js";
 import { PICTURE } from "./pictureAccountant.js";
 
-/** What a map is of. */
-export interface SurfaceRequest {
+/** What a map is of: with the search that is paid for too, where there is one. */
+export interface SurfaceRequest extends Pick<PlanRequest, "tuningRuns" | "finalAfterProxy"> {
   readonly examples: number;
   readonly epsilon: number;
   readonly delta: number;
@@ -67,11 +68,7 @@ export function* noiseSurface(
     let log = guess;
     let before: { log: number; error: number } | undefined;
     for (let i = 0; i < MOST_QUESTIONS; i++) {
-      const event = dpSgdEvent({
-        samplingRate: batchSize / examples,
-        noiseMultiplier: Math.exp(log),
-        steps: count,
-      });
+      const event = wholeEvent(request, { batchSize, noiseMultiplier: Math.exp(log), steps: count });
       const error = Math.log(epsilonOf(event) / epsilon);
       if (!Number.isFinite(error)) return Number.NaN;
       if (before && Math.abs(log - before.log) > 1e-6) {

@@ -1,5 +1,6 @@
 // The workers as a hook: the last answer and the last good one, the charts of the last good plan, and audits.
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Answer } from "./answer.js";
 import type {
   AnswerMessage,
   Audited,
@@ -9,7 +10,6 @@ import type {
   Question,
   Task,
 } from "./messages.js";
-import type { Answer } from "./solve.js";
 import type { State } from "./state.js";
 
 export interface Progress {

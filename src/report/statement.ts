@@ -7,10 +7,13 @@ import type { Plan } from "../formats/plan.js";
 import { roundedDown, roundedUp } from "../formats/rounded.js";
 import { searchOf, tuningText, wholeEvent } from "../formats/tuning.js";
 import { VERSION } from "../formats/version.js";
+import type { GroupGuarantee } from "../planner/group.js";
 
 export interface StatementOptions {
   /** What the privacy protects, in the singular; default "training example". */
   readonly unit?: string;
+  /** What so many records together are promised, such as those of one person: said beside ε. */
+  readonly group?: GroupGuarantee;
   /** The data set's name. */
   readonly dataset?: string;
   /** What an audit found of the finished run; absent, the statement is of the plan. */
@@ -34,16 +37,17 @@ export interface StatementOptions {
  * Guarantee: ε and an attacker's rates are rounded up, lower bounds down; the noise multiplier has all its digits.
  */
 export function statement(plan: Plan, options: StatementOptions = {}): string {
-  const { audited } = options;
+  const { audited, group } = options;
   const unit = escaped(options.unit ?? "training example");
   const guarantee = audited?.guarantee ?? plan.achieved;
   return `${[
     `**Privacy statement.** ${mechanism(plan, unit, options)}`,
     tuning(plan),
     guaranteed(guarantee, unit, audited),
+    group ? guaranteedToGroup(group, unit) : "",
     meaning(audited?.event ?? plan.event, guarantee, unit),
     "**Covered** are the final weights, every checkpoint and average of them, and whatever is computed from these alone. The adversary may know the algorithm, this statement and all other records; the randomness of sampling and noise is assumed to be secret.",
-    `**Not covered** are: the choice of hyper-parameters, checkpoints or seeds by ${searchOf(plan) ? "other " : ""}runs or measurements on the same data${searchOf(plan) ? " than those of this search" : ""}; metrics of the private data such as training loss, training accuracy and drawn batch sizes; preprocessing derived from the private data; other releases of the same data; side channels such as running time and memory; and whoever is in the data more than once, for whom the guarantee is weaker.`,
+    `**Not covered** are: the choice of hyper-parameters, checkpoints or seeds by ${searchOf(plan) ? "other " : ""}runs or measurements on the same data${searchOf(plan) ? " than those of this search" : ""}; metrics of the private data such as training loss, training accuracy and drawn batch sizes; preprocessing derived from the private data; other releases of the same data; side channels such as running time and memory; and whoever is in the data more than ${group && group.size > 1 ? `${grouped(group.size)} times` : "once"}, for whom the guarantee is weaker.`,
     recompute(plan, options),
   ]
     .filter((paragraph) => paragraph !== "")
@@ -114,6 +118,26 @@ function guaranteed(guarantee: Guarantee, unit: string, audited: StatementOption
   return `The training satisfies **(ε, δ)-differential privacy with ε = ${roundedUp(epsilon)} at δ = ${scientific(delta)}**. The unit of privacy is one ${unit}: two data sets are neighbours if ${RELATION[neighboring](unit)}. The bound was computed by ${by}; ${bracket}.${checked}`;
 }
 
+/** Of groups smaller than that the same holds: who is in the data less often is as one whose other records add nothing. */
+function guaranteedToGroup(group: GroupGuarantee, unit: string): string {
+  const { size, epsilon, epsilonLowerBound, delta, accountant: name, neighboring } = group;
+  const changed =
+    neighboring === "add-or-remove-one"
+      ? "added or removed together"
+      : neighboring === "replace-one"
+        ? "replaced together by any others"
+        : "replaced together by ones that contribute nothing";
+  const of = `${grouped(size)} ${unit}${size === 1 ? "" : "s"}`;
+  const who = `**Whoever has up to ${of}** in the data, ${changed},`;
+  const by = `by the \`${name}\` accountant, from mixtures of Gaussians (Ganesh, 2024)`;
+  if (!(epsilon < Infinity)) return `${who} is promised no finite ε at δ = ${scientific(delta)}, ${by}.`;
+  const bracket =
+    epsilonLowerBound > 0
+      ? `the exact ε of a group of ${grouped(size)} lies between ${roundedDown(epsilonLowerBound, 6)} and ${roundedUp(epsilon, 6)}`
+      : "it proves no lower bound, and the exact ε may be smaller";
+  return `${who} is promised **(ε, δ)-differential privacy with ε = ${roundedUp(epsilon)} at δ = ${scientific(delta)}** only, ${by}; ${bracket}.`;
+}
+
 const assumed = (clauses: readonly string[]): string =>
   clauses.length === 0 ? "" : ` **This assumes that ${clauses.join(", and that ")}.**`;
 
@@ -132,12 +156,12 @@ function meaning(event: PrivacyEvent, guarantee: Guarantee, unit: string): strin
 
 function recompute(
   { examples, batchSize, noiseMultiplier, steps, achieved, request }: Plan,
-  { audited }: StatementOptions,
+  { audited, group }: StatementOptions,
 ): string {
   if (audited) return "To recompute ε: `dpsgd audit` with the run's folder.";
   const { delta, neighboring, accountant: name } = achieved;
   const searching = tuningText(request);
-  return `To recompute ε: \`dpsgd ${searching ? "plan" : "account"} --examples ${examples} --batch-size ${batchSize} --noise-multiplier ${noiseMultiplier} --steps ${steps} --delta ${delta}${searching} --accountant ${name} --neighboring ${neighboring}\`.`;
+  return `To recompute ε: \`dpsgd ${searching ? "plan" : "account"} --examples ${examples} --batch-size ${batchSize} --noise-multiplier ${noiseMultiplier} --steps ${steps} --delta ${delta}${searching} --accountant ${name} --neighboring ${neighboring}\`${group ? `; with \`--group ${group.size}\` as well, that of the group` : ""}.`;
 }
 
 /** On one line, and without the characters that mean something in Markdown or HTML. */

@@ -607,6 +607,56 @@ describe.skipIf(!hasChromium)(IN_CHROMIUM, { timeout: 120_000 }, () => {
     await page.context().close();
   });
 
+  test("a plan that pays for a search is opened with it: fields, noise, map and link are that plan's", async () => {
+    const file = join(folder, "searched.json");
+    const numbers = "--examples 60000 --batch-size 256 --steps 20 --noise-multiplier 1 --delta 1e-5";
+    expect((await dpsgdHere("plan", ...numbers.split(" "), "--tuning-runs", "5", "--out", file)).status).toBe(
+      0,
+    );
+    const made = planFromJson(readFileSync(file, "utf8"));
+    const { page, complaints } = await open(QUICKLY_DRAWN);
+    await page.setInputFiles("input[type=file]", file);
+    await page.getByRole("button", { name: "Open its plan" }).click();
+    const isTold = () =>
+      page.waitForFunction(
+        (epsilon) => Math.abs(Number(document.querySelector(".answer .exact")?.textContent) - epsilon) < 1e-9,
+        made.achieved.epsilon,
+      );
+    await isTold();
+    expect(await page.inputValue("#field-noiseMultiplier")).toBe("1");
+    const runs = page.getByRole("textbox", { name: "Runs of a search" });
+    expect(await runs.inputValue()).toBe("5");
+    expect(await page.inputValue("#command")).toContain(" --tuning-runs 5 ");
+    await settled(page);
+    expect(await page.locator(".words").textContent()).toContain(
+      "The search for hyper-parameters is covered",
+    );
+    // The solved noise is the plan's too, not that of one run.
+    await page.getByRole("radio", { name: "solve for noise multiplier" }).check();
+    await page.locator(".answer h2", { hasText: "Noise multiplier" }).waitFor();
+    expect(Math.abs(Number(await exact(page)) - 1)).toBeLessThan(1e-6);
+    await page.getByRole("radio", { name: "solve for privacy loss" }).check();
+    await isTold();
+    await page.waitForFunction(() => location.hash.includes("tuning-runs=5"));
+    const other = await open(String(await page.evaluate("location.hash")), LAPTOP, withoutCharts);
+    expect(Math.abs(Number(await exact(other.page)) - made.achieved.epsilon)).toBeLessThan(1e-9);
+    await other.page.context().close();
+    // A slip is said at its field; left out, the search costs nothing.
+    await runs.fill("some");
+    await page.locator(".main.stale").waitFor();
+    expect(await page.locator("#field-tuning-runs-about").textContent()).toMatch(
+      /^must be negative-binomial/,
+    );
+    expect(await axeFinds(page)).toEqual([]);
+    await page.getByRole("button", { name: "leave out: Runs of a search" }).click();
+    await page.waitForFunction(
+      (epsilon) => Number(document.querySelector(".answer .exact")?.textContent) < 0.9 * epsilon,
+      made.achieved.epsilon,
+    );
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  });
+
   test("light and dark, on a laptop and on a phone, axe finds nothing, and the page fits", async () => {
     const { page } = await open("", { ...LAPTOP, reducedMotion: "reduce" });
     const looks = async (device: typeof LAPTOP | typeof PHONE, colorScheme: "light" | "dark") => {

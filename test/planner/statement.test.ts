@@ -6,6 +6,7 @@ import { accountant } from "../../src/accounting/accountants.js";
 import { dpSgdEvent } from "../../src/formats/event.js";
 import { NEIGHBORINGS } from "../../src/formats/guarantee.js";
 import { VERSION } from "../../src/formats/version.js";
+import { groupGuarantee } from "../../src/planner/group.js";
 import { plan } from "../../src/planner/solve.js";
 import { statement } from "../../src/report/statement.js";
 import { dpsgdHere } from "../support/commandLine.js";
@@ -135,6 +136,37 @@ describe("dpsgd plan --statement", () => {
     const json = JSON.parse((await dpsgdHere(...args, "--statement", "--json")).stdout);
     expect(json.statement).toBe(statement(plan(mnist)));
     expect(json.noiseMultiplier).toBe(plan(mnist).noiseMultiplier);
+  });
+
+  test("with --group says what one who has so many is promised, with both bounds, and recomputes", async () => {
+    const { stdout } = await dpsgdHere(...args, "--statement", "--unit", "visit", "--group", "20");
+    const { epsilon, epsilonLowerBound } = groupGuarantee(plan(mnist), 20);
+    const [, told, stated, low, high] =
+      /\*\*Whoever has up to (.*?)\*\* in .* with ε = ([\d.]+) at .* between ([\d.]+) and ([\d.]+)\./.exec(
+        stdout,
+      )!;
+    expect(told).toBe("20 visits");
+    expect(Number(stated)).toBeGreaterThanOrEqual(epsilon);
+    expect(Number(stated)).toBeLessThan(epsilon * 1.001);
+    expect(Number(low)).toBeLessThanOrEqual(epsilonLowerBound);
+    expect(Number(high)).toBeGreaterThanOrEqual(epsilon);
+    expect(stdout).toContain("with ε = 3 at");
+    expect(stdout).toContain("whoever is in the data more than 20 times");
+    const [, command] = /`dpsgd (account [^`]+)`/.exec(stdout)!;
+    expect(stdout).toContain(`\`dpsgd ${command}\`; with \`--group 20\` as well, that of the group.`);
+    const again = await dpsgdHere(...command!.split(" "), "--group", "20", "--json");
+    expect(JSON.parse(again.stdout).epsilon).toBe(epsilon);
+    // In the file too, and beside the plan in JSON.
+    const json = JSON.parse((await dpsgdHere(...args, "--statement", "--group", "20", "--json")).stdout);
+    expect(json.statement).toContain("**Whoever has up to 20 training examples**");
+  });
+
+  test("of a group that nothing is promised to, says so", () => {
+    const made = plan({ ...mnist, accountant: "rdp" });
+    const group = { ...made.achieved, size: 1000, epsilon: Infinity, epsilonLowerBound: 0 };
+    expect(statement(made, { group })).toContain(
+      "**Whoever has up to 1,000 training examples** in the data, added or removed together, is promised no finite ε",
+    );
   });
 
   test("--unit without it is refused", async () => {

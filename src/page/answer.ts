@@ -1,9 +1,11 @@
 // From what the fields hold to an answer: reads each field, plans, and says at which field something is wrong.
+import { UnsupportedEventError } from "../accounting/accountant.js";
 import { NoSolutionError, type Plan, type PlanRequest } from "../formats/plan.js";
 import { planToJson } from "../formats/planReader.js";
 import { ExpressionError, Expressions } from "../math/expression.js";
 import { plainNumber } from "../math/plainNumber.js";
 import { plan } from "../planner/solve.js";
+import { EXTRAS, type ExtraName, readExtras } from "./extras.js";
 import { livePlan } from "./live.js";
 import { type FieldName, QUANTITIES, quantity } from "./quantities.js";
 import { givenFields, type State } from "./state.js";
@@ -17,6 +19,8 @@ export interface Reading {
 
 export interface Answer {
   readonly readings: Readonly<Partial<Record<FieldName, Reading>>>;
+  /** What is wrong with what stands beside the fields: a line each. */
+  readonly extraErrors: Readonly<Partial<Record<ExtraName, string>>>;
   readonly plan?: Plan;
   /** The file that `dpsgd train` reads. */
   readonly json?: string;
@@ -36,39 +40,59 @@ const UNDECIDED = "no such plan is found within a moment: whether there is one i
  * or low rates; a "live" one is what can be proven within a moment (milliseconds; by default well within a frame of the
  * screen), and says how tight that is.
  */
-export async function solve(
+export async function answerTo(
   state: State,
   effort: "live" | "thorough" = "thorough",
   moment?: number,
 ): Promise<Answer> {
-  const readings = await readFields(state);
-  if (Object.values(readings).some(({ error }) => error !== undefined)) return { readings, milliseconds: 0 };
-  const values = Object.fromEntries(Object.entries(readings).map(([name, { value }]) => [name, value]));
-  const request = {
-    ...values,
-    accountant: state.accountant,
-    neighboring: state.neighboring,
-  } as unknown as PlanRequest;
+  const read = await readRequest(state);
+  const { readings, extraErrors, request } = read;
+  if (!request) return { ...read, milliseconds: 0 };
   const start = performance.now();
   try {
     const made = effort === "live" ? livePlan(request, moment) : { plan: plan(request) };
     const milliseconds = performance.now() - start;
     const live = "tight" in made && { live: made.tight ? ("six digits" as const) : ("a bound" as const) };
-    return { readings, plan: made.plan, json: planToJson(made.plan), ...live, milliseconds };
+    const { plan: found } = made;
+    return { readings, extraErrors, plan: found, json: planToJson(found), ...live, milliseconds };
   } catch (error) {
     const milliseconds = performance.now() - start;
+    const none = { readings, extraErrors, milliseconds };
     if (error instanceof NoSolutionError)
       return effort === "live"
-        ? { readings, problem: UNDECIDED, live: "a bound", milliseconds }
-        : { readings, problem: error.message, milliseconds };
+        ? { ...none, problem: UNDECIDED, live: "a bound" }
+        : { ...none, problem: error.message };
+    if (error instanceof UnsupportedEventError) return { ...none, problem: error.message };
     if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
+    const { message } = error;
     // "batchSize must be …": a check of the planner that takes two fields to see.
-    const field = QUANTITIES.find(({ name }) => error.message.startsWith(`${name} `))?.name;
-    if (field === undefined || !(field in readings))
-      return { readings, problem: error.message, milliseconds };
-    const message = error.message.slice(field.length + 1);
-    return { readings: { ...readings, [field]: { error: message } }, milliseconds };
+    const about = (name: string): boolean => message.startsWith(`${name} `);
+    const field = QUANTITIES.find(({ name }) => about(name))?.name;
+    if (field !== undefined && field in readings)
+      return { ...none, readings: { ...readings, [field]: { error: message.slice(field.length + 1) } } };
+    const extra = EXTRAS.find(
+      ({ name, requestName }) => about(requestName) && state.extras[name] !== undefined,
+    );
+    if (extra === undefined) return { ...none, problem: message };
+    return { ...none, extraErrors: { [extra.name]: message.slice(extra.requestName.length + 1) } };
   }
+}
+
+/** What the state asks for; without a request where something cannot be read. */
+export async function readRequest(
+  state: State,
+): Promise<Pick<Answer, "readings" | "extraErrors"> & { readonly request?: PlanRequest }> {
+  const readings = await readFields(state);
+  const { request: extras, errors: extraErrors } = readExtras(state.extras);
+  const isWrong = Object.values(readings).some(({ error }) => error !== undefined);
+  if (isWrong || Object.keys(extraErrors).length > 0) return { readings, extraErrors };
+  const values = Object.fromEntries(Object.entries(readings).map(([name, { value }]) => [name, value]));
+  const { accountant, neighboring } = state;
+  return {
+    readings,
+    extraErrors,
+    request: { ...values, ...extras, accountant, neighboring } as unknown as PlanRequest,
+  };
 }
 
 async function readFields(state: State): Promise<Partial<Record<FieldName, Reading>>> {
