@@ -1,6 +1,9 @@
 // A TensorFlow.js layers model (Keras) as a network of ours: translated layer by layer, then held against the original.
 import * as tf from "@tensorflow/tfjs-core";
 import { currentKernels } from "../../engines/tensorflow/startBackend.js";
+import { ArgumentError } from "../../formats/argumentError.js";
+import { buildChain } from "../../trainer/layers/build.js";
+import { checkLayers } from "../../trainer/layers/checkSpec.js";
 import { type LayerSpec, Network, type NetworkSpec, sizeOf } from "../../trainer/layers/network.js";
 import { type KerasLayer, type Translation, translate } from "../../trainer/models/kerasLayers.js";
 import { SeededRandom } from "../../trainer/random/seeded.js";
@@ -66,7 +69,7 @@ export function fromLayersModel(model: LayersModel, name = "layers-model"): Conv
   const layers = [...(flat ? [{ kind: "flatten" } as const] : []), ...steps.flatMap(({ specs }) => specs)];
   const classes = classesOf(layers, inputShape);
   const network: NetworkSpec = { name, inputShape, classes, layers };
-  const built = buildOrRefuse(network);
+  const built = orRefuse(() => new Network(network));
   const keys = steps.flatMap(({ weights }) => weights);
   const weights = built.allParameters.map((parameter, index) => {
     const found = values.get(keys[index]);
@@ -180,25 +183,21 @@ const refuse = (message: string): never => {
   throw new ModelConversionError(message);
 };
 
-/** Of the last layer, found by building without it being checked. */
+/** Of the last layer. */
 function classesOf(layers: readonly LayerSpec[], inputShape: NetworkSpec["inputShape"]): number {
-  const last = layers.at(-1);
-  if (last?.kind === "dense") return last.units;
-  try {
-    new Network({ name: "shape", inputShape, classes: -1, layers });
-  } catch (error) {
-    const [, classes] = /must give -1 logits, got shape \[(\d+)\]$/.exec((error as Error).message) ?? [];
-    if (classes !== undefined) return Number(classes);
-    throw new ModelConversionError((error as Error).message);
-  }
-  return refuse("the model must end in one number a class");
+  const { outputShape } = orRefuse(() => {
+    checkLayers(layers);
+    return buildChain(layers, inputShape, () => true);
+  });
+  return outputShape.length === 1 ? outputShape[0] : refuse("the model must end in one number a class");
 }
 
-function buildOrRefuse(spec: NetworkSpec): Network {
+function orRefuse<T>(build: () => T): T {
   try {
-    return new Network(spec);
+    return build();
   } catch (error) {
-    throw new ModelConversionError((error as Error).message);
+    if (error instanceof ArgumentError) throw new ModelConversionError(error.message);
+    throw error;
   }
 }
 
