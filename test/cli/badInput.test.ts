@@ -317,7 +317,7 @@ test("what the library calls by another name is refused by the option's", async 
   );
   const tuning = { weights, freeze: "2.*" };
   expect(await refusal("train", planFile, ...joined({ ...TRAIN, ...tuning }))).toContain(
-    "dpsgd train: --freeze must name parameters, got 2.*; the network has ",
+    "dpsgd train: --freeze must be of the network's parameters, 1.dense/kernel, 1.dense/bias, got 2.*",
   );
   expect(existsSync(out)).toBe(false);
 });

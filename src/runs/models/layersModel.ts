@@ -1,6 +1,7 @@
 // A TensorFlow.js layers model (Keras) as a network of ours: translated layer by layer, then held against the original.
 import * as tf from "@tensorflow/tfjs-core";
 import { currentKernels } from "../../engines/tensorflow/startBackend.js";
+import { text } from "../../formats/argumentChecks.js";
 import { ArgumentError } from "../../formats/argumentError.js";
 import { buildChain } from "../../trainer/layers/build.js";
 import { checkLayers } from "../../trainer/layers/checkSpec.js";
@@ -21,42 +22,54 @@ class NotBelow extends ModelConversionError {}
 export interface LayersModel {
   readonly layers: readonly {
     readonly name: string;
-    readonly weights: readonly { readonly originalName: string; read(): tf.Tensor }[];
+    readonly weights: readonly {
+      readonly originalName: string;
+      readonly trainable?: boolean;
+      read(): tf.Tensor;
+    }[];
   }[];
+  /** Of a compiled model. */
+  readonly loss?: unknown;
   toJSON(unused: null, returnString: false): unknown;
   predict(x: tf.Tensor): tf.Tensor | tf.Tensor[];
 }
 
 export interface ConvertedModel {
+  /** What was not trainable is frozen. */
   readonly network: NetworkSpec;
   /** Its weights, under the names of the network's parameters. */
   readonly weights: readonly NamedTensor[];
   /** Largest difference between the outputs of original and translation on images of noise. */
   readonly difference: number;
+  /** What of the original is not carried out when it is trained here, in words: dropout, regularisers, constraints, its loss. */
+  readonly leftOut: readonly string[];
 }
 
+/** How a compiled model's own training is named among what is left out. */
+export const COMPILED = "the loss and the optimizer that it was compiled with";
 /** Outputs may differ by this much, of the largest output or of 1. */
 const TOLERANCE = 1e-5;
 const IMAGES = 3;
 
 /**
  * Translates a layers model into a network of the trainer's layers, with its weights, and compares the two on images of noise.
- * A softmax at the end is left out: networks give logits. Dropout is left out too: private training is without.
- * Throws ModelConversionError where a layer has no translation, mixes examples, is used twice, or the outputs differ.
+ * A softmax at the end is left out: networks give logits. Layers that are not trainable are frozen; what trains differently here is
+ * listed in `leftOut`. Throws ModelConversionError where a layer or an option of one has no translation, a layer mixes examples
+ * or is used twice, nothing is trainable, or the outputs differ.
  */
 export function fromLayersModel(model: LayersModel, name = "layers-model"): ConvertedModel {
   const graph = readGraph(model.toJSON(null, false));
-  const values = new Map<string, Float32Array>(
+  text("name", name);
+  const values = new Map<string, { readonly array: Float32Array; readonly trained: boolean }>(
     model.layers.flatMap((layer) =>
-      layer.weights.map(
-        ({ originalName, read }, index) =>
-          [
-            `${layer.name}/${originalName.split("/").at(-1)}`,
-            read.call(layer.weights[index]).dataSync() as Float32Array,
-          ] as const,
-      ),
+      layer.weights.map(({ originalName, read, trainable = true }, index) => {
+        const array = read.call(layer.weights[index]).dataSync() as Float32Array;
+        return [`${layer.name}/${originalName.split("/").at(-1)}`, { array, trained: trainable }] as const;
+      }),
     ),
   );
+  const all = graph.order.map((id) => translate(graph.nodes.get(id)!.layer, refuse));
+  const notTrainable = new Set(all.flatMap(({ frozen, weights }) => (frozen ? weights : [])));
   const steps = walk(graph, graph.output, graph.input);
   const flat = graph.inputShape.length === 1;
   const probabilities = steps.at(-1)?.softmax === true;
@@ -72,7 +85,7 @@ export function fromLayersModel(model: LayersModel, name = "layers-model"): Conv
   const built = orRefuse(() => new Network(network));
   const keys = steps.flatMap(({ weights }) => weights);
   const weights = built.allParameters.map((parameter, index) => {
-    const found = values.get(keys[index]);
+    const found = values.get(keys[index])?.array;
     if (!(found && found.length === sizeOf(parameter.shape)))
       throw new ModelConversionError(`weights ${keys[index]} are missing or of another shape`);
     return { name: parameter.name, shape: parameter.shape, values: Float32Array.from(found) };
@@ -82,7 +95,13 @@ export function fromLayersModel(model: LayersModel, name = "layers-model"): Conv
     throw new ModelConversionError(
       `the translation must agree with the original to ${TOLERANCE}, but its outputs differ by ${difference}`,
     );
-  return { network, weights, difference };
+  const frozen = built.allParameters
+    .filter((_, index) => notTrainable.has(keys[index]) || !values.get(keys[index])!.trained)
+    .map((parameter) => parameter.name);
+  if (frozen.length === weights.length) refuse("none of the model's layers is trainable: one must be");
+  const leftOut = all.flatMap((translation) => translation.leftOut);
+  if (model.loss !== undefined) leftOut.push(COMPILED);
+  return { network: { ...network, ...(frozen.length > 0 && { frozen }) }, weights, difference, leftOut };
 }
 
 interface Graph {
