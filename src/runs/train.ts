@@ -7,6 +7,7 @@ import { ArgumentError } from "../formats/argumentError.js";
 import type { Plan } from "../formats/plan.js";
 import type { BackendChoice, BackendName } from "../trainer/backendNames.js";
 import type { Dataset } from "../trainer/data/dataset.js";
+import { checkVocabulary } from "../trainer/data/vocabulary.js";
 import type { GradientEngine } from "../trainer/gradientEngine.js";
 import { Network } from "../trainer/layers/network.js";
 import { Optimizer } from "../trainer/optimizer.js";
@@ -204,6 +205,7 @@ export async function resumeTraining(path: string, options: ResumeOptions): Prom
       );
     const frozen = settings.network.frozen && decodeFrozen(readFileSync(folder.file("frozen")));
     const network = new Network(settings.network, frozen);
+    checkVocabulary(network.spec, data);
     const schedule = await scheduleOf(settings.learningRate, plan.steps);
     const values = network.initialise(settings.seeds.initialisation);
     const optimizer = optimizerFor(values, settings, plan, schedule);

@@ -5,6 +5,7 @@ import type { FieldsOf } from "../formats/knownFields.js";
 import type { Plan } from "../formats/plan.js";
 import { wholeEvent } from "../formats/tuning.js";
 import { checkDataset, type Dataset } from "./data/dataset.js";
+import { checkVocabulary } from "./data/vocabulary.js";
 import type { ClipRule } from "./gradientEngine.js";
 import { Network, type NetworkSpec } from "./layers/network.js";
 import { buildModel } from "./models/index.js";
@@ -126,6 +127,7 @@ export function runSettings(plan: Plan, data: Dataset, options: RunOptions): Run
   whole("seedAugmentation", seeds.augmentation);
   whole("seedInitialisation", seeds.initialisation);
   const network = networkFor(options.model, data).spec;
+  checkVocabulary(network, data);
   return {
     network,
     augmentation,

@@ -301,7 +301,7 @@ describe("a network's description", () => {
     [{ kind: "scale", value: 2 }, "layers[0].value must be left out"],
     [
       { kind: "embedding", vocabulary: 2.5, units: 2 },
-      "layers[0].vocabulary must be a whole number >= 1, got 2.5",
+      "layers[0].vocabulary must be a whole number in [1, 2^24], got 2.5",
     ],
     [{ kind: "embedding", vocabulary: 2 }, "layers[0].units must be a whole number >= 1, got nothing"],
     [{ kind: "max-pool", size: 2 }, "layers[0].stride must be a whole number >= 1, got nothing"],

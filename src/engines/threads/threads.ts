@@ -7,6 +7,7 @@ import type { SumArithmetic } from "../../formats/sumArithmetic.js";
 import { type Augmentation, checkAugmentation, viewsPerExample } from "../../trainer/augmentation.js";
 import type { BackendChoice, BackendName } from "../../trainer/backendNames.js";
 import type { Dataset, LabelledImages } from "../../trainer/data/dataset.js";
+import { checkVocabulary } from "../../trainer/data/vocabulary.js";
 import { fractionBits } from "../../trainer/fixedPoint.js";
 import {
   type Batch,
@@ -114,6 +115,7 @@ export async function startThreads(options: EngineOptions): Promise<GradientEngi
   whole("workers", workers, 1, MOST_WORKERS);
   const given = options.microBatch;
   if (!(given === undefined || given === "auto")) whole("microBatch", given, 1);
+  checkVocabulary(network.spec, options.data);
   const views = viewsPerExample(options.augmentation);
   const memory = await WorkerMemory.of(network, { views, workers, backend: options.backend.name });
   const microBatch =

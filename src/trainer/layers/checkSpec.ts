@@ -22,6 +22,12 @@ const atLeast = (least: number) => ({
   holds: (value: unknown) => Number.isSafeInteger(value) && (value as number) >= least,
 });
 const COUNT: Field = { ...atLeast(1), required: true };
+/** Numbers come as float32, which has all whole ones up to here. */
+const VOCABULARY: Field = {
+  allowed: "a whole number in [1, 2^24]",
+  holds: (value) => COUNT.holds(value) && (value as number) <= 2 ** 24,
+  required: true,
+};
 const optional = ({ allowed, holds }: Omit<Field, "required">): Field => ({
   allowed,
   holds,
@@ -59,7 +65,7 @@ export const LAYER_FIELDS: FieldsByKind = {
   "layer-norm": { epsilon: EPSILON },
   scale: {},
   bias: {},
-  embedding: { vocabulary: COUNT, units: COUNT },
+  embedding: { vocabulary: VOCABULARY, units: COUNT },
   residual: { body: "layers", shortcut: "layers" },
   "max-pool": { size: COUNT, stride: COUNT },
   "average-pool": { size: COUNT },

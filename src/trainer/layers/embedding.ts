@@ -5,7 +5,7 @@ import { ArgumentError } from "../../formats/argumentError.js";
 import type { ExactSum } from "../kernels.js";
 import { type ExampleGradients, handleOn, type Layer, scaledNormal } from "./layer.js";
 
-/** [positions] of whole numbers in [0, vocabulary) → [positions, units]. A number outside counts as the nearest inside. */
+/** [positions] of whole numbers in [0, vocabulary) → [positions, units]. Data are checked before (checkVocabulary). */
 export function embedding(
   name: string,
   inputShape: readonly number[],
