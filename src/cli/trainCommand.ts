@@ -220,10 +220,12 @@ async function supervised(
 
 /** A saved layers model: its network, and its weights unless others are given. */
 async function modelFromFile(path: string, otherWeights: boolean) {
-  const { network, weights, difference } = await loadLayersModel(path);
+  const { network, weights, difference, leftOut } = await loadLayersModel(path);
   tell(
     `model: ${path}, ${network.layers.length} layers; outputs as the original's to ${difference.toExponential(0)}`,
   );
+  if (network.frozen) tell(`not trained, as the model says: ${network.frozen.join(", ")}`);
+  if (leftOut.length > 0) tell(`left out in training: ${leftOut.join("; ")}`);
   return { model: network, ...(!otherWeights && { weights }) };
 }
 

@@ -33,7 +33,7 @@ const SHORT_PRECISIONS = ["f16x2", "f16", "f32"] as const;
 const PRECISION: Option = {
   name: "precision",
   value: "NAME",
-  help: `of webgpu: ${PRECISIONS.join(", ")} (f16x2, f16, f32 for short); the other backends compute in float32`,
+  help: `of webgpu only: ${PRECISIONS.join(", ")} (f16x2, f16, f32 for short); the other backends compute in float32`,
   otherwise: "float16x2",
 };
 const DEVICES: Option = {
@@ -252,10 +252,13 @@ export async function trainingOptions(values: Arguments["values"]): Promise<Part
   const numbers = await readNumbers(readable, TRAIN_OPTIONS);
   const given: Partial<Record<keyof TrainOptions, unknown>> = {
     backend: readChoice(values, "backend", ["auto", ...ENGINE_NAMES], "auto"),
-    precision: readChoice(values, "precision", [...PRECISIONS, ...SHORT_PRECISIONS], "float16x2").replace(
-      /^f(?=\d)/,
-      "float",
-    ),
+    precision:
+      values.precision === undefined
+        ? undefined
+        : readChoice(values, "precision", [...PRECISIONS, ...SHORT_PRECISIONS], "float16x2").replace(
+            /^f(?=\d)/,
+            "float",
+          ),
     devices: values.devices === undefined ? undefined : readDevices(readText(values, DEVICES)),
     workers: numbers.workers,
     microBatch: auto ? "auto" : numbers["micro-batch"],

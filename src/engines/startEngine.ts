@@ -1,22 +1,24 @@
 // Which engine computes the gradients: the WebGPU engine, or worker threads on a TensorFlow.js backend.
+import { oneOf } from "../formats/argumentChecks.js";
+import { ArgumentError, shown } from "../formats/argumentError.js";
 import { viewsPerExample } from "../trainer/augmentation.js";
 import type { BackendName } from "../trainer/backendNames.js";
 import type { ClipRule, GradientEngine } from "../trainer/gradientEngine.js";
 import { checkIsolation } from "./isolation.js";
-import { currentKernels, startBackend } from "./tensorflow/startBackend.js";
+import { BackendUnavailableError, currentKernels, startBackend } from "./tensorflow/startBackend.js";
 import { defaultMicroBatch } from "./threads/microBatchSize.js";
 import { type EngineOptions, startThreads } from "./threads/threads.js";
-import { type DeviceEnvironment, startWebGpu } from "./webgpu/engine.js";
-import type * as webgpu from "./webgpu/index.js";
+import { type DeviceEnvironment, MOST_DEVICES, startWebGpu } from "./webgpu/engine.js";
+import * as webgpu from "./webgpu/index.js";
 import { UnsupportedNetworkError, unitsOf } from "./webgpu/residualForm.js";
 
 export interface StartOptions extends Omit<EngineOptions, "backend"> {
   readonly backend: BackendName | "auto";
   /** How the engine will be asked to clip. */
   readonly clip: ClipRule;
-  /** Of the WebGPU engine; the others compute in float32. */
+  /** Of the WebGPU engine; where another is taken an error: they compute in float32. */
   readonly precision?: webgpu.PrecisionName;
-  /** Of the WebGPU engine, one process each; with another backend an error. */
+  /** Of the WebGPU engine, one process each; where another is taken an error. */
   readonly devices?: readonly DeviceEnvironment[];
   readonly onWarning?: (message: string) => void;
 }
@@ -24,39 +26,58 @@ export interface StartOptions extends Omit<EngineOptions, "backend"> {
 /**
  * "auto" takes WebGPU on a hardware adapter if it can do the run, then wasm, then cpu: the engines whose sensitivity is proven;
  * the choice's reason says what kept it from those before. A backend asked for by name is taken or an error.
+ * Throws ArgumentError where an option is given that the engine taken would not carry out.
  */
 export async function startEngine(options: StartOptions): Promise<GradientEngine> {
-  const { backend: request, clip: _, ...rest } = options;
-  const { microBatch, ...others } = rest;
-  // Its kernels have one best size: there is nothing to try.
-  const forWebGpu = { ...others, ...(typeof microBatch === "number" ? { microBatch } : {}) };
+  const { backend: request, clip: _, precision, devices, workers, microBatch, ...common } = options;
+  checkWebGpuOptions(options);
+  const forWebGpu = {
+    ...common,
+    // Its kernels have one best size: there is nothing to try.
+    ...(typeof microBatch === "number" && { microBatch }),
+    ...(precision !== undefined && { precision }),
+    ...(devices !== undefined && { devices }),
+  };
   const unfit = unfitForWebGpu(options);
   if (request === "webgpu") {
-    if (unfit) throw unfit;
+    if (unfit) throw unfit.error;
+    if (workers !== undefined)
+      throw new ArgumentError("workers", "left out with backend webgpu, which has devices", `${workers}`);
     return startWebGpu(forWebGpu);
   }
-  if (options.devices && request !== "auto")
-    throw new RangeError(`devices must be left out with backend ${request}: they are webgpu's`);
   let why: string | undefined;
   if (request === "auto") {
     try {
-      if (unfit) throw unfit;
-      return await startWebGpu({ ...forWebGpu, hardwareOnly: true });
+      if (!unfit) {
+        const engine = await startWebGpu({ ...forWebGpu, hardwareOnly: true });
+        if (workers !== undefined) options.onWarning?.("webgpu was taken, which has no workers");
+        return engine;
+      }
+      why = unfit.why;
     } catch (error) {
-      why =
-        error instanceof UnsupportedNetworkError
-          ? `no kernels for ${options.network.spec.name}`
-          : (error as Error).message.replace(/^backend (must be .* which|webgpu cannot start:) /, "");
-      if (options.devices) throw new RangeError(`devices must be left out unless webgpu can train: ${why}`);
+      why = error instanceof BackendUnavailableError ? error.missing : (error as Error).message;
     }
   }
+  const other = request === "auto" ? `unless webgpu can train: ${why}` : `with backend ${request}`;
+  if (devices !== undefined)
+    throw new ArgumentError(
+      "devices",
+      `left out ${other}${request === "auto" ? "" : ": they are webgpu's"}`,
+      shown(devices),
+    );
+  if (precision !== undefined)
+    throw new ArgumentError(
+      "precision",
+      `left out ${other}${request === "auto" ? "" : ", which computes in float32"}`,
+      precision,
+    );
   let backend = await startBackend(request);
   if (why) backend = { ...backend, reason: `${backend.reason}; webgpu: ${why}` };
   const kernels = currentKernels();
-  const views = viewsPerExample(rest.augmentation);
-  const most = defaultMicroBatch(rest.network, views);
+  const views = viewsPerExample(common.augmentation);
+  const most = defaultMicroBatch(common.network, views);
   checkIsolation(
-    rest.network,
+    common.network,
     kernels,
     Math.min(2, views),
     typeof microBatch === "number" ? Math.min(microBatch, most) : most,
@@ -67,13 +88,44 @@ export async function startEngine(options: StartOptions): Promise<GradientEngine
       reason: `${backend.reason}; sensitivity not proven: TensorFlow does not promise equal bits wherever an example stands`,
     };
   const native = backend.name === "tfjs-node" || backend.name === "tfjs-node-gpu";
-  // The native backends use all cores themselves.
-  return startThreads({ ...(native ? { workers: 1 } : {}), ...rest, backend });
+  return startThreads({
+    ...common,
+    backend,
+    // The native backends use all cores themselves.
+    ...((native || workers !== undefined) && { workers: workers ?? 1 }),
+    ...(microBatch !== undefined && { microBatch }),
+  });
 }
 
-/** What keeps the WebGPU engine from a run, whatever the device. */
-function unfitForWebGpu({ network, data, clip }: StartOptions): Error | undefined {
-  const other = (why: string) => new RangeError(`backend must be another than webgpu, which ${why}`);
+/** Throws ArgumentError, whatever engine is taken. */
+function checkWebGpuOptions({ precision, devices }: StartOptions): void {
+  if (precision !== undefined) oneOf("precision", precision, Object.keys(webgpu.PRECISIONS));
+  if (devices === undefined) return;
+  const settings = (value: unknown) =>
+    typeof value === "object" &&
+    value !== null &&
+    Object.values(value).every((each) => typeof each === "string");
+  if (
+    !(
+      Array.isArray(devices) &&
+      devices.length >= 1 &&
+      devices.length <= MOST_DEVICES &&
+      devices.every(settings)
+    )
+  )
+    throw new ArgumentError(
+      "devices",
+      `a list of 1 to ${MOST_DEVICES} objects of environment variables`,
+      shown(devices),
+    );
+}
+
+/** What keeps the WebGPU engine from a run, whatever the device: in words for the choice's reason, and as an error. */
+function unfitForWebGpu({ network, data, clip }: StartOptions): { why: string; error: Error } | undefined {
+  const other = (why: string) => ({
+    why,
+    error: new ArgumentError("backend", `another than webgpu, which ${why}`, "webgpu"),
+  });
   if (network.spec.frozen) return other("trains all parameters, and some are frozen");
   if (clip.gamma !== undefined) return other("clips to a norm, and automatic clipping was asked for");
   if (![data.train, data.test].every(({ pixels }) => pixels instanceof Uint8Array))
@@ -81,7 +133,8 @@ function unfitForWebGpu({ network, data, clip }: StartOptions): Error | undefine
   try {
     unitsOf(network);
   } catch (error) {
-    if (error instanceof UnsupportedNetworkError) return error;
+    if (error instanceof UnsupportedNetworkError)
+      return { why: `no kernels for ${network.spec.name}`, error };
     throw error;
   }
   return undefined;

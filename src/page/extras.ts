@@ -1,6 +1,7 @@
 // What a plan's request can hold beside the seven quantities: a limit on an attacker in place of ε, and a search that is paid for.
+
+import { shown } from "../formats/argumentError.js";
 import type { PlanRequest } from "../formats/plan.js";
-import { shown } from "../formats/request.js";
 import { runsFromText, runsText } from "../formats/tuning.js";
 import { plainNumber } from "../math/plainNumber.js";
 

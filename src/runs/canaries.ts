@@ -1,6 +1,8 @@
 // A training run that shows what it leaks: canaries, each put in by a fair coin, and how strongly each shows in the weights.
 import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { ArgumentError, shown } from "../formats/argumentError.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { Plan } from "../formats/plan.js";
 import { plan } from "../planner/solve.js";
 import type { Dataset, LabelledImages } from "../trainer/data/dataset.js";
@@ -25,6 +27,22 @@ export interface CanaryOptions
   /** m: a power of two in [64, 65536]; default 1024. */
   readonly canaries?: number;
 }
+
+const MECHANISM_FIELDS = {
+  samplingRate: true,
+  noiseMultiplier: true,
+  steps: true,
+  delta: true,
+} satisfies FieldsOf<CanaryMechanism>;
+const OPTION_FIELDS = {
+  out: true,
+  canaries: true,
+  backend: true,
+  workers: true,
+  onProgress: true,
+  onWarning: true,
+  signal: true,
+} satisfies FieldsOf<CanaryOptions>;
 
 export interface CanaryRun {
   /** By canary: the more, the likelier it was in. Computed from the released weights alone. */
@@ -59,9 +77,11 @@ export async function trainWithCanaries(
   mechanism: CanaryMechanism,
   options: CanaryOptions,
 ): Promise<CanaryRun> {
+  checkFields("trainWithCanaries", options, OPTION_FIELDS);
+  checkFields("mechanism", mechanism, MECHANISM_FIELDS, { path: "mechanism" });
   const { canaries = 1024, out, ...rest } = options;
   if (!(Number.isInteger(Math.log2(canaries)) && canaries >= 64 && canaries <= 65_536))
-    throw new RangeError(`canaries must be a power of two in [64, 65536], got ${canaries}`);
+    throw new ArgumentError("canaries", "a power of two in [64, 65536]", shown(canaries));
   const { samplingRate, noiseMultiplier, steps, delta } = mechanism;
   // A power of two: the batch is the rate times it, exactly, and the plan's rate the mechanism's.
   const examples = 2 * canaries;

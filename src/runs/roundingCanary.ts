@@ -1,5 +1,6 @@
 // A training that shows how its sums round: one example more, among others that float32 loses or keeps by it.
 import { readFileSync } from "node:fs";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { Plan } from "../formats/plan.js";
 import { plan } from "../planner/solve.js";
 import type { Dataset, LabelledImages } from "../trainer/data/dataset.js";
@@ -28,6 +29,26 @@ const NETWORK: NetworkSpec = {
   layers: [{ kind: "flatten" }, { kind: "dense", units: 2, bias: false }],
 };
 
+/** Of the plan. */
+export type RoundingMechanism = Pick<Plan, "noiseMultiplier" | "steps"> & { readonly delta: number };
+
+export interface RoundingOptions extends Pick<TrainOptions, "backend" | "onWarning" | "signal"> {
+  /** Run folders of the two trainings: new or empty. */
+  readonly out: readonly [string, string];
+}
+
+const MECHANISM_FIELDS = {
+  noiseMultiplier: true,
+  steps: true,
+  delta: true,
+} satisfies FieldsOf<RoundingMechanism>;
+const OPTION_FIELDS = {
+  out: true,
+  backend: true,
+  onWarning: true,
+  signal: true,
+} satisfies FieldsOf<RoundingOptions>;
+
 export interface RoundingRun {
   /** By how much the first example moved the noisy sums of all steps together, along its own contribution. */
   readonly moved: number;
@@ -41,12 +62,12 @@ export interface RoundingRun {
  * 58. Exact sums move by what it contributes, 1.
  */
 export async function trainWithRoundingCanary(
-  { noiseMultiplier, steps, delta }: Pick<Plan, "noiseMultiplier" | "steps"> & { readonly delta: number },
-  options: Pick<TrainOptions, "backend" | "onWarning" | "signal"> & {
-    /** Run folders of the two trainings: new or empty. */
-    readonly out: readonly [string, string];
-  },
+  mechanism: RoundingMechanism,
+  options: RoundingOptions,
 ): Promise<RoundingRun> {
+  checkFields("trainWithRoundingCanary", options, OPTION_FIELDS);
+  checkFields("mechanism", mechanism, MECHANISM_FIELDS, { path: "mechanism" });
+  const { noiseMultiplier, steps, delta } = mechanism;
   const { out, ...rest } = options;
   const made = plan({
     examples: ROUNDING_EXAMPLES,

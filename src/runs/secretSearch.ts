@@ -1,5 +1,8 @@
 // A search whose number of runs is drawn in secret: what makes the price of tuning that small [PapernotSteinke2022].
+import { callable, oneOf, positive } from "../formats/argumentChecks.js";
+import { ArgumentError, shown } from "../formats/argumentError.js";
 import type { RepetitionDistribution } from "../formats/event.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 
 /** Node and browsers have it; no generator of one's own is accepted in its place. */
 declare const crypto: { getRandomValues(words: Uint32Array<ArrayBuffer>): Uint32Array };
@@ -13,6 +16,7 @@ declare const crypto: { getRandomValues(words: Uint32Array<ArrayBuffer>): Uint32
  * because the number is too large or 0 makes another mechanism, which nothing here accounts for.
  */
 export function drawRepetitions(repetitions: RepetitionDistribution): number {
+  checkRepetitions(repetitions);
   return quantile(repetitions, uniform());
 }
 
@@ -21,8 +25,34 @@ export function drawRepetitions(repetitions: RepetitionDistribution): number {
  * share in (0, 1).
  */
 export function mostRepetitions(repetitions: RepetitionDistribution, share: number): number {
-  if (!(share > 0 && share < 1)) throw new RangeError(`share must be in (0, 1), got ${share}`);
+  checkRepetitions(repetitions);
+  if (!(typeof share === "number" && share > 0 && share < 1))
+    throw new ArgumentError("share", "in (0, 1)", shown(share));
   return quantile(repetitions, share);
+}
+
+const FIELDS = {
+  "negative-binomial": { kind: true, eta: true, gamma: true } satisfies FieldsOf<
+    Extract<RepetitionDistribution, { kind: "negative-binomial" }>
+  >,
+  poisson: { kind: true, mean: true } satisfies FieldsOf<
+    Extract<RepetitionDistribution, { kind: "poisson" }>
+  >,
+} as const;
+
+function checkRepetitions(repetitions: RepetitionDistribution): void {
+  const kinds = Object.keys(FIELDS);
+  oneOf("repetitions.kind", repetitions?.kind, kinds);
+  checkFields("repetitions", repetitions, FIELDS[repetitions.kind], { path: "repetitions" });
+  if (repetitions.kind === "poisson") {
+    positive("repetitions.mean", repetitions.mean);
+    return;
+  }
+  const { eta, gamma } = repetitions;
+  if (!(typeof eta === "number" && eta > -1 && eta < Infinity))
+    throw new ArgumentError("repetitions.eta", "> -1 and finite", shown(eta));
+  if (!(typeof gamma === "number" && gamma > 0 && gamma < 1))
+    throw new ArgumentError("repetitions.gamma", "in (0, 1)", shown(gamma));
 }
 
 /** The smallest k with P[K ≤ k] ≥ share, in (0, 1]; terms too small to be added any more end the sum. */
@@ -71,6 +101,7 @@ export async function secretSearch<T>(
   repetitions: RepetitionDistribution,
   run: () => Trial<T> | Promise<Trial<T>>,
 ): Promise<T | undefined> {
+  callable("run", run);
   let best: Trial<T> | undefined;
   for (let left = drawRepetitions(repetitions); left > 0; left--) {
     const trial = await run();

@@ -3,10 +3,12 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { startEngine } from "../engines/startEngine.js";
 import type { DeviceEnvironment } from "../engines/webgpu/engine.js";
 import type * as webgpu from "../engines/webgpu/index.js";
+import { ArgumentError } from "../formats/argumentError.js";
 import type { Plan } from "../formats/plan.js";
 import { planFromJson, samePlan } from "../formats/planReader.js";
 import type { BackendChoice, BackendName } from "../trainer/backendNames.js";
 import type { Dataset } from "../trainer/data/dataset.js";
+import { checkVocabulary } from "../trainer/data/vocabulary.js";
 import type { GradientEngine } from "../trainer/gradientEngine.js";
 import { Network } from "../trainer/layers/network.js";
 import { Optimizer } from "../trainer/optimizer.js";
@@ -17,7 +19,6 @@ import {
   type RunOptions,
   type RunSettings,
   runSettings,
-  whole,
 } from "../trainer/settings.js";
 import { decodeFrozen, encodeFrozen, startingValues } from "../trainer/startingValues.js";
 import type { StepTimes } from "../trainer/stepTimes.js";
@@ -33,6 +34,7 @@ import {
   readStoredPlan,
 } from "./runFolder.js";
 import { lockRun } from "./runLock.js";
+import { checkResumeOptions, checkTrainOptions } from "./trainOptions.js";
 
 /** Options that belong to the process: a resumed run may have others. */
 export interface ProcessOptions {
@@ -43,14 +45,14 @@ export interface ProcessOptions {
    * tfjs-node-gpu the sensitivity is not proven, and ledger and audit say so (docs/math-clipping.md).
    */
   readonly backend?: BackendName | "auto";
-  /** Of the WebGPU engine, default "float16x2" (docs/gpu.md); the other backends compute in float32. */
+  /** Of the WebGPU engine, default "float16x2" (docs/gpu.md); given where another backend is taken, an error: they compute in float32. */
   readonly precision?: webgpu.PrecisionName;
   /**
    * Of the WebGPU engine: one process for each entry, with these environment variables, which make its driver show it one
    * card (docs/gpu.md). Default: one process, on the first card. The sum is the same to the last bit with any number.
    */
   readonly devices?: readonly DeviceEnvironment[];
-  /** Worker threads, 1 to MOST_WORKERS; default: one a core on wasm and cpu, one on the native backends (which use all cores themselves). */
+  /** Worker threads, 1 to MOST_WORKERS; with backend webgpu, which has none, an error. Default: one a core on wasm and cpu, one on the native backends (which use all cores themselves). */
   readonly workers?: number;
   /** Examples whose gradients are held at once, or "auto": the fastest found by trying. Memory and speed only. */
   readonly microBatch?: number | "auto";
@@ -141,11 +143,12 @@ export interface TrainResult {
  * Guarantee: each step's noisy sum has sensitivity 1 and noise of standard deviation plan.noiseMultiplier at least,
  * drawn once over the whole sum; its ledger line is on disk before the sum touches the parameters; the sum is divided
  * by the expected batch size. The ledger's end line is written last: what lacks it is not finished.
- * Edges: an empty batch is a step like any other. Throws RangeError, TypeError, DatasetError, RunFolderError or
+ * Edges: an empty batch is a step like any other. Throws ArgumentError, DatasetError, WeightsError, RunFolderError or
  * BackendUnavailableError before the folder is made if anything asked for is not possible. Whatever stops it later leaves
  * a folder for `resumeTraining`.
  */
 export async function train(given: Plan, options: TrainOptions): Promise<TrainResult> {
+  checkTrainOptions(options);
   const { data } = options;
   const plan = checkPlan(given, data);
   const asked = runSettings(data, options);
@@ -177,6 +180,7 @@ export async function train(given: Plan, options: TrainOptions): Promise<TrainRe
  * be continued: none, a finished one, one in hand, one of other data, one whose ledger is damaged or shorter than its checkpoint.
  */
 export async function resumeTraining(path: string, options: ResumeOptions): Promise<TrainResult> {
+  checkResumeOptions(options);
   const folder = openRunFolder(path);
   return locked(folder, async () => {
     const { data } = options;
@@ -188,12 +192,16 @@ export async function resumeTraining(path: string, options: ResumeOptions): Prom
       found.dataset !== undefined &&
       !(datasetFingerprint(data.original ?? data.train, folder.salt) === found.dataset.fingerprint)
     )
-      throw new RangeError(
-        `data must be those that the run began with (${found.dataset.name}), but ${data.name} has another fingerprint`,
+      throw new ArgumentError(
+        "data",
+        `those that the run began with (${found.dataset.name})`,
+        `${data.name} with another fingerprint`,
       );
     if (!(data.frontEnd === settings.frontEnd))
-      throw new RangeError(
-        `data must have the front end that the run began with (${settings.frontEnd ?? "none"}), got ${data.frontEnd ?? "none"}`,
+      throw new ArgumentError(
+        "data",
+        `of the front end that the run began with (${settings.frontEnd ?? "none"})`,
+        data.frontEnd ?? "none",
       );
     if (found.olderSums)
       (options.onWarning ?? ((message) => process.emitWarning(message)))(
@@ -201,6 +209,7 @@ export async function resumeTraining(path: string, options: ResumeOptions): Prom
       );
     const frozen = settings.network.frozen && decodeFrozen(readFileSync(folder.file("frozen")));
     const network = new Network(settings.network, frozen);
+    checkVocabulary(network.spec, data);
     const schedule = await scheduleOf(settings.learningRate, plan.steps);
     const values = network.initialise(settings.seeds.initialisation);
     const optimizer = optimizerFor(values, settings, plan, schedule);
@@ -278,7 +287,6 @@ async function withEngine<T>(
   plan: Plan,
   use: (parts: Pick<RunParts, "plan" | "settings" | "options" | "engine" | "network">) => Promise<T>,
 ): Promise<T> {
-  if (options.checkpointEvery !== undefined) whole("checkpointEvery", options.checkpointEvery, 1);
   const engine = await startEngine({
     backend: options.backend ?? "auto",
     network,

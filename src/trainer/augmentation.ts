@@ -1,4 +1,6 @@
 // Network inputs from stored pixels: scaling, and K augmented views an example (pad, crop, flip) [De2022, §3].
+import { flag, whole } from "../formats/argumentChecks.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { LabelledImages } from "./data/dataset.js";
 import { linearScaling } from "./data/normalisation.js";
 import { SeededRandom } from "./random/seeded.js";
@@ -12,6 +14,18 @@ export interface Augmentation {
   readonly padding?: number;
   /** Mirror left and right with probability ½; default: images with three channels only, digits are not symmetric. */
   readonly flip?: boolean;
+}
+
+const FIELDS = { views: true, seed: true, padding: true, flip: true } satisfies FieldsOf<Augmentation>;
+
+/** Throws ArgumentError. */
+export function checkAugmentation(augmentation: Augmentation): void {
+  checkFields("augmentation", augmentation, FIELDS, { path: "augmentation" });
+  const { views, seed, padding, flip } = augmentation;
+  whole("augmentation.views", views);
+  whole("augmentation.seed", seed);
+  if (padding !== undefined) whole("augmentation.padding", padding);
+  if (flip !== undefined) flag("augmentation.flip", flip);
 }
 
 /** Network input of a stored value in a channel, by the images' public constants. */

@@ -1,4 +1,6 @@
 // The one seam between the trainer and whatever computes gradients: the clipped sum of a batch.
+import { positive } from "../formats/argumentChecks.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { SumArithmetic } from "../formats/sumArithmetic.js";
 import type { BackendChoice } from "./backendNames.js";
 import type { EngineTimes } from "./stepTimes.js";
@@ -17,11 +19,13 @@ export interface ClipRule {
   readonly gamma?: number;
 }
 
-/** Throws RangeError unless the rule bounds every example's contribution by 1. */
-export function checkClipRule({ norm, gamma }: ClipRule): void {
-  if (!(norm > 0 && norm < Infinity)) throw new RangeError(`clip norm must be > 0 and finite, got ${norm}`);
-  if (!(gamma === undefined || (gamma > 0 && gamma < Infinity)))
-    throw new RangeError(`clip gamma must be > 0 and finite, got ${gamma}`);
+const CLIP_FIELDS = { norm: true, gamma: true } satisfies FieldsOf<ClipRule>;
+
+/** Throws ArgumentError unless the rule bounds every example's contribution by 1. */
+export function checkClipRule(rule: ClipRule): void {
+  checkFields("clip", rule, CLIP_FIELDS, { path: "clip" });
+  positive("clip.norm", rule.norm);
+  if (rule.gamma !== undefined) positive("clip.gamma", rule.gamma);
 }
 
 /** Examples to sum over: indices into the training images, each at most once. */

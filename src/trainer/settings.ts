@@ -1,7 +1,11 @@
 // What a run does besides its plan: options checked once, when it begins, and kept in its checkpoints as plain JSON.
+import { flag, fraction, listOfTexts, oneOf, positive, text, whole } from "../formats/argumentChecks.js";
+import { ArgumentError } from "../formats/argumentError.js";
+import type { FieldsOf } from "../formats/knownFields.js";
 import type { Plan } from "../formats/plan.js";
 import { planFromJson } from "../formats/planReader.js";
-import { checkLabelledImages, type Dataset } from "./data/dataset.js";
+import { checkDataset, type Dataset } from "./data/dataset.js";
+import { checkVocabulary } from "./data/vocabulary.js";
 import type { ClipRule } from "./gradientEngine.js";
 import { Network, type NetworkSpec } from "./layers/network.js";
 import { buildModel } from "./models/index.js";
@@ -66,23 +70,55 @@ export interface RunSettings {
   readonly frontEnd?: string;
 }
 
-/** Throws TypeError or RangeError, in one line, unless the trainer can do what the options say on these data. */
+/** All of RunOptions. */
+export const RUN_FIELDS = {
+  model: true,
+  augmentation: true,
+  seedAugmentation: true,
+  seedInitialisation: true,
+  learningRate: true,
+  clipNorm: true,
+  clipGamma: true,
+  optimizer: true,
+  momentum: true,
+  adamEpsilon: true,
+  ema: true,
+  evaluations: true,
+  logPrivateMetrics: true,
+  dataSource: true,
+  weights: true,
+  reset: true,
+  freeze: true,
+} satisfies FieldsOf<RunOptions>;
+
+/** Throws ArgumentError or DatasetError unless the trainer can do what the options say on these data. */
 export function runSettings(data: Dataset, options: RunOptions): RunSettings {
   const { learningRate = 2, clipNorm = 1, momentum = 0, ema = 0.9999, augmentation = 0 } = options;
   const { evaluations = 4, logPrivateMetrics = false, dataSource = data.name } = options;
-  if (typeof learningRate === "number") positive("learningRate", learningRate);
-  positive("clipNorm", clipNorm);
   const { optimizer = "sgd", clipGamma, adamEpsilon } = options;
-  if (clipGamma !== undefined) positive("clipGamma", clipGamma);
-  if (!OPTIMIZER_NAMES.includes(optimizer))
-    throw new RangeError(`optimizer must be one of ${OPTIMIZER_NAMES.join(", ")}, got ${String(optimizer)}`);
-  if (adamEpsilon !== undefined) positive("adamEpsilon", adamEpsilon);
-  if (momentum !== 0 && optimizer !== "sgd")
-    throw new RangeError(`momentum must be 0 with optimizer ${optimizer}, got ${momentum}`);
+  if (typeof learningRate !== "string") positive("learningRate", learningRate);
+  positive("clipNorm", clipNorm);
+  if (clipGamma !== undefined) {
+    positive("clipGamma", clipGamma);
+    if (options.clipNorm !== undefined)
+      throw new ArgumentError("clipNorm", "left out beside clipGamma, which takes its place", `${clipNorm}`);
+  }
+  oneOf("optimizer", optimizer, OPTIMIZER_NAMES);
+  if (adamEpsilon !== undefined) {
+    positive("adamEpsilon", adamEpsilon);
+    if (optimizer === "sgd")
+      throw new ArgumentError("adamEpsilon", "left out with optimizer sgd, which has none", `${adamEpsilon}`);
+  }
   fraction("momentum", momentum);
+  if (momentum !== 0 && optimizer !== "sgd")
+    throw new ArgumentError("momentum", `0 with optimizer ${optimizer}`, `${momentum}`);
   if (ema !== false) fraction("ema", ema);
   whole("augmentation", augmentation);
   whole("evaluations", evaluations);
+  flag("logPrivateMetrics", logPrivateMetrics);
+  text("dataSource", dataSource);
+  if (options.reset !== undefined) listOfTexts("reset", options.reset);
+  if (options.freeze !== undefined) listOfTexts("freeze", options.freeze);
   const seeds = {
     augmentation: options.seedAugmentation ?? randomSeed(),
     initialisation: options.seedInitialisation ?? randomSeed(),
@@ -90,6 +126,7 @@ export function runSettings(data: Dataset, options: RunOptions): RunSettings {
   whole("seedAugmentation", seeds.augmentation);
   whole("seedInitialisation", seeds.initialisation);
   const network = networkFor(options.model, data).spec;
+  checkVocabulary(network, data);
   return {
     network,
     augmentation,
@@ -113,39 +150,27 @@ export const clipRuleOf = ({ clipNorm, clipGamma }: RunSettings): ClipRule => ({
   ...(clipGamma !== undefined && { gamma: clipGamma }),
 });
 
-/** The plan, read strictly. Throws PlanFormatError, RangeError or DatasetError unless the trainer can do it on these data. */
+/** The plan, read strictly. Throws PlanFormatError, ArgumentError or DatasetError unless the trainer can do it on these data. */
 export function checkPlan(given: Plan, data: Dataset): Plan {
   const plan = planFromJson(given);
   if (!(data.train.count === plan.examples))
-    throw new RangeError(
-      `data must have the ${plan.examples} examples of the plan, but ${data.name} has ${data.train.count}`,
+    throw new ArgumentError(
+      "data",
+      `of the plan's ${plan.examples} examples`,
+      `${data.name} with ${data.train.count}`,
     );
-  // Whoever made them: a label that is no class would be another example's.
-  checkLabelledImages(data.train, data.classes, `${data.name}: train`);
-  checkLabelledImages(data.test, data.classes, `${data.name}: test`);
+  checkDataset(data);
   return plan;
 }
 
 function networkFor(model: RunOptions["model"], data: Dataset): Network {
   if (typeof model === "string") return buildModel(model, data.train.shape, data.classes);
+  const network = new Network(model);
   if (!(String(model.inputShape) === String(data.train.shape) && model.classes === data.classes))
-    throw new RangeError(
-      `model ${model.name} takes ${model.inputShape.join(" x ")} images of ${model.classes} classes, ` +
-        `${data.name} has ${data.train.shape.join(" x ")} of ${data.classes}`,
+    throw new ArgumentError(
+      "model",
+      `one for the ${data.train.shape.join(" x ")} images of ${data.classes} classes of ${data.name}`,
+      `${model.name}, which takes ${model.inputShape.join(" x ")} images of ${model.classes} classes`,
     );
-  return new Network(model);
-}
-
-function positive(name: string, value: number): void {
-  if (!(value > 0 && value < Infinity)) throw new RangeError(`${name} must be > 0 and finite, got ${value}`);
-}
-
-function fraction(name: string, value: number): void {
-  if (!(value >= 0 && value < 1)) throw new RangeError(`${name} must be in [0, 1), got ${value}`);
-}
-
-/** Throws RangeError unless value is a whole number ≥ least. */
-export function whole(name: string, value: number, least = 0): void {
-  if (!(Number.isSafeInteger(value) && value >= least))
-    throw new RangeError(`${name} must be a whole number >= ${least}, got ${value}`);
+  return network;
 }

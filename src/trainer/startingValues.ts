@@ -1,5 +1,8 @@
 // Where training starts: values by the seed, or from weights that are public, with some of them frozen.
-import { Network, type NetworkSpec } from "./layers/network.js";
+import { text } from "../formats/argumentChecks.js";
+import { ArgumentError, shown } from "../formats/argumentError.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
+import { Network, type NetworkSpec, sizeOf } from "./layers/network.js";
 import { matchWeights } from "./models/matchWeights.js";
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "./safetensors.js";
 
@@ -12,16 +15,16 @@ export interface FineTuning {
   readonly freeze?: readonly string[];
 }
 
-/** The network, with its frozen values, and the values that training starts from. Throws RangeError or WeightsError. */
+/** The network, with its frozen values, and the values that training starts from. Throws ArgumentError or WeightsError. */
 export function startingValues(
   spec: NetworkSpec,
   { weights, reset = [], freeze = [] }: FineTuning,
   seed: number,
 ): { readonly network: Network; readonly values: Float32Array[] } {
-  if (!weights) {
-    if (reset.length > 0) throw new RangeError(`reset must go with weights, got ${reset.join(",")}`);
-    if (freeze.length > 0) throw new RangeError(`freeze must go with weights, got ${freeze.join(",")}`);
-  }
+  if (weights) checkTensors(weights);
+  else
+    for (const [field, names] of Object.entries({ reset, freeze }))
+      if (names.length > 0) throw new ArgumentError(field, "left out without weights", names.join(","));
   const patterns = freeze.flatMap((pattern) => (pattern === "body" ? bodyOf(spec) : [pattern]));
   const frozenSpec = patterns.length > 0 ? { ...spec, frozen: [...(spec.frozen ?? []), ...patterns] } : spec;
   const bare = new Network(frozenSpec);
@@ -30,7 +33,8 @@ export function startingValues(
   const kept = new Map(
     frozen.map(({ name }) => {
       const values = matched.get(name);
-      if (!values) throw new RangeError(`freeze must not name what is reset or has no weights, got ${name}`);
+      if (!values)
+        throw new ArgumentError("freeze", "of parameters that have weights and are not reset", name);
       return [name, values] as const;
     }),
   );
@@ -39,6 +43,23 @@ export function startingValues(
     return given ? given.slice() : start;
   });
   return { network: new Network(frozenSpec, kept), values };
+}
+
+const TENSOR_FIELDS = { name: true, shape: true, values: true } satisfies FieldsOf<NamedTensor>;
+
+function checkTensors(weights: readonly NamedTensor[]): void {
+  if (!Array.isArray(weights)) throw new ArgumentError("weights", "a list of named tensors", shown(weights));
+  weights.forEach((tensor, index) => {
+    const path = `weights[${index}]`;
+    checkFields("a named tensor", tensor, TENSOR_FIELDS, { path });
+    const { name, shape, values } = tensor as NamedTensor;
+    text(`${path}.name`, name);
+    if (!(Array.isArray(shape) && values instanceof Float32Array && values.length === sizeOf(shape)))
+      throw new ArgumentError(`${path}.values`, "a Float32Array of the size of its shape", name);
+    const broken = values.find((each) => !Number.isFinite(each));
+    if (broken !== undefined)
+      throw new ArgumentError(`${path}.values`, "finite numbers", `${broken} in ${name}`);
+  });
 }
 
 /** The names of all parameters but those of the last layer that has any. */

@@ -124,6 +124,18 @@ test.each([
     "--delta (answers with epsilon) or --epsilon (answers with delta) must be given",
   ],
   [
+    ["train", planFile, ...joined({ ...TRAIN, precision: "float16" })],
+    "--precision must be left out with backend wasm, which computes in float32, got float16",
+  ],
+  [
+    ["train", planFile, ...joined({ ...TRAIN, precision: "f16x2", backend: "auto" })],
+    "--precision must be left out unless webgpu can train: no kernels for linear, got float16x2",
+  ],
+  [
+    ["train", planFile, ...joined({ ...TRAIN, devices: "default" })],
+    "--devices must be left out with backend wasm: they are webgpu's, got [{}]",
+  ],
+  [
     ["plan", ...joined({ ...PLAN, out: join(folder, "same"), statement: `${folder}/./same` })],
     `--statement must be another file than --out, got ${folder}/./same for both`,
   ],
@@ -278,7 +290,7 @@ describe("data that cannot be used", () => {
     const other = join(folder, "other.json");
     await dpsgdHere("plan", ...joined({ ...PLAN, examples: "50000", out: other }));
     expect(await refusal("train", other, ...joined(TRAIN))).toContain(
-      "--data must have the 50000 examples of the plan, but mnist has 60000",
+      "--data must be of the plan's 50000 examples, got mnist with 60000",
     );
     expect(existsSync(out)).toBe(false);
   });
@@ -309,7 +321,7 @@ test("what the library calls by another name is refused by the option's", async 
   );
   const tuning = { weights, freeze: "2.*" };
   expect(await refusal("train", planFile, ...joined({ ...TRAIN, ...tuning }))).toContain(
-    "dpsgd train: --freeze must name parameters, got 2.*; the network has ",
+    "dpsgd train: --freeze must be of the network's parameters, 1.dense/kernel, 1.dense/bias, got 2.*",
   );
   expect(existsSync(out)).toBe(false);
 });

@@ -1,11 +1,24 @@
 // Embeddings of large vocabularies: of an example's gradient only the rows that occur in it are held.
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { beforeAll, expect, test } from "vitest";
+import fc from "fast-check";
+import { beforeAll, describe, expect, test } from "vitest";
 import { currentKernels, startBackend } from "../../src/engines/tensorflow/startBackend.js";
 import { defaultMicroBatch } from "../../src/engines/threads/microBatchSize.js";
+import { startThreads } from "../../src/engines/threads/threads.js";
+import { train } from "../../src/runs/train.js";
+import {
+  type Dataset,
+  DatasetError,
+  type LabelledImages,
+  type Scaling,
+} from "../../src/trainer/data/dataset.js";
+import { checkVocabulary } from "../../src/trainer/data/vocabulary.js";
 import { Network } from "../../src/trainer/layers/network.js";
 import { SeededRandom } from "../../src/trainer/random/seeded.js";
-import { normOf, sumOf } from "./support.js";
+import { normOf, planOf, sumOf } from "./support.js";
 
 const words = (vocabulary: number, positions: number, units: number): Network =>
   new Network({
@@ -70,5 +83,76 @@ test("a word that occurs again and again, in several views, has one row, whose n
       for (let j = 0; j < 3; j++) expect(table![6 + j]! / (table![j]! + table![12 + j]!)).toBeCloseTo(3, 5);
       expect(Math.sqrt(gradients.squaredNorms[0]!)).toBeCloseTo(normOf(parts), 5);
     }
+  });
+});
+
+describe("numbers outside the vocabulary", () => {
+  const network = words(7, 3, 2);
+  const images = (values: number[][], scaling?: Scaling): LabelledImages => ({
+    count: values.length,
+    shape: [1, 3, 1],
+    pixels: Float32Array.from(values.flat()),
+    labels: new Uint8Array(values.length),
+    ...(scaling && { scaling }),
+  });
+  const good = [
+    [0, 6, 3],
+    [1, 1, 2],
+  ];
+  const dataset = (train: LabelledImages, test = images(good)): Dataset => ({
+    name: "own",
+    classes: 2,
+    train,
+    test,
+  });
+
+  test.each([7, -1, 2.5, 1e9, -1e-9])(
+    "%f is refused with its example, in training and in test data",
+    (number) => {
+      const bad = images([good[0]!, [0, number, 0]]);
+      const message = `example 2 of 2 must be of whole numbers in [0, 7), the embedding's vocabulary, got ${bad.pixels[4]}`;
+      expect(() => checkVocabulary(network.spec, dataset(bad))).toThrow(`own: train: ${message}`);
+      expect(() => checkVocabulary(network.spec, dataset(images(good), bad))).toThrow(
+        `own: test: ${message}`,
+      );
+      expect(() => checkVocabulary(network.spec, dataset(bad))).toThrow(DatasetError);
+    },
+  );
+
+  test("exactly the whole numbers below it are taken, whatever the numbers", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: -3, max: 10 }), { minLength: 3, maxLength: 3 }), (numbers) => {
+        const check = () => checkVocabulary(network.spec, dataset(images([numbers])));
+        if (numbers.every((number) => number >= 0 && number < 7)) check();
+        else expect(check).toThrow(DatasetError);
+      }),
+    );
+  });
+
+  test("bytes count as what they are scaled to", () => {
+    const bytes = (scaling?: Scaling) => ({ ...images(good, scaling), pixels: Uint8Array.from(good.flat()) });
+    expect(() => checkVocabulary(network.spec, dataset(bytes()))).toThrow(
+      "own: train: example 1 of 2 must be of whole numbers in [0, 7), the embedding's vocabulary, got 0, which is scaled to -1",
+    );
+    checkVocabulary(network.spec, dataset(bytes({ mean: [0], deviation: [1 / 255] })));
+  });
+
+  test("are refused by train and by startThreads before anything is done; other networks take any numbers", async () => {
+    const data = dataset(images([good[0]!, [0, 7, 0]]));
+    const message = /own: train: example 2 of 2 must be of whole numbers in \[0, 7\)/;
+    const out = join(tmpdir(), "dpsgd-no-such-run");
+    const plan = planOf({ examples: 2, batchSize: 1, steps: 1, noiseMultiplier: 1 });
+    await expect(train(plan, { data, model: network.spec, out, backend: "wasm" })).rejects.toThrow(message);
+    expect(existsSync(out)).toBe(false);
+    await expect(
+      startThreads({
+        backend: { name: "wasm", reason: "" },
+        network,
+        data,
+        augmentation: { views: 0, seed: 1 },
+      }),
+    ).rejects.toThrow(message);
+    const layers = [{ kind: "flatten" }, { kind: "dense", units: 2 }] as const;
+    checkVocabulary({ ...network.spec, layers }, data);
   });
 });

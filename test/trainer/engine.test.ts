@@ -116,7 +116,7 @@ test("illegal clip norms are refused", async () => {
   const engine = await engineWith({ workers: 1, microBatch: 4 });
   for (const norm of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
     await expect(engine.clippedSum(parameters, everyone, { norm })).rejects.toThrow(
-      "clip norm must be > 0 and finite",
+      "clip.norm must be > 0 and finite",
     );
 });
 

@@ -118,8 +118,8 @@ test("schedule, optimizer and automatic clipping reach the update", async () => 
 });
 
 test.each([
-  [{ freeze: ["body"] }, "freeze must go with weights, got body"],
-  [{ reset: ["4.*"] }, "reset must go with weights, got 4.*"],
+  [{ freeze: ["body"] }, "freeze must be left out without weights, got body"],
+  [{ reset: ["4.*"] }, "reset must be left out without weights, got 4.*"],
   [{ weights: [], freeze: ["body"] }, "weights must have the 7 parameters of small"],
   [{ learningRate: "1 - t" }, "learningRate must be >= 0 at every step, got -1 at t = 2"],
   [{ optimizer: "lamb" as never }, "optimizer must be one of sgd, adam, adam-corrected, got lamb"],

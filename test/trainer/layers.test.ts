@@ -2,8 +2,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, test } from "vitest";
 import { currentKernels, startBackend } from "../../src/engines/tensorflow/startBackend.js";
+import { ArgumentError } from "../../src/formats/argumentError.js";
 import { clipFactor } from "../../src/trainer/clipFactor.js";
-import { Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
+import { type LayerSpec, Network, type NetworkSpec } from "../../src/trainer/layers/network.js";
 import { buildModel } from "../../src/trainer/models/index.js";
 import { SeededRandom } from "../../src/trainer/random/seeded.js";
 import { STARTED_BACKENDS } from "../support/startedBackends.js";
@@ -216,34 +217,171 @@ test("layers that mix examples are refused by name, with what to use instead", (
     new Network({ ...EVERY_LAYER, layers: layers as unknown as NetworkSpec["layers"] });
   for (const kind of ["batch-norm", "batchnorm", "BatchNormalization"])
     expect(() => of({ kind })).toThrow(
-      `0.${kind}: ${kind} mixes the examples of a batch, so no example has a gradient of its own to clip; use group-norm or layer-norm`,
+      `layers[0].kind must be a layer that keeps examples apart, such as group-norm or layer-norm, got ${kind}, which mixes the examples of a batch, so that no example has a gradient of its own to clip`,
     );
-  expect(() => of({ kind: "dropout" })).toThrow("0.dropout: no such layer; allowed are conv2d, dense,");
+  expect(() => of({ kind: "dropout" })).toThrow("layers[0].kind must be one of conv2d, dense,");
   expect(() => of({ kind: "residual", body: [{ kind: "batch-norm" }] })).toThrow(
-    "0.residual/body/0.batch-norm",
+    "layers[0].body[0].kind must be a layer that keeps examples apart",
   );
   expect(() => of({ kind: "residual", body: [{ kind: "flatten" }] })).toThrow(
-    "body gives [144], shortcut [9, 8, 2]: they must agree",
+    "shortcut of 0.residual must be of the body's output shape, [144], got [9, 8, 2]",
   );
   // A window without pixels would look at the next image's.
   expect(() => of({ kind: "max-pool", size: 0, stride: 1 })).toThrow(
-    "size must be a whole number >= 1, got 0",
+    "layers[0].size must be a whole number >= 1, got 0",
   );
   expect(() => of({ kind: "max-pool", size: 1, stride: 0.5 })).toThrow("stride must be a whole number >= 1");
-  expect(() => of({ kind: "group-norm", groups: 3 })).toThrow("groups must divide the 2 channels, got 3");
+  expect(() => of({ kind: "group-norm", groups: 3 })).toThrow(
+    "groups of 0.group-norm must be a divisor of the 2 channels, got 3",
+  );
   expect(() =>
     of({ kind: "scale" }, { kind: "flatten" }, { kind: "embedding", vocabulary: 3, units: 2 }),
-  ).toThrow("2.embedding: an embedding must be the first trained layer");
+  ).toThrow("layers[2] must be the first layer, or the first after flatten, where it is an embedding");
+  expect(() => of({ kind: "residual", body: [{ kind: "embedding", vocabulary: 3, units: 2 }] })).toThrow(
+    "layers[0].body[0] must be the first layer",
+  );
+});
+
+describe("a network's description", () => {
+  const bad = (changes: object) => new Network({ ...EVERY_LAYER, ...changes } as never);
+  const layer = (given: object, before: object[] = []) => bad({ layers: [...before, given] });
+  const within = (given: object) => layer({ kind: "residual", body: [{ kind: "relu" }, given] });
+
+  test.each<[object, string]>([
+    [
+      { kind: "dense", units: 2, activation: "relu" },
+      'layers[0].activation must be left out: dense has no such field (a layer of its own: {"kind": "relu"}), got "relu"',
+    ],
+    [
+      { kind: "dense", unit: 2 },
+      "layers[0].unit must be left out: dense has no such field (did you mean units?), got 2",
+    ],
+    [{ kind: "dense" }, "layers[0].units must be a whole number >= 1, got nothing"],
+    [{ kind: "dense", units: "2" }, 'layers[0].units must be a whole number >= 1, got "2"'],
+    [{ kind: "dense", units: Number.NaN }, "layers[0].units must be a whole number >= 1, got NaN"],
+    [{ kind: "dense", units: 2, bias: "false" }, 'layers[0].bias must be true or false, got "false"'],
+    [{ kind: "dense", units: 2, bias: 0 }, "layers[0].bias must be true or false, got 0"],
+    [
+      { kind: "dense", units: 2, initialisation: "zeros" },
+      'layers[0].initialisation must be "normal" or "truncated-normal", got "zeros"',
+    ],
+    [
+      { kind: "dense", units: 2, useBias: false },
+      "layers[0].useBias must be left out: dense has no such field (did you mean bias?)",
+    ],
+    [
+      { kind: "conv2d", filters: 2, kernelSize: [3, 3] },
+      "layers[0].kernelSize must be a whole number >= 1, got [3,3]",
+    ],
+    [{ kind: "conv2d", filters: 2, kernelSize: 3, strides: 2 }, "(did you mean stride?), got 2"],
+    [{ kind: "conv2d", filters: 2, kernelSize: 3, dilation: 2 }, "layers[0].dilation must be left out"],
+    [
+      { kind: "conv2d", filters: 2, kernelSize: 3, padding: "valid" },
+      'layers[0].padding must be a whole number >= 0 or "same", got "valid"',
+    ],
+    [{ kind: "conv2d", filters: 2, kernelSize: 3, padding: -1 }, "layers[0].padding must be"],
+    [
+      { kind: "conv2d", filters: 2, kernelSize: 3, weightStandardised: 1 },
+      "layers[0].weightStandardised must be true",
+    ],
+    [
+      { kind: "conv2d", filters: 2, kernelSize: 3, groups: 0 },
+      "layers[0].groups must be a whole number >= 1, got 0",
+    ],
+    [
+      { kind: "group-norm", groups: 1, eps: 1e-3 },
+      "layers[0].eps must be left out: group-norm has no such field (did you mean epsilon?)",
+    ],
+    [{ kind: "group-norm", groups: 1, epsilon: -1 }, "layers[0].epsilon must be > 0 and finite, got -1"],
+    [
+      { kind: "layer-norm", epsilon: Number.POSITIVE_INFINITY },
+      "layers[0].epsilon must be > 0 and finite, got Infinity",
+    ],
+    [{ kind: "layer-norm", axis: 1 }, "layers[0].axis must be left out"],
+    [{ kind: "scale", value: 2 }, "layers[0].value must be left out"],
+    [
+      { kind: "embedding", vocabulary: 2.5, units: 2 },
+      "layers[0].vocabulary must be a whole number in [1, 2^24], got 2.5",
+    ],
+    [{ kind: "embedding", vocabulary: 2 }, "layers[0].units must be a whole number >= 1, got nothing"],
+    [{ kind: "max-pool", size: 2 }, "layers[0].stride must be a whole number >= 1, got nothing"],
+    [{ kind: "average-pool", size: 2, stride: 1 }, "layers[0].stride must be left out"],
+    [{ kind: "relu", max: 6 }, "layers[0].max must be left out: relu has no such field, got 6"],
+    [{ kind: "relu", trainable: false }, "(frozen of the network names what keeps its values)"],
+    [{ kind: "residual" }, "layers[0].body must be a list of layers, got nothing"],
+    [{ kind: "residual", body: { kind: "relu" } }, "layers[0].body must be a list of layers"],
+    [
+      { kind: "residual", body: [], shortcut: "identity" },
+      'layers[0].shortcut must be a list of layers, got "identity"',
+    ],
+    [{ units: 2 }, "layers[0].kind must be one of conv2d, dense, "],
+    [["relu"], "layers[0] must be a layer such as"],
+  ])("%j is refused with its path", (given, message) => {
+    expect(() => layer(given)).toThrow(message);
+    expect(() => layer(given)).toThrow(ArgumentError);
+    // Deep within as well.
+    expect(() => within(given)).toThrow(message.replaceAll("layers[0]", "layers[0].body[1]"));
+  });
+
+  test.each<[object, string]>([
+    [
+      { layer: [] },
+      "model.layer must be left out: a network has no such field (did you mean layers?), got []",
+    ],
+    [{ loss: "mse" }, "model.loss must be left out"],
+    [{ name: "" }, "model.name must be a text that is not empty"],
+    [
+      { inputShape: [9, 8] },
+      "model.inputShape must be [height, width, channels], whole numbers >= 1, got [9,8]",
+    ],
+    [{ inputShape: [9, 8, 0] }, "model.inputShape must be"],
+    [{ inputShape: "9x8x2" }, "model.inputShape must be"],
+    [{ classes: 0 }, "model.classes must be a whole number >= 1, got 0"],
+    [{ classes: "3" }, 'model.classes must be a whole number >= 1, got "3"'],
+    [{ layers: undefined }, "layers must be a list of layers, got nothing"],
+    [{ layers: [] }, "layers must be such that a parameter is there to train, got none"],
+    [{ frozen: "0.*" }, 'model.frozen must be a list of texts, got "0.*"'],
+  ])("%j is refused", (changes, message) => {
+    expect(() => bad(changes)).toThrow(message);
+    expect(() => bad(changes)).toThrow(ArgumentError);
+  });
+
+  test("an unknown field is refused in every layer, wherever it stands", () => {
+    for (const spec of [EVERY_LAYER, RESIDUAL, EMBEDDED]) {
+      const change = (layers: readonly LayerSpec[], path: string): void => {
+        layers.forEach((each, index) => {
+          const here = `${path}[${index}]`;
+          expect(() => withField(spec, here)).toThrow(
+            `${here}.surplus must be left out: ${each.kind} has no such field`,
+          );
+          if (each.kind !== "residual") return;
+          change(each.body, `${here}.body`);
+          change(each.shortcut ?? [], `${here}.shortcut`);
+        });
+      };
+      change(spec.layers, "layers");
+    }
+    function withField(spec: NetworkSpec, path: string): Network {
+      const copy = structuredClone(spec);
+      const steps = path.split(/[[\].]+/).filter(Boolean);
+      const found = steps.reduce(
+        (at, step) => at[step] as Record<string, unknown>,
+        copy as unknown as Record<string, unknown>,
+      );
+      found.surplus = 1;
+      return new Network(copy);
+    }
+  });
 });
 
 test("what is frozen must exist and leave something to train", () => {
   const frozen = (...patterns: string[]) => new Network({ ...EVERY_LAYER, frozen: patterns });
   expect(() => frozen("1.dense/*")).toThrow(
-    "frozen must name parameters, got 1.dense/*; the network has 0.conv2d/kernel",
+    /^frozen must be of the network's parameters, 0.conv2d\/kernel, .*, got 1.dense\/\*$/,
   );
-  expect(() => frozen("*")).toThrow("frozen must leave a parameter to train, got *");
+  expect(() => frozen("*")).toThrow("frozen must be such that a parameter is left to train, got *");
   // Dots and brackets are themselves, not patterns.
-  expect(() => frozen("0xconv2d/kernel")).toThrow("frozen must name parameters");
+  expect(() => frozen("0xconv2d/kernel")).toThrow("frozen must be of the network's parameters");
   const whole = new Network(EVERY_LAYER).initialise(5);
   expect(frozen("0.conv2d/*").initialise(5)).toEqual(whole.slice(2));
   expect(() => frozen("0.conv2d/*").upload(whole.slice(2))).toThrow(
@@ -266,7 +404,7 @@ test("the models have the published number of parameters", () => {
   expect(() => buildModel("wrn-17-4", [32, 32, 3], 10)).toThrow("the depth D of wrn-D-k must be 6 n + 4");
   expect(() => buildModel("wrn-16-4-gn", [32, 32, 3], 10)).toThrow("model must be one of");
   expect(() => buildModel("cnn", [3, 3, 1], 10)).toThrow(
-    "0.conv2d: a 8 x 8 filter does not fit 3 x 3 images",
+    "kernelSize of 0.conv2d must be at most its input with the padding, 7 x 7, got 8",
   );
 });
 

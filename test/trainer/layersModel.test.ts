@@ -1,10 +1,17 @@
 // Layers models of TensorFlow.js as networks of ours: the same outputs, and refusals that name the layer.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import * as keras from "@tensorflow/tfjs-layers";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { startBackend } from "../../src/engines/tensorflow/startBackend.js";
 import { fromLayersModel, ModelConversionError } from "../../src/runs/models/layersModel.js";
+import { train } from "../../src/runs/train.js";
 import { Network } from "../../src/trainer/layers/network.js";
+import { decodeSafetensors } from "../../src/trainer/safetensors.js";
+import { startingValues } from "../../src/trainer/startingValues.js";
+import { dataOf, planOf } from "./support.js";
 
 beforeAll(() => startBackend("cpu"));
 const { layers } = keras;
@@ -125,6 +132,132 @@ test.each([
   });
   expect(() => fromLayersModel(model)).toThrow(ModelConversionError);
   expect(() => fromLayersModel(model)).toThrow(message);
+});
+
+describe("what a layers model says about training", () => {
+  const small = (given: { dense?: object; between?: keras.layers.Layer[]; last?: object } = {}) =>
+    keras.sequential({
+      layers: [
+        layers.dense({ name: "first", units: 4, inputShape: [5], activation: "tanh", ...given.dense }),
+        ...(given.between ?? []),
+        layers.dense({ name: "last", units: 2, ...given.last }),
+      ],
+    });
+
+  test("layers that are not trainable are frozen, by the names of their parameters", () => {
+    const { network, weights } = fromLayersModel(shaken(small({ dense: { trainable: false } })));
+    expect(network.frozen).toEqual(["1.dense/kernel", "1.dense/bias"]);
+    const { network: built, values } = startingValues(network, { weights }, 1);
+    expect(built.parameters.map(({ name }) => name)).toEqual(["3.dense/kernel", "3.dense/bias"]);
+    expect(built.frozenValues.get("1.dense/kernel")).toEqual(weights[0].values);
+    expect(values).toEqual(weights.slice(2).map((each) => each.values));
+    expect(fromLayersModel(small()).network).not.toHaveProperty("frozen");
+  });
+
+  test("within residual blocks too, and where only weights were frozen", () => {
+    const model = residual();
+    model.layers.filter(({ name }) => /conv2d/.test(name))[1].trainable = false;
+    expect(fromLayersModel(model).network.frozen).toEqual([
+      "1.residual/body/1.conv2d/kernel",
+      "1.residual/body/1.conv2d/bias",
+    ]);
+    model.trainable = false;
+    expect(() => fromLayersModel(model)).toThrow("none of the model's layers is trainable: one must be");
+  });
+
+  test("a model that was frozen trains what is left, and its frozen weights stay to the bit", async () => {
+    const { network, weights } = fromLayersModel(shaken(small({ dense: { trainable: false } })));
+    const folder = mkdtempSync(join(tmpdir(), "dpsgd-frozen-"));
+    try {
+      const data = dataOf(40, [1, 1, 5], 2);
+      const plan = planOf({ examples: 40, batchSize: 10, steps: 3, noiseMultiplier: 1 });
+      const out = join(folder, "run");
+      await train(plan, { data, model: network, weights, out, backend: "cpu", workers: 1, ema: false });
+      const after = decodeSafetensors(readFileSync(join(out, "weights.safetensors"))).tensors;
+      const changed = weights.map(({ name, values }) => [
+        name,
+        String(after.find((each) => each.name === name)!.values) !== String(values),
+      ]);
+      expect(changed).toEqual([
+        ["1.dense/kernel", false],
+        ["1.dense/bias", false],
+        ["3.dense/kernel", true],
+        ["3.dense/bias", true],
+      ]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("what is not carried out is listed: regularisers, constraints, dropout, what it was compiled with", () => {
+    const model = small({
+      dense: {
+        kernelRegularizer: keras.regularizers.l2({ l2: 0.01 }),
+        biasConstraint: keras.constraints.nonNeg(),
+      },
+      between: [layers.dropout({ name: "drop", rate: 0.5 }), layers.dropout({ name: "none", rate: 0 })],
+    });
+    expect(fromLayersModel(model).leftOut).toEqual([
+      "kernel_regularizer of layer first (Dense)",
+      "bias_constraint of layer first (Dense)",
+      "layer drop (Dropout)",
+    ]);
+    expect(fromLayersModel(small()).leftOut).toEqual([]);
+    const compiled = small();
+    compiled.compile({ optimizer: "sgd", loss: "meanSquaredError" });
+    expect(fromLayersModel(compiled).leftOut).toEqual([
+      "the loss and the optimizer that it was compiled with",
+    ]);
+  });
+
+  /** The model with another config of its first layer in its description. */
+  const described = (changes: object, kind?: string): keras.LayersModel => {
+    const model = small();
+    return Object.create(model, {
+      toJSON: {
+        value: () => {
+          const json = structuredClone(model.toJSON(null, false)) as unknown as {
+            config: { layers: { class_name: string; config: object }[] };
+          };
+          Object.assign(json.config.layers[0].config, changes);
+          if (kind) json.config.layers[0].class_name = kind;
+          return json;
+        },
+      },
+    });
+  };
+
+  test("a regulariser of what a layer gives is listed as well", () => {
+    const activity = { activity_regularizer: { class_name: "L1L2", config: { l1: 0.1, l2: 0 } } };
+    expect(fromLayersModel(described(activity)).leftOut).toEqual([
+      "activity_regularizer of layer first (Dense)",
+    ]);
+  });
+
+  test.each<[object, string]>([
+    [{ lora_rank: 4 }, "layer first (Dense) has lora_rank 4, which has no translation"],
+    [{ recurrent_dropout: 0.1 }, "has recurrent_dropout 0.1, which has no translation"],
+    [{ trainable: "no" }, 'must have trainable true or false, got "no"'],
+    [{ use_bias: 0 }, "must have use_bias true or false, got 0"],
+    [{ dtype: "float16" }, 'must have dtype float32, got "float16"'],
+    [{ dtype: { class_name: "DTypePolicy", config: { name: "mixed_float16" } } }, 'got "mixed_float16"'],
+    [{ units: "4" }, 'layers[1].units must be a whole number >= 1, got "4"'],
+    [{ keepdims: true }, "has keepdims true"],
+  ])("an option that has no translation is refused by name: %j", (changes, message) => {
+    expect(() => fromLayersModel(described(changes))).toThrow(ModelConversionError);
+    expect(() => fromLayersModel(described(changes))).toThrow(message);
+  });
+
+  test.each<object>([
+    { lora_rank: null, quantization_config: null },
+    { sparse: false, ragged: false },
+    { dtype: { class_name: "DTypePolicy", config: { name: "float32" } } },
+    { kernel_initializer: { class_name: "Zeros", config: {} } },
+    { trainable: null },
+  ])("options that change nothing are taken: %j", (changes) => {
+    const { network, leftOut } = fromLayersModel(described(changes));
+    expect([network.frozen, leftOut]).toEqual([undefined, []]);
+  });
 });
 
 test("a layer that is used twice is refused", () => {

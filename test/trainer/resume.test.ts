@@ -272,7 +272,7 @@ test("other data, another plan and a folder without a run are refused in one lin
   const other = dataOf(120);
   other.train.pixels[0] ^= 1;
   await expect(resumed({ data: other })).rejects.toThrow(
-    "data must be those that the run began with (bands), but bands has another fingerprint",
+    "data must be those that the run began with (bands), got bands with another fingerprint",
   );
   const file = join(out, "plan.json");
   const text = readFileSync(file, "utf8");

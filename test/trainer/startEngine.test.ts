@@ -58,6 +58,39 @@ describe("a run that the WebGPU engine cannot do", () => {
     );
   });
 
+  test.each(["float16", "float16x2", "float32"] as const)(
+    "the precision %s, which no WebGPU engine would compute in, is refused",
+    async (precision) => {
+      for (const backend of ["cpu", "wasm"] as const)
+        await expect(startEngine({ ...good, precision, backend })).rejects.toThrow(
+          `precision must be left out with backend ${backend}, which computes in float32, got ${precision}`,
+        );
+      await expect(startEngine({ ...good, ...cases[0][1], precision, backend: "auto" })).rejects.toThrow(
+        /^precision must be left out unless webgpu can train: clips to a norm, and automatic clipping was asked for, got float/,
+      );
+    },
+  );
+
+  test("precisions and devices that there are not are refused, whatever the backend", async () => {
+    for (const backend of ["wasm", "webgpu", "auto"] as const) {
+      for (const precision of ["f16", "double", 16])
+        await expect(startEngine({ ...good, backend, precision: precision as never })).rejects.toThrow(
+          `precision must be one of float16, float16x2, float32, got ${precision}`,
+        );
+      for (const devices of [[], {}, [1], [{ A: 1 }], Array(17).fill({})])
+        await expect(startEngine({ ...good, backend, devices: devices as never })).rejects.toThrow(
+          "devices must be a list of 1 to 16 objects of environment variables, got",
+        );
+    }
+  });
+
+  test("workers are refused with webgpu by name, which has none", async () => {
+    const images = smallData();
+    await expect(startEngine({ ...good, data: images, backend: "webgpu" })).rejects.toThrow(
+      "workers must be left out with backend webgpu, which has devices, got 1",
+    );
+  });
+
   function numbers() {
     const { train, test, ...data } = smallData();
     const asNumbers = (images: typeof train) => ({ ...images, pixels: Float32Array.from(images.pixels) });

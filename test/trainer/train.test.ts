@@ -2,11 +2,14 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
+import fc from "fast-check";
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { ArgumentError } from "../../src/formats/argumentError.js";
 import { loadDataset } from "../../src/runs/data/loadDataset.js";
 import { LedgerWriter } from "../../src/runs/ledgerFile.js";
 import { TrainingStoppedError } from "../../src/runs/run.js";
-import { type TrainOptions, train } from "../../src/runs/train.js";
+import { resumeTraining, type TrainOptions, train } from "../../src/runs/train.js";
+import { checkTrainOptions } from "../../src/runs/trainOptions.js";
 import type { NetworkSpec } from "../../src/trainer/layers/network.js";
 import { Optimizer } from "../../src/trainer/optimizer.js";
 import { decodeSafetensors, encodeSafetensors } from "../../src/trainer/safetensors.js";
@@ -199,7 +202,12 @@ test.each<[string, object, object, RegExp]>([
     /plan's event must be .*, as the rest of the plan says/,
   ],
   ["an unknown model", {}, { model: "vgg" }, /model must be one of cnn, cnn-cifar, linear, wrn-D-k, got vgg/],
-  ["a model for other images", {}, { model: { ...model, inputShape: [9, 9, 1] } }, /takes 9 x 9 x 1 images/],
+  [
+    "a model for other images",
+    {},
+    { model: { ...model, inputShape: [9, 9, 1] } },
+    /model must be one for the 8 x 8 x 1 images of 4 classes of bands, got small, which takes 9 x 9 x 1 images/,
+  ],
   ["a bad learning rate", {}, { learningRate: Number.NaN }, /learningRate must be > 0 and finite, got NaN/],
   ["a bad clip norm", {}, { clipNorm: 0 }, /clipNorm must be > 0 and finite, got 0/],
   ["a bad momentum", {}, { momentum: 1 }, /momentum must be in \[0, 1\), got 1/],
@@ -211,6 +219,66 @@ test.each<[string, object, object, RegExp]>([
     /bands: train: label 1 of 120 must be in \[0, 3\], got 4/,
   ],
   ["an unknown backend", {}, { backend: "cuda" }, /backend must be one of auto/],
+  [
+    "a clip norm beside automatic clipping",
+    {},
+    { clipNorm: 1, clipGamma: 0.1 },
+    /clipNorm must be left out beside clipGamma/,
+  ],
+  [
+    "Adam's epsilon for another optimizer",
+    {},
+    { adamEpsilon: 1e-6 },
+    /adamEpsilon must be left out with optimizer sgd/,
+  ],
+  [
+    "momentum for Adam",
+    {},
+    { momentum: 0.9, optimizer: "adam" },
+    /momentum must be 0 with optimizer adam, got 0.9/,
+  ],
+  ["a number as text", {}, { momentum: "0.5" }, /momentum must be in \[0, 1\), got "0.5"/],
+  ["a clip norm as text", {}, { clipNorm: "1" }, /clipNorm must be > 0 and finite, got "1"/],
+  ["a rate that is no number", {}, { learningRate: true }, /learningRate must be > 0 and finite, got true/],
+  ["a decay as text", {}, { ema: "none" }, /ema must be in \[0, 1\), got "none"/],
+  [
+    "a flag as text",
+    {},
+    { logPrivateMetrics: "false" },
+    /logPrivateMetrics must be true or false, got "false"/,
+  ],
+  ["a bad seed", {}, { seedInitialisation: -1 }, /seedInitialisation must be a whole number >= 0, got -1/],
+  ["names that are no list", {}, { freeze: "body" }, /freeze must be a list of texts, got "body"/],
+  ["a folder that is no text", {}, { out: 5 }, /out must be a text that is not empty, got 5/],
+  ["a signal that is none", {}, { signal: { aborted: false } }, /signal must be an AbortSignal, got/],
+  ["a listener that is none", {}, { onProgress: true }, /onProgress must be a function, got true/],
+  ["no checkpoints", {}, { checkpointEvery: 0 }, /checkpointEvery must be a whole number >= 1, got 0/],
+  ["no data", {}, { data: undefined }, /data must be a data set with its train and test images, got nothing/],
+  [
+    "weights of examples",
+    {},
+    { data: { ...data, sampleWeights: [1] } },
+    /data.sampleWeights must be left out/,
+  ],
+  [
+    "labels that are no whole numbers",
+    {},
+    { data: { ...data, test: { ...data.test, labels: Array(200).fill(-1) } } },
+    /bands: test: labels must be a Uint8Array or a Uint16Array, got Array/,
+  ],
+  [
+    "a scaling that nothing would use",
+    {},
+    { data: { ...data, train: { ...data.train, scaling: { mean: [0], std: [1] } } } },
+    /data.train.scaling.std must be left out/,
+  ],
+  [
+    "a precision that the backend has not",
+    {},
+    { precision: "float16" },
+    /precision must be left out with backend wasm, which computes in float32, got float16/,
+  ],
+  ["devices that the backend has not", {}, { devices: [{}] }, /devices must be left out with backend wasm/],
 ])("%s is refused in one line, and no folder is made", async (_, changes, more, message) => {
   const error = await train({ ...plan, ...changes } as never, options(more as never)).catch(
     (e: unknown) => e,
@@ -219,6 +287,55 @@ test.each<[string, object, object, RegExp]>([
   expect((error as Error).message).toMatch(message);
   expect((error as Error).message).not.toContain("\n");
   expect(existsSync(join(folder, "run"))).toBe(false);
+});
+
+describe("an option that train does not have", () => {
+  test.each([
+    ["clipNrom", 1, "did you mean clipNorm?"],
+    ["optimiser", "adam", "did you mean optimizer?"],
+    ["learningrate", 1, "did you mean learningRate?"],
+    ["lr", 1, "did you mean learningRate?"],
+    ["weightDecay", 0.1, "weights do not decay"],
+    ["nesterov", true, "momentum is the plain one"],
+    ["noiseMultiplier", 9, "the plan says it"],
+    ["epsilon", 1, "the plan says it"],
+    ["poissonSampling", false, "sampling always is"],
+    ["gradientAccumulationSteps", 4, "microBatch bounds the memory"],
+    ["lossFunction", "mse", "it is the cross-entropy, always"],
+    ["classWeights", [1, 2], "every example counts the same"],
+    ["validationData", data, "the test images of data are looked at"],
+  ])("%s is refused by name, with a hint at what there is", async (field, value, hint) => {
+    const error = await train(plan, options({ [field]: value } as object)).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(ArgumentError);
+    expect(error).toMatchObject({ field, allowed: `left out: train has no such option (${hint})` });
+    expect((error as Error).message).not.toContain("\n");
+    expect(existsSync(join(folder, "run"))).toBe(false);
+  });
+
+  test("is refused whatever it is called", () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), (letters) => {
+        const field = `${letters}?`;
+        expect(() => checkTrainOptions(options({ [field]: 1 } as object))).toThrow(ArgumentError);
+      }),
+    );
+  });
+
+  test("that is undefined is left out", async () => {
+    expect(() => checkTrainOptions(options({ clipNrom: undefined } as object))).not.toThrow();
+    expect(() => checkTrainOptions(null as never)).toThrow("options of train must be an object, got null");
+  });
+
+  test("what the run began with is refused where it goes on", async () => {
+    const { out: _, model: __, ...process } = options();
+    for (const [field, value] of Object.entries({ clipNorm: 1, model: "cnn", out: "x", ema: false }))
+      await expect(resumeTraining(folder, { ...process, [field]: value } as never)).rejects.toThrow(
+        `${field} must be left out: resumeTraining has no such option (the run goes on as it began), got`,
+      );
+    await expect(resumeTraining(folder, { ...process, redoLostSteps: "no" } as never)).rejects.toThrow(
+      'redoLostSteps must be true or false, got "no"',
+    );
+  });
 });
 
 test("a folder that holds a run, or is a file, is refused", async () => {

@@ -1,10 +1,13 @@
 // Gradients by data-parallel worker threads: each has its own TensorFlow.js instance and takes micro-batches in turn.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { whole } from "../../formats/argumentChecks.js";
+import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 import type { SumArithmetic } from "../../formats/sumArithmetic.js";
-import { type Augmentation, viewsPerExample } from "../../trainer/augmentation.js";
+import { type Augmentation, checkAugmentation, viewsPerExample } from "../../trainer/augmentation.js";
 import type { BackendChoice, BackendName } from "../../trainer/backendNames.js";
 import type { Dataset, LabelledImages } from "../../trainer/data/dataset.js";
+import { checkVocabulary } from "../../trainer/data/vocabulary.js";
 import { fractionBits } from "../../trainer/fixedPoint.js";
 import {
   type Batch,
@@ -91,14 +94,28 @@ export interface EngineOptions {
 /** A request is computed anew this often after threads died; a thread that dies each time is a fault. */
 const MOST_RESTARTS = 2;
 
-/** Starts the threads and waits until each can compute. A thread that cannot start, or a micro-batch that there is no memory for, is an error. */
+const FIELDS = {
+  backend: true,
+  network: true,
+  data: true,
+  augmentation: true,
+  workers: true,
+  microBatch: true,
+  onWarning: true,
+} satisfies FieldsOf<EngineOptions>;
+
+/**
+ * Starts the threads and waits until each can compute. A thread that cannot start, or a micro-batch that there is no memory for,
+ * is an error. Throws ArgumentError.
+ */
 export async function startThreads(options: EngineOptions): Promise<GradientEngine> {
+  checkFields("startThreads", options, FIELDS);
+  checkAugmentation(options.augmentation);
   const { workers = availableParallelism(), network } = options;
-  if (!(Number.isSafeInteger(workers) && workers >= 1 && workers <= MOST_WORKERS))
-    throw new RangeError(`workers must be a whole number in [1, ${MOST_WORKERS}], got ${workers}`);
+  whole("workers", workers, 1, MOST_WORKERS);
   const given = options.microBatch;
-  if (!(given === undefined || given === "auto" || (Number.isSafeInteger(given) && given >= 1)))
-    throw new RangeError(`microBatch must be a whole number >= 1, got ${given}`);
+  if (!(given === undefined || given === "auto")) whole("microBatch", given, 1);
+  checkVocabulary(network.spec, options.data);
   const views = viewsPerExample(options.augmentation);
   const memory = await WorkerMemory.of(network, { views, workers, backend: options.backend.name });
   const microBatch =

@@ -1,4 +1,6 @@
 // Gradients on WebGPU devices, each in a process of its own: when a process dies, another one does its part again.
+import { whole } from "../../formats/argumentChecks.js";
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { SumArithmetic } from "../../formats/sumArithmetic.js";
 import type { Augmentation } from "../../trainer/augmentation.js";
 import type { BackendChoice } from "../../trainer/backendNames.js";
@@ -86,14 +88,17 @@ export async function startWebGpu(options: WebGpuOptions): Promise<GradientEngin
   const { precision = "float16x2", hardwareOnly = false, level } = options;
   unitsOf(network);
   if (network.spec.frozen)
-    throw new RangeError("frozen must name no parameters with backend webgpu: it trains all of them");
-  if (!(Number.isSafeInteger(microBatch) && microBatch >= 1))
-    throw new RangeError(`microBatch must be a whole number >= 1, got ${microBatch}`);
+    throw new ArgumentError(
+      "frozen",
+      "left out with backend webgpu, which trains all parameters",
+      network.spec.frozen.join(", "),
+    );
+  whole("microBatch", microBatch, 1);
   if (!(devices.length >= 1 && devices.length <= MOST_DEVICES))
-    throw new RangeError(`devices must be 1 to ${MOST_DEVICES}, got ${devices.length}`);
+    throw new ArgumentError("devices", `1 to ${MOST_DEVICES}`, `${devices.length}`);
   const sets = [data.train, data.test];
   if (!sets.every(({ pixels }) => pixels instanceof Uint8Array))
-    throw new RangeError("backend webgpu needs images of bytes, these are other numbers");
+    throw new ArgumentError("backend", "another than webgpu, which takes images of bytes", "webgpu");
   const [train, test] = sets.map(withoutArrays);
   const engine = new WebGpuEngine(
     network,

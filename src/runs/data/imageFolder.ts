@@ -1,6 +1,8 @@
 // Folders of image files, one folder a class: train/CLASS/… and test/CLASS/…, decoded by the optional package sharp.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { whole } from "../../formats/argumentChecks.js";
+import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 import {
   checkLabelledImages,
   type Dataset,
@@ -13,21 +15,23 @@ export interface ImageFolderOptions {
   readonly side?: number;
 }
 
+const FIELDS = { side: true } satisfies FieldsOf<ImageFolderOptions>;
+
 const ENDINGS = /\.(png|jpe?g|webp|gif|tiff?|avif)$/i;
 
 /**
  * Reads a folder of images. Classes are the folders of the public test part, in the order of their names, and the
  * training part must have no others. Every image becomes three bytes a pixel, in sRGB; all must be of one size unless
- * `side` is given. Throws DatasetError in one line that names the file.
+ * `side` is given. Throws ArgumentError, and DatasetError in one line that names the file.
  */
 export async function loadImageFolder(
   folder: string,
   name: string,
   options: ImageFolderOptions = {},
 ): Promise<Dataset> {
+  checkFields("loadImageFolder", options, FIELDS);
   const { side } = options;
-  if (side !== undefined && !(Number.isSafeInteger(side) && side >= 1))
-    throw new RangeError(`side must be a whole number >= 1, got ${side}`);
+  if (side !== undefined) whole("side", side, 1);
   const decode = await decoder(side);
   const classNames = folders(join(folder, "test"));
   if (classNames.length === 0) throw new DatasetError(`${join(folder, "test")}: needs one folder a class`);

@@ -2,6 +2,8 @@
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
+import { text } from "../../formats/argumentChecks.js";
+import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 import {
   checkLabelledImages,
   type Dataset,
@@ -23,6 +25,13 @@ const FASHION_MNIST = "/usr/share/datasets/fashion-mnist";
 /** Of IDX files: MNIST and its kin. */
 const IDX_CLASSES = 10;
 
+export interface LoadOptions {
+  /** Where the files are, whatever the name. */
+  readonly directory?: string;
+}
+
+const FIELDS = { directory: true } satisfies FieldsOf<LoadOptions>;
+
 /**
  * Loads a data set.
  *
@@ -32,9 +41,12 @@ const IDX_CLASSES = 10;
  * - a folder with the binary files of CIFAR-10 (data_batch_1.bin … test_batch.bin) or CIFAR-100 (train.bin, test.bin).
  * - a folder with x_train.npy, y_train.npy, x_test.npy, y_test.npy, or an .npz file of these arrays.
  *
- * Throws DatasetError with one line when something is missing, damaged or out of range.
+ * Throws ArgumentError, and DatasetError with one line when something is missing, damaged or out of range.
  */
-export function loadDataset(name: string, options: { readonly directory?: string } = {}): Dataset {
+export function loadDataset(name: string, options: LoadOptions = {}): Dataset {
+  text("name", name);
+  checkFields("loadDataset", options, FIELDS);
+  if (options.directory !== undefined) text("directory", options.directory);
   if (options.directory !== undefined) return readFolder(resolve(options.directory), name);
   if (name === "mnist") return readFolder(mnistFolder(), name);
   if (name === "fashion-mnist") {
@@ -57,6 +69,7 @@ export function loadDataset(name: string, options: { readonly directory?: string
  * "FOLDER@64" scales them to 64 × 64 pixels.
  */
 export async function openDataset(name: string): Promise<Dataset> {
+  text("name", name);
   const [, path, side] = /^(.+)@(\d+)$/.exec(name) ?? [];
   if (path !== undefined && !isFolder(name)) {
     if (!isImageFolder(path))

@@ -2,6 +2,9 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { compiledFile } from "../../engines/compiledFile.js";
+import { callable, text, whole } from "../../formats/argumentChecks.js";
+import { ArgumentError } from "../../formats/argumentError.js";
+import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 import { type Dataset, DatasetError, type LabelledImages } from "../../trainer/data/dataset.js";
 import { ScatteringFrontEnd, type ScatteringOptions } from "../../trainer/features/frontEnd.js";
 import { FeatureCache } from "./cache.js";
@@ -14,6 +17,14 @@ export interface FeatureOptions extends ScatteringOptions {
   /** Called now and then with the number of images done, of both parts. */
   readonly onProgress?: (progress: { readonly done: number; readonly count: number }) => void;
 }
+
+const FIELDS = {
+  groups: true,
+  mirror: true,
+  cache: true,
+  workers: true,
+  onProgress: true,
+} satisfies FieldsOf<FeatureOptions>;
 
 /** What a thread is told. All arrays are in shared memory. */
 export interface FeatureSetup {
@@ -29,12 +40,14 @@ export interface FeatureSetup {
  * the images that the ledger's fingerprint speaks of.
  *
  * Guarantee: each example's features depend on that example alone (see ScatteringFrontEnd), so ε of what is trained on them
- * is that of training on the images. Throws DatasetError if images have no size that a front end takes.
+ * is that of training on the images. Throws ArgumentError, and DatasetError if images have no size that a front end takes.
  */
 export async function scatteringFeatures(data: Dataset, options: FeatureOptions = {}): Promise<Dataset> {
+  checkFields("scatteringFeatures", options, FIELDS);
   const { groups, mirror, cache, workers = availableParallelism(), onProgress } = options;
-  if (!(Number.isSafeInteger(workers) && workers >= 1))
-    throw new RangeError(`workers must be a whole number >= 1, got ${workers}`);
+  whole("workers", workers, 1);
+  if (cache !== undefined) text("cache", cache);
+  if (onProgress !== undefined) callable("onProgress", onProgress);
   const scattering: ScatteringOptions = {
     ...(groups !== undefined && { groups }),
     ...(mirror !== undefined && { mirror }),
@@ -62,6 +75,7 @@ function frontEndFor(data: Dataset, options: ScatteringOptions): ScatteringFront
   try {
     return new ScatteringFrontEnd(data.train.shape, options);
   } catch (error) {
+    if (error instanceof ArgumentError) throw error;
     if (error instanceof RangeError) throw new DatasetError(`${data.name}: ${error.message}`);
     throw error;
   }

@@ -1,6 +1,10 @@
 // A TensorFlow.js layers model (Keras) as a network of ours: translated layer by layer, then held against the original.
 import * as tf from "@tensorflow/tfjs-core";
 import { currentKernels } from "../../engines/tensorflow/startBackend.js";
+import { text } from "../../formats/argumentChecks.js";
+import { ArgumentError } from "../../formats/argumentError.js";
+import { buildChain } from "../../trainer/layers/build.js";
+import { checkLayers } from "../../trainer/layers/checkSpec.js";
 import { type LayerSpec, Network, type NetworkSpec, sizeOf } from "../../trainer/layers/network.js";
 import { type KerasLayer, type Translation, translate } from "../../trainer/models/kerasLayers.js";
 import { SeededRandom } from "../../trainer/random/seeded.js";
@@ -18,42 +22,54 @@ class NotBelow extends ModelConversionError {}
 export interface LayersModel {
   readonly layers: readonly {
     readonly name: string;
-    readonly weights: readonly { readonly originalName: string; read(): tf.Tensor }[];
+    readonly weights: readonly {
+      readonly originalName: string;
+      readonly trainable?: boolean;
+      read(): tf.Tensor;
+    }[];
   }[];
+  /** Of a compiled model. */
+  readonly loss?: unknown;
   toJSON(unused: null, returnString: false): unknown;
   predict(x: tf.Tensor): tf.Tensor | tf.Tensor[];
 }
 
 export interface ConvertedModel {
+  /** What was not trainable is frozen. */
   readonly network: NetworkSpec;
   /** Its weights, under the names of the network's parameters. */
   readonly weights: readonly NamedTensor[];
   /** Largest difference between the outputs of original and translation on images of noise. */
   readonly difference: number;
+  /** What of the original is not carried out when it is trained here, in words: dropout, regularisers, constraints, its loss. */
+  readonly leftOut: readonly string[];
 }
 
+/** How a compiled model's own training is named among what is left out. */
+export const COMPILED = "the loss and the optimizer that it was compiled with";
 /** Outputs may differ by this much, of the largest output or of 1. */
 const TOLERANCE = 1e-5;
 const IMAGES = 3;
 
 /**
  * Translates a layers model into a network of the trainer's layers, with its weights, and compares the two on images of noise.
- * A softmax at the end is left out: networks give logits. Dropout is left out too: private training is without.
- * Throws ModelConversionError where a layer has no translation, mixes examples, is used twice, or the outputs differ.
+ * A softmax at the end is left out: networks give logits. Layers that are not trainable are frozen; what trains differently here is
+ * listed in `leftOut`. Throws ModelConversionError where a layer or an option of one has no translation, a layer mixes examples
+ * or is used twice, nothing is trainable, or the outputs differ.
  */
 export function fromLayersModel(model: LayersModel, name = "layers-model"): ConvertedModel {
   const graph = readGraph(model.toJSON(null, false));
-  const values = new Map<string, Float32Array>(
+  text("name", name);
+  const values = new Map<string, { readonly array: Float32Array; readonly trained: boolean }>(
     model.layers.flatMap((layer) =>
-      layer.weights.map(
-        ({ originalName, read }, index) =>
-          [
-            `${layer.name}/${originalName.split("/").at(-1)}`,
-            read.call(layer.weights[index]).dataSync() as Float32Array,
-          ] as const,
-      ),
+      layer.weights.map(({ originalName, read, trainable = true }, index) => {
+        const array = read.call(layer.weights[index]).dataSync() as Float32Array;
+        return [`${layer.name}/${originalName.split("/").at(-1)}`, { array, trained: trainable }] as const;
+      }),
     ),
   );
+  const all = graph.order.map((id) => translate(graph.nodes.get(id)!.layer, refuse));
+  const notTrainable = new Set(all.flatMap(({ frozen, weights }) => (frozen ? weights : [])));
   const steps = walk(graph, graph.output, graph.input);
   const flat = graph.inputShape.length === 1;
   const probabilities = steps.at(-1)?.softmax === true;
@@ -66,10 +82,10 @@ export function fromLayersModel(model: LayersModel, name = "layers-model"): Conv
   const layers = [...(flat ? [{ kind: "flatten" } as const] : []), ...steps.flatMap(({ specs }) => specs)];
   const classes = classesOf(layers, inputShape);
   const network: NetworkSpec = { name, inputShape, classes, layers };
-  const built = buildOrRefuse(network);
+  const built = orRefuse(() => new Network(network));
   const keys = steps.flatMap(({ weights }) => weights);
   const weights = built.allParameters.map((parameter, index) => {
-    const found = values.get(keys[index]);
+    const found = values.get(keys[index])?.array;
     if (!(found && found.length === sizeOf(parameter.shape)))
       throw new ModelConversionError(`weights ${keys[index]} are missing or of another shape`);
     return { name: parameter.name, shape: parameter.shape, values: Float32Array.from(found) };
@@ -79,7 +95,13 @@ export function fromLayersModel(model: LayersModel, name = "layers-model"): Conv
     throw new ModelConversionError(
       `the translation must agree with the original to ${TOLERANCE}, but its outputs differ by ${difference}`,
     );
-  return { network, weights, difference };
+  const frozen = built.allParameters
+    .filter((_, index) => notTrainable.has(keys[index]) || !values.get(keys[index])!.trained)
+    .map((parameter) => parameter.name);
+  if (frozen.length === weights.length) refuse("none of the model's layers is trainable: one must be");
+  const leftOut = all.flatMap((translation) => translation.leftOut);
+  if (model.loss !== undefined) leftOut.push(COMPILED);
+  return { network: { ...network, ...(frozen.length > 0 && { frozen }) }, weights, difference, leftOut };
 }
 
 interface Graph {
@@ -180,25 +202,21 @@ const refuse = (message: string): never => {
   throw new ModelConversionError(message);
 };
 
-/** Of the last layer, found by building without it being checked. */
+/** Of the last layer. */
 function classesOf(layers: readonly LayerSpec[], inputShape: NetworkSpec["inputShape"]): number {
-  const last = layers.at(-1);
-  if (last?.kind === "dense") return last.units;
-  try {
-    new Network({ name: "shape", inputShape, classes: -1, layers });
-  } catch (error) {
-    const [, classes] = /must give -1 logits, got shape \[(\d+)\]$/.exec((error as Error).message) ?? [];
-    if (classes !== undefined) return Number(classes);
-    throw new ModelConversionError((error as Error).message);
-  }
-  return refuse("the model must end in one number a class");
+  const { outputShape } = orRefuse(() => {
+    checkLayers(layers);
+    return buildChain(layers, inputShape, () => true);
+  });
+  return outputShape.length === 1 ? outputShape[0] : refuse("the model must end in one number a class");
 }
 
-function buildOrRefuse(spec: NetworkSpec): Network {
+function orRefuse<T>(build: () => T): T {
   try {
-    return new Network(spec);
+    return build();
   } catch (error) {
-    throw new ModelConversionError((error as Error).message);
+    if (error instanceof ArgumentError) throw new ModelConversionError(error.message);
+    throw error;
   }
 }
 

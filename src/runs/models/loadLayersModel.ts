@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { startBackend } from "../../engines/tensorflow/startBackend.js";
 import {
+  COMPILED,
   type ConvertedModel,
   fromLayersModel,
   type LayersModel,
@@ -31,12 +32,15 @@ export async function loadLayersModel(path: string): Promise<ConvertedModel> {
   }
   await startBackend("cpu");
   let model: LayersModel;
+  let compiled = false;
   try {
-    const { modelTopology, weightsManifest } = JSON.parse(text) as {
-      modelTopology?: object;
+    const { modelTopology, weightsManifest, trainingConfig } = JSON.parse(text) as {
+      modelTopology?: { readonly training_config?: unknown };
+      trainingConfig?: unknown;
       weightsManifest?: { paths: string[]; weights: object[] }[];
     };
     if (!modelTopology || !weightsManifest) throw new Error("it has no modelTopology and weightsManifest");
+    compiled = (trainingConfig ?? modelTopology.training_config ?? null) !== null;
     const files = weightsManifest.flatMap(({ paths }) =>
       paths.map((file) => readFileSync(join(dirname(path), file))),
     );
@@ -50,5 +54,6 @@ export async function loadLayersModel(path: string): Promise<ConvertedModel> {
       `model ${path} must be a TensorFlow.js layers model (${(error as Error).message.split("\n")[0]})`,
     );
   }
-  return fromLayersModel(model, basename(path, ".json"));
+  const converted = fromLayersModel(model, basename(path, ".json"));
+  return compiled ? { ...converted, leftOut: [...converted.leftOut, COMPILED] } : converted;
 }

@@ -1,4 +1,7 @@
 // Labelled images in memory.
+import { text, whole } from "../../formats/argumentChecks.js";
+import { ArgumentError, shown } from "../../formats/argumentError.js";
+import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 
 /** What the network is given for a stored value v of channel c: (v − mean[c])/deviation[c]. Public constants, always. */
 export interface Scaling {
@@ -32,17 +35,78 @@ export interface Dataset {
   readonly original?: LabelledImages;
 }
 
+/** Labels are 16-bit numbers at most. */
+export const MOST_CLASSES = 65_536;
+
 /** Data that cannot be used: one line that says which file or part, what was found and what is allowed. */
 export class DatasetError extends Error {
   override readonly name = "DatasetError";
 }
 
-/** Throws DatasetError unless sizes agree, every number is finite and every label is a whole number in [0, classes). */
-export function checkLabelledImages(images: LabelledImages, classes: number, name: string): void {
+const IMAGES_FIELDS = {
+  count: true,
+  shape: true,
+  pixels: true,
+  labels: true,
+  scaling: true,
+} satisfies FieldsOf<LabelledImages>;
+const SCALING_FIELDS = { mean: true, deviation: true } satisfies FieldsOf<Scaling>;
+const DATASET_FIELDS = {
+  name: true,
+  classes: true,
+  train: true,
+  test: true,
+  frontEnd: true,
+  original: true,
+} satisfies FieldsOf<Dataset>;
+
+/** Throws ArgumentError or DatasetError unless both sets are labelled images of one shape and nothing else is given with them. */
+export function checkDataset(data: Dataset): void {
+  if (typeof data !== "object" || data === null || Array.isArray(data))
+    throw new ArgumentError("data", "a data set", shown(data));
+  checkFields("a data set", data, DATASET_FIELDS, { path: "data" });
+  text("data.name", data.name);
+  whole("data.classes", data.classes, 2, MOST_CLASSES);
+  // Whoever made them: a label that is no class would be another example's.
+  for (const part of ["train", "test"] as const)
+    checkLabelledImages(data[part], data.classes, `${data.name}: ${part}`, `data.${part}`);
+  if (!(String(data.train.shape) === String(data.test.shape)))
+    throw new DatasetError(
+      `${data.name}: training images are ${data.train.shape.join(" x ")}, test images ${data.test.shape.join(" x ")}`,
+    );
+}
+
+/**
+ * Throws DatasetError unless sizes agree, every number is finite and every label is a whole number in [0, classes);
+ * ArgumentError where something else is given with them. path: where they stand in what was given.
+ */
+export function checkLabelledImages(
+  images: LabelledImages,
+  classes: number,
+  name: string,
+  path = "images",
+): void {
+  checkFields("a set of images", images, IMAGES_FIELDS, {
+    path,
+    advice: { sampleWeights: "all count the same" },
+  });
   const { count, shape, pixels, labels, scaling } = images;
+  if (
+    !(
+      Array.isArray(shape) &&
+      shape.length === 3 &&
+      shape.every((side) => Number.isSafeInteger(side) && side >= 1)
+    )
+  )
+    throw new DatasetError(`${name}: shape must be [height, width, channels], got ${shown(shape)}`);
   const [height, width, channels] = shape;
   if (!(Number.isSafeInteger(count) && count >= 1))
     throw new DatasetError(`${name}: needs at least 1 image, got ${count}`);
+  if (!(pixels instanceof Uint8Array || pixels instanceof Float32Array))
+    throw new DatasetError(`${name}: pixels must be a Uint8Array or a Float32Array, got ${kindOf(pixels)}`);
+  if (!(labels instanceof Uint8Array || labels instanceof Uint16Array))
+    throw new DatasetError(`${name}: labels must be a Uint8Array or a Uint16Array, got ${kindOf(labels)}`);
+  if (scaling !== undefined) checkFields("scaling", scaling, SCALING_FIELDS, { path: `${path}.scaling` });
   if (!(pixels.length === count * height * width * channels))
     throw new DatasetError(
       `${name}: ${count} images of ${height} x ${width} x ${channels} need ${count * height * width * channels} pixel values, got ${pixels.length}`,
@@ -69,4 +133,10 @@ export function checkLabelledImages(images: LabelledImages, classes: number, nam
     throw new DatasetError(
       `${name}: scaling must divide by numbers > 0, got [${scaling.deviation.join(", ")}]`,
     );
+}
+
+/** "Array", "Float64Array", "nothing". */
+function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return "nothing";
+  return Object.getPrototypeOf(value)?.constructor?.name ?? typeof value;
 }

@@ -1,9 +1,12 @@
 // A data set of one's own: anything that can give its n-th example.
+import { text, whole } from "../../formats/argumentChecks.js";
+import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 import {
   checkLabelledImages,
   type Dataset,
   DatasetError,
   type LabelledImages,
+  MOST_CLASSES,
   type Scaling,
 } from "./dataset.js";
 
@@ -20,19 +23,25 @@ export interface ExampleSource {
   readonly scaling?: Scaling;
 }
 
-/**
- * Reads each example once, in order, into memory: which examples a step draws is then seen by nobody, and the data
- * cannot change between steps. Throws DatasetError if an example is not as declared.
- */
-export async function readDataset(options: {
+export interface DatasetOptions {
   readonly name: string;
+  /** 2 to 65,536. */
   readonly classes: number;
   readonly train: ExampleSource;
   readonly test: ExampleSource;
-}): Promise<Dataset> {
+}
+
+const FIELDS = { name: true, classes: true, train: true, test: true } satisfies FieldsOf<DatasetOptions>;
+
+/**
+ * Reads each example once, in order, into memory: which examples a step draws is then seen by nobody, and the data
+ * cannot change between steps. Throws ArgumentError, and DatasetError if an example is not as declared.
+ */
+export async function readDataset(options: DatasetOptions): Promise<Dataset> {
+  checkFields("readDataset", options, FIELDS);
   const { name, classes } = options;
-  if (!(Number.isSafeInteger(classes) && classes >= 2 && classes <= 2 ** 16))
-    throw new DatasetError(`${name}: classes must be a whole number in [2, 65536], got ${classes}`);
+  text("name", name);
+  whole("classes", classes, 2, MOST_CLASSES);
   const [train, test] = [
     await readSource(options.train, classes, `${name}: train`),
     await readSource(options.test, classes, `${name}: test`),

@@ -1,4 +1,7 @@
 // The scattering front end [TramerBoneh2021]: an image becomes normalised coefficients, stored as bytes. No training, no data.
+import { flag } from "../../formats/argumentChecks.js";
+import { ArgumentError, shown } from "../../formats/argumentError.js";
+import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 import type { LabelledImages, Scaling } from "../data/dataset.js";
 import { COEFFICIENTS, mirrored, Scattering } from "./scattering.js";
 
@@ -11,6 +14,8 @@ export interface ScatteringOptions {
    */
   readonly mirror?: boolean;
 }
+
+const FIELDS = { groups: true, mirror: true } satisfies FieldsOf<ScatteringOptions>;
 
 /** A feature v is stored as the byte round(16·v) + 128, and read back as (byte − 128)/16: 1/32 at most is lost, ±8 at most kept. */
 const UNIT = 16;
@@ -52,9 +57,11 @@ export class ScatteringFrontEnd {
     options: ScatteringOptions = {},
   ) {
     const [height, width, channels] = imageShape;
+    checkFields("ScatteringFrontEnd", options, FIELDS);
     const { groups = 27, mirror = channels === 3 } = options;
+    flag("mirror", mirror);
     if (!(Number.isSafeInteger(groups) && groups >= 1 && COEFFICIENTS % groups === 0))
-      throw new RangeError(`scattering: groups must divide ${COEFFICIENTS}, got ${groups}`);
+      throw new ArgumentError("groups", `a divisor of ${COEFFICIENTS}`, shown(groups));
     this.groups = groups;
     this.mirror = mirror;
     this.scattering = new Scattering(height, width);

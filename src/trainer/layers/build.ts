@@ -1,4 +1,4 @@
-// From a description to layers: each kind of layer by its name, and what cannot be trained privately refused by name.
+// From a checked description to layers: each kind of layer by its name.
 import { Chain } from "./chain.js";
 import { bias, groupNorm, layerNorm, scale } from "./channelwise.js";
 import { conv2d } from "./conv2d.js";
@@ -9,7 +9,7 @@ import { residual } from "./residual.js";
 import { averagePool, flatten, globalAveragePool, maxPool, relu, tanh } from "./shape.js";
 import type { LayerSpec } from "./spec.js";
 
-/** A row of layers for inputs of inputShape. Throws RangeError, naming the layer, where it does not fit. */
+/** A row of layers, checked by checkLayers, for inputs of inputShape. Throws ArgumentError, naming the layer, where it does not fit. */
 export function buildChain(
   specs: readonly LayerSpec[],
   inputShape: readonly number[],
@@ -20,8 +20,6 @@ export function buildChain(
   let shape = inputShape;
   specs.forEach((spec, index) => {
     const name = `${prefix}${index}.${spec.kind}`;
-    if (spec.kind === "embedding" && (prefix !== "" || layers.some((layer) => layer.parameters.length > 0)))
-      throw new RangeError(`${name}: an embedding must be the first trained layer: numbers have no gradient`);
     const layer = buildLayer(name, spec, shape, isTrained);
     layers.push(layer);
     shape = layer.outputShape;
@@ -52,16 +50,13 @@ const BUILDERS: Builders = {
       buildChain(body, shape, isTrained, `${name}/body/`),
       buildChain(shortcut, shape, isTrained, `${name}/shortcut/`),
     ),
-  "max-pool": (_, shape, { size, stride }) => maxPool(shape, size, stride),
-  "average-pool": (_, shape, { size }) => averagePool(shape, size),
+  "max-pool": (name, shape, { size, stride }) => maxPool(name, shape, size, stride),
+  "average-pool": (name, shape, { size }) => averagePool(name, shape, size),
   "global-average-pool": (_, shape) => globalAveragePool(shape),
   tanh: (_, shape) => tanh(shape),
   relu: (_, shape) => relu(shape),
   flatten: (_, shape) => flatten(shape),
 };
-
-/** Names of layers that mix the examples of a batch: no example has a gradient of its own. */
-const MIXES_EXAMPLES = /batch-?_?norm|batch-?_?renorm|sync.*norm|mixture|moe|contrastive/i;
 
 function buildLayer(
   name: string,
@@ -69,13 +64,6 @@ function buildLayer(
   inputShape: readonly number[],
   isTrained: (parameter: string) => boolean,
 ): Layer<Saved> {
-  const kind: string = spec.kind;
-  if (MIXES_EXAMPLES.test(kind))
-    throw new RangeError(
-      `${name}: ${kind} mixes the examples of a batch, so no example has a gradient of its own to clip; use group-norm or layer-norm`,
-    );
-  if (!Object.hasOwn(BUILDERS, kind))
-    throw new RangeError(`${name}: no such layer; allowed are ${Object.keys(BUILDERS).join(", ")}`);
   const build = BUILDERS[spec.kind] as (
     name: string,
     inputShape: readonly number[],

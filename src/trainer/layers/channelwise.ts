@@ -1,5 +1,7 @@
 // Trained numbers for each channel: scale, bias, and their pair in group and layer normalisation [WuHe2018] [Ba2016].
+
 import * as tf from "@tensorflow/tfjs-core";
+import { ArgumentError } from "../../formats/argumentError.js";
 import { type Layer, ones, zeros } from "./layer.js";
 import { asPositions, formed } from "./materialisedGradients.js";
 
@@ -42,8 +44,8 @@ export function groupNorm(
 ): Layer {
   const { groups } = options;
   const channels = last(inputShape);
-  if (!(Number.isSafeInteger(groups) && groups >= 1 && channels % groups === 0))
-    throw new RangeError(`${name}: groups must divide the ${channels} channels, got ${groups}`);
+  if (!(channels % groups === 0))
+    throw new ArgumentError(`groups of ${name}`, `a divisor of the ${channels} channels`, `${groups}`);
   return normalised(name, inputShape, groups, options.epsilon, (x) =>
     tf.reshape(x, [x.shape[0], -1, channels]),
   );
@@ -66,8 +68,6 @@ function normalised(
   epsilon = DEFAULT_EPSILON,
   regions: (x: tf.Tensor) => tf.Tensor3D,
 ): Layer {
-  if (!(epsilon > 0 && epsilon < Infinity))
-    throw new RangeError(`${name}: epsilon must be > 0 and finite, got ${epsilon}`);
   const channels = last(inputShape);
   return {
     outputShape: inputShape,

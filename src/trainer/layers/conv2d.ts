@@ -1,5 +1,7 @@
 // 2-D convolution: per-example gradients formed, summed and measured by book-keeping [Bu2023].
+
 import * as tf from "@tensorflow/tfjs-core";
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { Kernels, Sides } from "../kernels.js";
 import {
   type Backward,
@@ -11,6 +13,7 @@ import {
   zeros,
 } from "./layer.js";
 import { FormedGradients } from "./materialisedGradients.js";
+import { checkImages } from "./shape.js";
 import type { Conv2dOptions } from "./spec.js";
 import { standardise } from "./standardise.js";
 
@@ -23,20 +26,23 @@ import { standardise } from "./standardise.js";
  */
 export function conv2d(name: string, inputShape: readonly number[], options: Conv2dOptions): Layer {
   const { filters, kernelSize, stride = 1, groups = 1, weightStandardised = false, bias = true } = options;
-  if (inputShape.length !== 3)
-    throw new RangeError(`${name}: conv2d needs [height, width, channels], got [${inputShape.join(", ")}]`);
+  checkImages(name, inputShape);
   const [height, width, channels] = inputShape;
-  const sides = sidesOf(name, [height, width], options);
+  const sides = sidesOf([height, width], options);
   const [outHeight, outWidth] = [height + sides[0] + sides[1], width + sides[2] + sides[3]].map(
     (side) => Math.floor((side - kernelSize) / stride) + 1,
   );
   if (!(outHeight >= 1 && outWidth >= 1))
-    throw new RangeError(
-      `${name}: a ${kernelSize} x ${kernelSize} filter does not fit ${height} x ${width} images`,
+    throw new ArgumentError(
+      `kernelSize of ${name}`,
+      `at most its input with the padding, ${height + sides[0] + sides[1]} x ${width + sides[2] + sides[3]}`,
+      `${kernelSize}`,
     );
-  if (!(Number.isSafeInteger(groups) && groups >= 1 && channels % groups === 0 && filters % groups === 0))
-    throw new RangeError(
-      `${name}: groups must divide the ${channels} input channels and the ${filters} filters, got ${groups}`,
+  if (!(channels % groups === 0 && filters % groups === 0))
+    throw new ArgumentError(
+      `groups of ${name}`,
+      `a divisor of the ${channels} input channels and the ${filters} filters`,
+      `${groups}`,
     );
   const fanIn = (kernelSize * kernelSize * channels) / groups;
   const convolution = { kernelHeight: kernelSize, kernelWidth: kernelSize, stride };
@@ -141,19 +147,14 @@ export function conv2d(name: string, inputShape: readonly number[], options: Con
   }
 }
 
-/** Rows and columns of zeros around the image. Throws RangeError on a padding that is none. */
-function sidesOf(name: string, image: readonly number[], options: Conv2dOptions): Sides {
+/** Rows and columns of zeros around the image. */
+function sidesOf(image: readonly number[], options: Conv2dOptions): Sides {
   const { kernelSize, stride = 1, padding = 0 } = options;
-  for (const [key, value] of Object.entries({ filters: options.filters, kernelSize, stride }))
-    if (!(Number.isSafeInteger(value) && value >= 1))
-      throw new RangeError(`${name}: ${key} must be a whole number >= 1, got ${value}`);
   if (padding === "same") {
     const [top, left] = image.map((side) =>
       Math.max(0, (Math.ceil(side / stride) - 1) * stride + kernelSize - side),
     );
     return [Math.floor(top / 2), Math.ceil(top / 2), Math.floor(left / 2), Math.ceil(left / 2)];
   }
-  if (!(Number.isSafeInteger(padding) && padding >= 0))
-    throw new RangeError(`${name}: padding must be a whole number >= 0 or "same", got ${padding}`);
   return [padding, padding, padding, padding];
 }

@@ -1,6 +1,8 @@
 // Fully connected layer: of an example with one view no gradient is formed, its norm is that of an outer product
 // [Goodfellow2015]; of one with several it is.
+
 import * as tf from "@tensorflow/tfjs-core";
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { ExactSum, Kernels } from "../kernels.js";
 import {
   type Backward,
@@ -19,12 +21,8 @@ import type { DenseOptions } from "./spec.js";
 /** [inputs] → [units]; y = x·W + b. */
 export function dense(name: string, inputShape: readonly number[], options: DenseOptions): Layer {
   const { units, bias = true, initialisation = "normal" } = options;
-  if (!(Number.isSafeInteger(units) && units >= 1))
-    throw new RangeError(`${name}: units must be a whole number >= 1, got ${units}`);
   if (inputShape.length !== 1)
-    throw new RangeError(
-      `${name}: dense needs a flat input, got shape [${inputShape.join(", ")}]; flatten first`,
-    );
+    throw new ArgumentError(`input of ${name}`, "flat (flatten first)", `[${inputShape.join(", ")}]`);
   const inputs = inputShape[0];
   const gradientsOf = (
     x: tf.Tensor2D,

@@ -1,9 +1,11 @@
 // Whole numbers to trained vectors. An example's gradient has one row for each number that occurs in it: only those are kept.
+
 import * as tf from "@tensorflow/tfjs-core";
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { ExactSum } from "../kernels.js";
 import { type ExampleGradients, handleOn, type Layer, scaledNormal } from "./layer.js";
 
-/** [positions] of whole numbers in [0, vocabulary) → [positions, units]. A number outside counts as the nearest inside. */
+/** [positions] of whole numbers in [0, vocabulary) → [positions, units]. Data are checked before (checkVocabulary). */
 export function embedding(
   name: string,
   inputShape: readonly number[],
@@ -11,7 +13,7 @@ export function embedding(
 ): Layer {
   const { vocabulary, units } = options;
   if (inputShape.length !== 1)
-    throw new RangeError(`${name}: embedding needs [positions], got [${inputShape.join(", ")}]`);
+    throw new ArgumentError(`input of ${name}`, "[positions] (flatten first)", `[${inputShape.join(", ")}]`);
   const [positions] = inputShape;
   return {
     outputShape: [positions, units],

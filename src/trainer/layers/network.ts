@@ -1,10 +1,13 @@
 // A network from its description: logits, and the per-example gradients of a micro-batch.
+
 import * as tf from "@tensorflow/tfjs-core";
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { ExactSum, Kernels } from "../kernels.js";
 import { SeededRandom } from "../random/seeded.js";
 import { stopwatch } from "../stepTimes.js";
 import { buildChain } from "./build.js";
 import { Chain } from "./chain.js";
+import { checkNetworkSpec } from "./checkSpec.js";
 import type { ExampleGradients, ParameterSpec } from "./layer.js";
 import { type NetworkSpec, namePatternFits, sizeOf } from "./spec.js";
 
@@ -43,12 +46,14 @@ export class Network {
 
   /**
    * frozenValues: by name, for every parameter that spec.frozen names; without them only shapes can be asked for.
-   * Throws RangeError, naming the layer, where shapes do not fit, and where a pattern fits nothing.
+   * Throws ArgumentError, naming the layer, where a field is unknown or out of its range, where shapes do not fit, and where a pattern
+   * fits nothing.
    */
   constructor(
     readonly spec: NetworkSpec,
     readonly frozenValues: ReadonlyMap<string, Float32Array> = new Map(),
   ) {
+    checkNetworkSpec(spec);
     const frozen = (name: string) => spec.frozen?.some((pattern) => namePatternFits(pattern, name)) ?? false;
     this.chain = buildChain(spec.layers, spec.inputShape, (name) => !frozen(name));
     const { outputShape, layers } = this.chain;
@@ -66,14 +71,20 @@ export class Network {
     const parameters = this.allParameters.filter(({ name }) => !frozen(name));
     for (const pattern of spec.frozen ?? [])
       if (!this.allParameters.some(({ name }) => namePatternFits(pattern, name)))
-        throw new RangeError(
-          `frozen must name parameters, got ${pattern}; the network has ${this.allParameters.map(({ name }) => name).join(", ")}`,
+        throw new ArgumentError(
+          "frozen",
+          `of the network's parameters, ${this.allParameters.map(({ name }) => name).join(", ")}`,
+          pattern,
         );
-    if (spec.frozen && parameters.length === 0)
-      throw new RangeError(`frozen must leave a parameter to train, got ${spec.frozen.join(", ")}`);
+    if (parameters.length === 0)
+      throw spec.frozen
+        ? new ArgumentError("frozen", "such that a parameter is left to train", spec.frozen.join(", "))
+        : new ArgumentError("layers", "such that a parameter is there to train", "none");
     if (!(outputShape.length === 1 && outputShape[0] === spec.classes))
-      throw new RangeError(
-        `${spec.name}: the last layer must give ${spec.classes} logits, got shape [${outputShape.join(", ")}]`,
+      throw new ArgumentError(
+        `the last layer of ${spec.name}`,
+        `one of ${spec.classes} logits, one a class`,
+        `shape [${outputShape.join(", ")}]`,
       );
     this.parameters = parameters;
     this.parameterCount = parameters.reduce((total, { shape }) => total + sizeOf(shape), 0);

@@ -1,13 +1,17 @@
 // A residual block: the sum of two chains on the same input [He2016].
+
 import * as tf from "@tensorflow/tfjs-core";
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { Chain } from "./chain.js";
 import type { Layer, Saved } from "./layer.js";
 
 /** An empty shortcut hands the input on unchanged. */
 export function residual(name: string, body: Chain, shortcut: Chain): Layer<readonly Saved[]> {
   if (String(body.outputShape) !== String(shortcut.outputShape))
-    throw new RangeError(
-      `${name}: body gives [${body.outputShape.join(", ")}], shortcut [${shortcut.outputShape.join(", ")}]: they must agree`,
+    throw new ArgumentError(
+      `shortcut of ${name}`,
+      `of the body's output shape, [${body.outputShape.join(", ")}]`,
+      `[${shortcut.outputShape.join(", ")}]`,
     );
   const own = body.parameters.length;
   return {

@@ -1,5 +1,7 @@
 // Layers without parameters: activations, pooling, flattening.
+
 import * as tf from "@tensorflow/tfjs-core";
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { Layer } from "./layer.js";
 
 const plain = { parameters: [], multiplyAdds: 0 } as const;
@@ -38,6 +40,12 @@ export function flatten(inputShape: readonly number[]): Layer {
   };
 }
 
+/** Throws ArgumentError unless a layer's input is images. */
+export function checkImages(name: string, inputShape: readonly number[]): void {
+  if (inputShape.length !== 3)
+    throw new ArgumentError(`input of ${name}`, "[height, width, channels]", `[${inputShape.join(", ")}]`);
+}
+
 /** Windows of size × size pixels at every stride-th pixel, none beyond the edge. */
 function windows(
   name: string,
@@ -45,21 +53,17 @@ function windows(
   size: number,
   stride: number,
 ): [number, number, number] {
-  if (inputShape.length !== 3)
-    throw new RangeError(`${name} needs [height, width, channels], got [${inputShape.join(", ")}]`);
+  checkImages(name, inputShape);
   const [height, width, channels] = inputShape;
-  for (const [key, value] of Object.entries({ size, stride }))
-    if (!(Number.isSafeInteger(value) && value >= 1))
-      throw new RangeError(`${name}: ${key} must be a whole number >= 1, got ${value}`);
   if (!(size <= height && size <= width))
-    throw new RangeError(`${name}: a ${size} x ${size} window does not fit ${height} x ${width} images`);
+    throw new ArgumentError(`size of ${name}`, `at most its input, ${height} x ${width}`, `${size}`);
   return [Math.floor((height - size) / stride) + 1, Math.floor((width - size) / stride) + 1, channels];
 }
 
-export function maxPool(inputShape: readonly number[], size: number, stride: number): Layer {
+export function maxPool(name: string, inputShape: readonly number[], size: number, stride: number): Layer {
   return {
     ...plain,
-    outputShape: windows("maxPool", inputShape, size, stride),
+    outputShape: windows(name, inputShape, size, stride),
     forward(input, _, kernels) {
       const output = kernels.maxPool(input as tf.Tensor4D, size, stride);
       return { output, saved: [input, output] };
@@ -75,8 +79,8 @@ export function maxPool(inputShape: readonly number[], size: number, stride: num
 }
 
 /** Average over windows that do not overlap: size × size pixels at every size-th pixel. */
-export function averagePool(inputShape: readonly number[], size: number): Layer {
-  const outputShape = windows("averagePool", inputShape, size, size);
+export function averagePool(name: string, inputShape: readonly number[], size: number): Layer {
+  const outputShape = windows(name, inputShape, size, size);
   const [outHeight, outWidth, channels] = outputShape;
   return {
     ...plain,
