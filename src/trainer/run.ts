@@ -114,7 +114,7 @@ export class Run {
       const clipped = await engine.clippedSum(optimizer.parameters, batch, clip, meanwhile);
       if (toDo) meanwhile();
       await drawn;
-      const gradients = lap() - checkpoint;
+      const gradients = lap();
       if (clipped.nonFinite && this.broken === "no") this.broken = "unsaid";
       const added = noise.addToSum(clipped.sum, {
         noiseMultiplier: plan.noiseMultiplier,
