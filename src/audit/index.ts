@@ -1,6 +1,9 @@
 // dpsgd/audit: what was run, recomputed from its ledger and compared with its plan. No Node: runs in a browser.
+
+export type { Accountant } from "../accounting/accountant.js";
 export { ArgumentError } from "../formats/argumentError.js";
-export type { PrivacyEvent } from "../formats/event.js";
+export type { BudgetLimits } from "../formats/budget.js";
+export type { AtomicEvent, ComposedEvent, PrivacyEvent, RepeatedEvent } from "../formats/event.js";
 export type { Guarantee, Neighboring } from "../formats/guarantee.js";
 export {
   type LedgerEnd,
@@ -20,6 +23,7 @@ export {
   readLedger,
   type StepGroup,
 } from "../formats/ledgerReader.js";
+export type { Plan } from "../formats/plan.js";
 export type {
   AuditedSums,
   AuditReport,

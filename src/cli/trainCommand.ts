@@ -90,7 +90,8 @@ async function resumeCommand(values: Arguments["values"], positionals: readonly 
       throw new UsageError(`--${name} must not be given with --resume: the run goes on as it began`);
   const out = readText(values, RESUME);
   const { dataSource } = storedSettings(out);
-  const options = await trainingOptions(values);
+  // Given with --resume it was refused above: the run goes on as it began.
+  const { logPrivateMetrics: _, ...options } = await trainingOptions(values);
   const plan = readPlan(join(out, RUN_FILES.plan));
   const name = values.data === undefined ? dataSource : readText(values, DATA);
   const data = await openData(name, featureCache(values));

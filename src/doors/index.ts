@@ -41,3 +41,9 @@ async function trainer(): Promise<typeof import("../runs/train.js")> {
     throw new Error(`training needs the package ${missing}: npm install ${missing}`);
   }
 }
+
+export type { ProcessOptions, ResumedFrom } from "../runs/train.js";
+export type { BackendChoice } from "../trainer/backendNames.js";
+export type { LabelledImages } from "../trainer/data/dataset.js";
+export type { LayerSpec } from "../trainer/layers/spec.js";
+export type { RunOptions } from "../trainer/settings.js";

@@ -102,11 +102,23 @@ export class Run {
       const lap = stopwatch();
       const batch = { indices: sampler.draw(), step: ledger.steps + 1 };
       const sampling = lap();
-      // Noise depends on nothing of the step: it is drawn while the engine is at work.
-      const [clipped] = await Promise.all([
-        engine.clippedSum(optimizer.parameters, batch, clip),
-        noise.drawAhead(network.parameterCount, setImmediate),
-      ]);
+      let drawn = Promise.resolve();
+      let checkpoint = 0;
+      // What depends on nothing of this step is done while the engine is at work on it: the average follows the last update,
+      // a checkpoint of it is written, this step's noise is drawn.
+      let toDo = true;
+      const meanwhile = () => {
+        toDo = false;
+        optimizer.catchUp();
+        const lap = stopwatch();
+        // Counted in steps, not in time, which depends on the batches drawn. One that fails is tried again in the next step.
+        if (unsaved >= checkpointEvery && this.trySave(ledger)) unsaved = 0;
+        checkpoint = lap();
+        drawn = noise.drawAhead(network.parameterCount, setImmediate);
+      };
+      const clipped = await engine.clippedSum(optimizer.parameters, batch, clip, meanwhile);
+      if (toDo) meanwhile();
+      await drawn;
       const gradients = lap();
       if (clipped.nonFinite && this.broken === "no") this.broken = "unsaid";
       const added = noise.addToSum(clipped.sum, {
@@ -120,16 +132,14 @@ export class Run {
       });
       const writing = lap();
       optimizer.update(clipped.sum, plan.batchSize, added.standardDeviation);
-      const update = lap();
-      // Counted in steps, not in time, which depends on the batches drawn. One that fails is tried again after the next step.
-      if (++unsaved >= checkpointEvery && this.trySave(ledger)) unsaved = 0;
+      unsaved++;
       onStepTimes?.({
         sampling,
         gradients,
         noise: noising,
         ledger: writing,
-        update,
-        checkpoint: lap(),
+        update: lap(),
+        checkpoint,
         ...(clipped.times && { engine: clipped.times }),
       });
       if (shown.has(step)) {

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { startEngine } from "../engines/startEngine.js";
 import type { DeviceEnvironment } from "../engines/webgpu/engine.js";
-import type * as webgpu from "../engines/webgpu/index.js";
+import type { PrecisionName } from "../engines/webgpu/kernel.js";
 import { ArgumentError } from "../formats/argumentError.js";
 import type { Plan } from "../formats/plan.js";
 import { planFromJson, samePlan } from "../formats/planReader.js";
@@ -46,7 +46,7 @@ export interface ProcessOptions {
    */
   readonly backend?: BackendName | "auto";
   /** Of the WebGPU engine, default "float16x2" (docs/gpu.md); given where another backend is taken, an error: they compute in float32. */
-  readonly precision?: webgpu.PrecisionName;
+  readonly precision?: PrecisionName;
   /**
    * Of the WebGPU engine: one process for each entry, with these environment variables, which make its driver show it one
    * card (docs/gpu.md). Default: one process, on the first card. The sum is the same to the last bit with any number.

@@ -37,7 +37,10 @@ export interface Batch {
 
 /** Made only by clipping, accepted only by the noise: the sensitivity travels with the value. */
 export interface ClippedSum {
-  /** Σ_n clip(g_n), flat, one array a parameter tensor. Not divided by anything, without noise: private. */
+  /**
+   * Σ_n clip(g_n), flat, one array a parameter tensor. Not divided by anything, without noise: private. The arrays are the
+   * caller's to change until the engine is asked for the next sum, which may take their place.
+   */
   readonly sum: readonly Float64Array[];
   /** L2 norm by which one example more or fewer can move the whole sum. */
   readonly sensitivity: number;
@@ -63,9 +66,15 @@ export interface GradientEngine {
   readonly arithmetic: SumArithmetic;
   /**
    * The clipped sum over batch at `parameters` (flat arrays in the network's order). An empty batch gives zeros.
-   * The sum is exact: it depends neither on how the batch is split nor on the order.
+   * The sum is exact: it depends neither on how the batch is split nor on the order. `asked` is called once others are at
+   * work on it: from then on this thread has time for something else. It may not be called at all.
    */
-  clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum>;
+  clippedSum(
+    parameters: readonly Float32Array[],
+    batch: Batch,
+    clip: ClipRule,
+    asked?: () => void,
+  ): Promise<ClippedSum>;
   /** Accuracy and loss on a whole set: `test` is public, `train` is not. */
   evaluate(parameters: readonly Float32Array[], set: "train" | "test"): Promise<Evaluation>;
   close(): Promise<void>;

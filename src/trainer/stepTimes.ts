@@ -3,12 +3,13 @@
 /** Milliseconds of one step, part by part. How long a step takes depends on the batch drawn: private, like its size. */
 export interface StepTimes {
   readonly sampling: number;
-  /** Waiting for the clipped sum, in which the noise is drawn too; `engine` says what it was. */
+  /** Waiting for the clipped sum, in which the noise is drawn too; `engine` and `checkpoint` lie within. */
   readonly gradients: number;
   /** Adding the noise. */
   readonly noise: number;
   readonly ledger: number;
   readonly update: number;
+  /** Inside `gradients`: that of the step before, written while the engine was at work; 0 where none was due. */
   readonly checkpoint: number;
   /** Inside `gradients`, added up over the threads; absent where the engine does not say. */
   readonly engine?: EngineTimes;

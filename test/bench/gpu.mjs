@@ -59,8 +59,8 @@ const worstError = (a, b) => a.reduce((worst, value, i) => Math.max(worst, Math.
 const medianOf = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 /**
- * The steps of a training, as src/runs/run.ts takes them: the device in a process of its own, noise drawn while it works
- * and added, update with average. Medians of the seconds, the first step left out.
+ * The steps of a training, as src/runs/run.ts takes them: the device in a process of its own, average and noise made
+ * while it works, noise added, update. Medians of the seconds, the first step left out.
  */
 async function trainingSteps({ network, data, augmentation, microBatch, precision, examples, devices }) {
   const engine = await startWebGpu({ network, data, augmentation, microBatch, precision, devices });
@@ -71,10 +71,12 @@ async function trainingSteps({ network, data, augmentation, microBatch, precisio
   const laps = { gradients: [], noise: [], update: [] };
   const seconds = await timed(3, async (step) => {
     const lap = stopwatch();
-    const [clipped] = await Promise.all([
-      engine.clippedSum(optimizer.parameters, { indices, step }, { norm: 1 }),
-      noise.drawAhead(network.parameterCount, setImmediate),
-    ]);
+    let drawn;
+    const clipped = await engine.clippedSum(optimizer.parameters, { indices, step }, { norm: 1 }, () => {
+      optimizer.catchUp();
+      drawn = noise.drawAhead(network.parameterCount, setImmediate);
+    });
+    await drawn;
     laps.gradients.push(lap());
     const added = noise.addToSum(clipped.sum, { noiseMultiplier: 3, sensitivity: clipped.sensitivity });
     laps.noise.push(lap());

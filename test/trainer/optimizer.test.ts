@@ -113,3 +113,25 @@ test("a schedule is a number or an expression over t and T, evaluated at every s
   ] as const)
     await expect(scheduleOf(rate, 8)).rejects.toThrow(message);
 });
+
+test("the average is the same whenever it is asked for, and is in the state", () => {
+  const made = () =>
+    new Optimizer([Float32Array.from(normals(9)), Float32Array.from(normals(2))], {
+      learningRate: 0.5,
+      rule: { kind: "sgd", momentum: 0.5 },
+      averageDecay: 0.9,
+    });
+  const often = made();
+  const [seldom, told, restored] = [made(), made(), made()];
+  for (const other of [seldom, told]) other.restore(often.state);
+  for (let t = 0; t < 6; t++) {
+    const sums = [normals(9), normals(2)];
+    for (const each of [often, seldom, told]) each.update(sums, 4);
+    expect(often.average).toBeDefined();
+    told.catchUp();
+    told.catchUp();
+  }
+  restored.restore(seldom.state);
+  for (const each of [seldom, told, restored]) expect(each.average).toEqual(often.average);
+  expect(often.average).not.toEqual(often.parameters);
+});

@@ -199,15 +199,18 @@ class ThreadEngine implements GradientEngine {
     this.ready = Promise.all(this.threads.map((thread) => thread.ready));
   }
 
-  async clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum> {
+  async clippedSum(
+    parameters: readonly Float32Array[],
+    batch: Batch,
+    clip: ClipRule,
+    asked?: () => void,
+  ): Promise<ClippedSum> {
     checkClipRule(clip);
     this.indices.set(batch.indices);
-    const replies = await this.ask(parameters, {
-      kind: "clipped-sum",
-      count: batch.indices.length,
-      step: batch.step,
-      clip,
-    });
+    const { step, indices } = batch;
+    const answers = this.ask(parameters, { kind: "clipped-sum", count: indices.length, step, clip });
+    asked?.();
+    const replies = await answers;
     let nonFinite = false;
     const times = { views: 0, gradients: 0, norms: 0, sums: 0 };
     for (const reply of replies) {
@@ -222,7 +225,8 @@ class ThreadEngine implements GradientEngine {
       const total = new Float64Array(sizeOf(shape));
       for (const part of this.sums) for (let i = 0; i < total.length; i++) total[i] += part[at + i];
       at += total.length;
-      return total.map((whole) => whole * unit);
+      for (let i = 0; i < total.length; i++) total[i] *= unit;
+      return total;
     });
     return { sum, sensitivity: 1, nonFinite, times };
   }

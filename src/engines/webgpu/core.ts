@@ -41,6 +41,11 @@ export interface CoreSum {
   readonly nonFinite: boolean;
 }
 
+export interface CoreBatch {
+  readonly indices: Uint32Array;
+  readonly step: number;
+}
+
 export class WebGpuCore {
   private constructor(
     private readonly options: CoreOptions,
@@ -95,11 +100,17 @@ export class WebGpuCore {
   }
 
   /** Flat parameters, in the network's order. */
-  async clippedSum(
+  clippedSum(parameters: Float32Array, batch: CoreBatch, clip: ClipRule): Promise<CoreSum> {
+    return this.useClippedSum(parameters, batch, clip, (sum) => ({ ...sum, parts: sum.parts.slice() }));
+  }
+
+  /** Calls `use` with the sum: its parts lie in memory of the device's, and only until `use` returns. */
+  async useClippedSum<T>(
     parameters: Float32Array,
-    batch: { readonly indices: Uint32Array; readonly step: number },
+    batch: CoreBatch,
     clip: ClipRule,
-  ): Promise<CoreSum> {
+    use: (sum: CoreSum) => T,
+  ): Promise<T> {
     const { program } = this.plan;
     const { indices } = batch;
     const count = parameters.length;
@@ -122,8 +133,10 @@ export class WebGpuCore {
       left = Uint32Array.from(broken, (n) => left[n]);
       places = Uint32Array.from(broken, (n) => places[n]);
     }
-    const parts = new Int32Array(await program.read(this.plan.sums, 8 * count));
-    return { parts, norms, nonFinite: left.length > 0 };
+    const nonFinite = left.length > 0;
+    return program.use(this.plan.sums, 8 * count, (bytes) =>
+      use({ parts: new Int32Array(bytes, 0, 2 * count), norms, nonFinite }),
+    );
   }
 
   /** Submits the micro-batches of these examples; resolves to each one's (factor, norm). */

@@ -12,6 +12,7 @@ export class ProcessDiedError extends WorkerFailedError {}
 
 export interface Answer {
   readonly reply: Reply;
+  /** Until the next answer. */
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
@@ -39,11 +40,12 @@ export class DeviceProcess {
     });
   }
 
-  ask(message: Message<Request>): Promise<Answer> {
+  /** asked: called when the question is on its way. */
+  ask(message: Message<Request>, asked: () => void = () => {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.dead) return reject(this.dead);
       this.waiting = { resolve, reject };
-      send(this.child.stdio[3] as Writable, message);
+      void send(this.child.stdio[3] as Writable, message).then(asked);
     });
   }
 

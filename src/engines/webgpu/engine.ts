@@ -146,11 +146,11 @@ class Device {
    * Asks until there is an answer. A process that died had told nobody anything: asking another one the same gives the same
    * sum, and nothing is released twice.
    */
-  async ask(message: Message<Request>): Promise<Answer> {
+  async ask(message: Message<Request>, asked?: () => void): Promise<Answer> {
     for (let deaths = 1; ; deaths++) {
       try {
         if (!this.process) throw new WorkerFailedError("the engine is closed");
-        return await this.process.ask(message);
+        return await this.process.ask(message, asked);
       } catch (error) {
         if (!(error instanceof ProcessDiedError) || deaths >= MOST_DEATHS) throw error;
         this.warn(`${error.message}; a new one does the step again`);
@@ -206,7 +206,12 @@ class WebGpuEngine implements GradientEngine {
     };
   }
 
-  async clippedSum(parameters: readonly Float32Array[], batch: Batch, clip: ClipRule): Promise<ClippedSum> {
+  async clippedSum(
+    parameters: readonly Float32Array[],
+    batch: Batch,
+    clip: ClipRule,
+    asked?: () => void,
+  ): Promise<ClippedSum> {
     checkClipRule(clip);
     // Its kernels clip to the norm: what was asked for would silently be something else.
     if (clip.gamma !== undefined)
@@ -217,14 +222,22 @@ class WebGpuEngine implements GradientEngine {
         `a batch holds each of the ${this.examples} examples at most once, got ${batch.indices.length}`,
       );
     const values = parameters.map(bytesOf);
+    let unasked = this.devices.length;
+    // A device that is asked again counts once more, below zero.
+    const another = () => {
+      if (--unasked === 0) asked?.();
+    };
     const answers = await Promise.all(
       this.parts(batch.indices).map(async (indices, n) => {
-        const { reply, body } = await this.devices[n].ask({
-          head: { kind: "clipped-sum", step: batch.step, clip },
-          body: [...values, bytesOf(indices)],
-        });
+        const { reply, body } = await this.devices[n].ask(
+          {
+            head: { kind: "clipped-sum", step: batch.step, clip },
+            body: [...values, bytesOf(indices)],
+          },
+          another,
+        );
         if (reply.kind !== "summed") throw failure(reply);
-        return { nonFinite: reply.nonFinite, parts: new Int32Array(body.buffer) };
+        return { nonFinite: reply.nonFinite, parts: new Int32Array(body.buffer, 0, body.length / 4) };
       }),
     );
     const total = answers.map(({ parts }) => parts).reduce(gpu.addFixedPoint);

@@ -1,15 +1,14 @@
 // The process that holds the device: answers the trainer's requests until its input ends. An abort in the driver ends it alone.
-import { createReadStream, createWriteStream } from "node:fs";
 import type { LabelledImages } from "../../trainer/data/dataset.js";
 import { Network } from "../../trainer/layers/network.js";
 import { MixedExamplesError } from "../isolation.js";
 import * as gpu from "../webgpu/index.js";
 import { WebGpuCore } from "./core.js";
 import type { ImagesHead, Reply, Request } from "./engine.js";
-import { bytesOf, listen, send } from "./messages.js";
+import { bytesOf, listenAlone, Room, sendNow } from "./messages.js";
 
-const output = createWriteStream("", { fd: 4 });
-const input = createReadStream("", { fd: 3, highWaterMark: 2 ** 20 });
+const [INPUT, OUTPUT] = [3, 4];
+const room = new Room();
 let core: WebGpuCore | undefined;
 let parameterCount = 0;
 
@@ -55,21 +54,20 @@ async function answer(request: Request, body: Uint8Array<ArrayBuffer>): Promise<
   if (request.kind === "evaluate")
     reply({ kind: "evaluated", evaluation: await core!.evaluate(parameters, request.set) });
   else {
-    const indices = new Uint32Array(body.buffer, 4 * parameterCount);
-    const { parts, nonFinite } = await core!.clippedSum(
-      parameters,
-      { indices, step: request.step },
-      request.clip,
+    const indices = new Uint32Array(body.buffer, 4 * parameterCount, body.length / 4 - parameterCount);
+    const batch = { indices, step: request.step };
+    // Sent from where the device put them: they are not copied once more.
+    await core!.useClippedSum(parameters, batch, request.clip, ({ parts, nonFinite }) =>
+      reply({ kind: "summed", nonFinite }, parts),
     );
-    reply({ kind: "summed", nonFinite }, parts);
   }
 }
 
 function reply(head: Reply, values?: Int32Array): void {
-  send(output, { head, body: values ? [bytesOf(values)] : [] });
+  sendNow(OUTPUT, { head, body: values ? [bytesOf(values)] : [] });
 }
 
-listen<Request>(input, (request, body) => {
+function receive(request: Request, body: Uint8Array<ArrayBuffer>): void {
   answer(request, body).catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
     const kind =
@@ -80,7 +78,13 @@ listen<Request>(input, (request, body) => {
           : "failed";
     reply({ kind, message });
   });
+}
+
+listenAlone<Request>(INPUT, {
+  // The data are kept; a question is answered before the next one comes.
+  roomFor: ({ kind }, length) => (kind === "start" ? new Uint8Array(length) : room.take(length)),
+  receive,
+  ended: () => process.exit(0),
 });
-input.on("end", () => process.exit(0));
 // Ctrl-C and the end of a job reach all processes of a group. The trainer decides what they mean; this one ends with its input.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});

@@ -127,7 +127,12 @@ export class Program {
   }
 
   /** Reads bytes back: waits for all that was submitted. One read at a time of each size. */
-  async read(buffer: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+  read(buffer: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+    return this.use(buffer, bytes, (mapped) => mapped.slice(0, bytes));
+  }
+
+  /** Reads without a copy: `take` gets memory that is gone when it returns, the bytes at its start. */
+  async use<T>(buffer: GPUBuffer, bytes: number, take: (mapped: ArrayBuffer) => T): Promise<T> {
     const size = 2 ** Math.ceil(Math.log2(Math.max(16, bytes)));
     const copy =
       this.readers.get(size) ??
@@ -137,9 +142,11 @@ export class Program {
     encoder.copyBufferToBuffer(buffer, 0, copy, 0, Math.ceil(bytes / 4) * 4);
     this.device.queue.submit([encoder.finish()]);
     await copy.mapAsync(GPUMapMode.READ, 0, Math.ceil(bytes / 8) * 8);
-    const values = copy.getMappedRange(0, Math.ceil(bytes / 8) * 8).slice(0, bytes);
-    copy.unmap();
-    return values;
+    try {
+      return take(copy.getMappedRange(0, Math.ceil(bytes / 8) * 8));
+    } finally {
+      copy.unmap();
+    }
   }
 
   /** The device's own time for every kernel of the phases, each in a pass of its own; median of `repeats`. */

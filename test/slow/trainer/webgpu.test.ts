@@ -122,7 +122,8 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
         expect(engine.backend.reason).toMatch(/^2 × .*, float32$/);
         const first = await engine.clippedSum(parameters, batch, { norm: 1 });
         expect(first.sum).toEqual(alone.sum);
-        const again = engine.clippedSum(parameters, batch, { norm: 1 });
+        let asked = 0;
+        const again = engine.clippedSum(parameters, batch, { norm: 1 }, () => asked++);
         const { devices } = engine as unknown as {
           devices: { process: { child: { pid: number; kill(signal: string): void } } }[];
         };
@@ -134,6 +135,8 @@ describe.skipIf(!open)(why ? `WebGPU engine (${why})` : "WebGPU engine", () => {
         devices[0].process.child.kill("SIGTERM");
         devices[1].process.child.kill("SIGABRT");
         expect((await again).sum).toEqual(alone.sum);
+        // Also where a device is asked twice.
+        expect(asked).toBe(1);
         expect(warnings).toEqual(["the device process ended (SIGABRT); a new one does the step again"]);
         const zeros = alone.sum.map((part) => part.map(() => 0));
         for (const indices of [Uint32Array.of(), Uint32Array.of(4)]) {
