@@ -22,6 +22,7 @@ export interface PrivacyCurve {
   deltaIntervalAt(epsilon: number): Interval;
 }
 
+/** What turns events into privacy curves, for one neighbouring relation. */
 export interface Accountant {
   readonly name: string;
   readonly neighboring: Neighboring;

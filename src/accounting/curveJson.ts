@@ -4,6 +4,7 @@ import { NEIGHBORINGS, type Neighboring } from "../formats/guarantee.js";
 import { envelope, finiteOrInfinity, type JsonNumber, record } from "../formats/json.js";
 import { checkDelta, checkEpsilon, type Interval, type PrivacyCurve } from "./accountant.js";
 
+/** A privacy curve as JSON: a finite list of points (docs/schema/curve.schema.json). */
 export interface CurveJson {
   readonly format: "dpsgd-curve";
   readonly version: 1;

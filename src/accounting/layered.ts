@@ -6,6 +6,7 @@ import { contourAccountant } from "./contour/index.js";
 import { rdpAccountant } from "./rdp/index.js";
 import { atomsOf } from "./reduction.js";
 
+/** What an accountant by name is for, and how long it may look. */
 export interface AccountantOptions {
   /** Default: add-or-remove-one. */
   readonly neighboring?: Neighboring;

@@ -25,6 +25,7 @@ import {
 import { type Find, finder, recompute, smallestEpsilon } from "./recompute.js";
 import { auditedSums } from "./sums.js";
 
+/** What an audit may be told besides plan and ledger. */
 export interface AuditOptions {
   /**
    * Asked one by one; those for another neighbouring relation than the claim's are left out, with a finding.

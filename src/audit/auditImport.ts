@@ -8,6 +8,7 @@ import { judge } from "./audit.js";
 import type { ImportedRun } from "./importedRun.js";
 import { finder, recompute } from "./recompute.js";
 
+/** What was claimed of an imported run. */
 export interface ImportAuditOptions {
   /** In [0, 1]: where ε is computed. */
   readonly delta: number;

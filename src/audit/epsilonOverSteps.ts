@@ -4,6 +4,7 @@ import { tightestEpsilon } from "../accounting/tightest.js";
 import type { PrivacyEvent } from "../formats/event.js";
 import type { Neighboring } from "../formats/guarantee.js";
 
+/** ε after so many steps. */
 export interface EpsilonAfter {
   readonly steps: number;
   /** Upper bound on ε at delta after so many steps; Infinity if there is none. */

@@ -6,6 +6,7 @@ import { eventFromJson } from "../formats/eventJson.js";
 
 /** opacus: an accountant's state; dp-accounting: an event; csv: noise multiplier, sampling rate, steps; dpsgd-event: ours. */
 export const IMPORT_FORMATS = ["opacus", "dp-accounting", "csv", "dpsgd-event"] as const;
+/** A kind of record that can be imported. */
 export type ImportFormat = (typeof IMPORT_FORMATS)[number];
 
 /** A record that cannot be read; one line that says where, what was found and what is allowed. */
@@ -20,6 +21,7 @@ export interface ImportedSteps {
   readonly steps: number;
 }
 
+/** Another framework's record of a run. */
 export interface ImportedRun {
   readonly event: PrivacyEvent;
   /** Empty where the record is an event and no list of steps. */

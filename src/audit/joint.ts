@@ -14,6 +14,7 @@ import {
 import { certificateOf } from "./certified.js";
 import { finder, recompute, smallestEpsilon } from "./recompute.js";
 
+/** What several runs are claimed to spend together, and how it is computed. */
 export interface JointOptions {
   /** In [0, 1]; default: the smallest δ among the runs' claims. */
   readonly delta?: number;
@@ -27,6 +28,7 @@ export interface JointOptions {
   readonly accountants?: readonly Accountant[];
 }
 
+/** What several runs on one data set spent together. */
 export interface JointAudit {
   /** "holds" only if every run's verdict is, and the claim on the sum, if there is one, is proven. */
   readonly verdict: Verdict;

@@ -9,6 +9,7 @@ import type { AuditReport } from "../formats/report.js";
 import { searchBoundary } from "../planner/search.js";
 import { smallestEpsilon } from "./recompute.js";
 
+/** What is left of a run's claim. */
 export interface Remaining {
   /** Upper bound on ε at delta for what the ledger shows; null stands for ∞. */
   readonly epsilonSpent: number | null;

@@ -185,6 +185,7 @@ export type AtomicEvent =
   | BandedMatrixEvent
   | RepeatAndSelectEvent;
 
+/** What was done to the data, as plain JSON: necessary and sufficient for accounting. */
 export type PrivacyEvent = AtomicEvent | RepeatedEvent | ComposedEvent;
 
 /** An atomic event and how often it happened: a whole number ≥ 1, at most 2⁵³ − 1. */

@@ -7,6 +7,7 @@ import { envelope, finiteOrInfinity, record } from "./json.js";
 /** Deeper nesting is refused: no real run needs it, and reading it could exhaust the stack. */
 const DEEPEST = 200;
 
+/** An event as JSON (docs/schema/event.schema.json). */
 export interface EventJson {
   readonly format: "dpsgd-event";
   readonly version: 1;

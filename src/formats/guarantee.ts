@@ -8,10 +8,12 @@
  */
 export type Neighboring = "add-or-remove-one" | "replace-one" | "zero-out-one";
 
+/** The neighbouring relations by name. */
 export const NEIGHBORINGS: readonly Neighboring[] = ["add-or-remove-one", "replace-one", "zero-out-one"];
 
 /** Accountants by the names that plans and the command line use; pld is the tight one and the default. */
 export const ACCOUNTANT_NAMES = ["pld", "rdp"] as const;
+/** An accountant by name: "pld" is the tight one, "rdp" Rényi accounting. */
 export type AccountantName = (typeof ACCOUNTANT_NAMES)[number];
 
 /** (ε, δ) and what it rests on. epsilon is an upper bound, possibly Infinity; both numbers are in nats. */

@@ -73,6 +73,7 @@ export interface LedgerPosition {
   readonly hash: string;
 }
 
+/** A line of a ledger. */
 export type LedgerEntry = LedgerRun | LedgerStep | LedgerEvent | LedgerResume | LedgerEnd;
 
 /** `previous` of line 1. */

@@ -27,6 +27,7 @@ export type LedgerProblemCode =
   | "wrong-count"
   | "torn-last-line";
 
+/** One thing that is wrong with a ledger's lines. */
 export interface LedgerProblem {
   readonly code: LedgerProblemCode;
   /** Line number, from 1. */
@@ -65,6 +66,7 @@ export interface Resumption {
   readonly arithmetic?: SumArithmetic;
 }
 
+/** Steps of a ledger that follow each other with equal rate and noise. */
 export interface StepGroup {
   readonly samplingRate: number;
   readonly noiseMultiplier: number;

@@ -14,6 +14,7 @@ import type { SumArithmetic } from "./sumArithmetic.js";
  */
 export type Verdict = "holds" | "exceeded" | "unreadable" | "unclaimed";
 
+/** What a finding is about; docs/ledger.md has an example of each. */
 export type FindingCode =
   | LedgerProblemCode
   | "other-plan"
@@ -43,6 +44,7 @@ export type FindingCode =
  */
 export type Severity = "error" | "warning" | "note";
 
+/** One thing that an audit found: its code, how much it weighs, what was expected and what was there. */
 export interface Finding {
   readonly code: FindingCode;
   readonly severity: Severity;
@@ -61,6 +63,7 @@ export interface Recomputed {
   readonly neighboring: Guarantee["neighboring"];
 }
 
+/** What an audit found: verdict, recomputed ε, findings, and what they are about. */
 export interface AuditReport {
   readonly verdict: Verdict;
   /** What the plan claims; null if no plan could be read, or nothing is claimed of an imported run. */
@@ -127,6 +130,7 @@ export interface AuditedSums {
   readonly assumed?: Required<OlderSums>;
 }
 
+/** What canaries showed ε to be at least, beside what it is claimed to be at most. */
 export interface Empirical {
   /** True if the canaries show more than the event allows, with confidence. */
   readonly refuted: boolean;
@@ -160,6 +164,7 @@ export interface GuessTally {
   readonly correct: number;
 }
 
+/** What one example among many moved the sums by. */
 export interface RoundingFound {
   /** True if the example moved the sums by more than the sensitivity 1: a sound trainer is refuted once in a billion times. */
   readonly refuted: boolean;

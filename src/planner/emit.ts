@@ -11,6 +11,7 @@ export const FRAMEWORKS = {
   "jax-privacy": "jax_privacy 2.0",
   "tensorflow-privacy": "TensorFlow Privacy 0.9",
 } as const;
+/** A framework that `emit` writes code for. */
 export type Framework = keyof typeof FRAMEWORKS;
 
 /**

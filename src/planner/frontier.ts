@@ -15,7 +15,9 @@ export const SWEPT = [
   "epsilon",
   "delta",
 ] as const;
+/** A quantity that a frontier can be swept over. */
 export type Swept = (typeof SWEPT)[number];
+/** Values for each quantity that is swept. */
 export type Axes = Readonly<Partial<Record<Swept, readonly number[]>>>;
 
 /** What turns passes into hours and bytes; all public, none needed. */
@@ -32,6 +34,7 @@ export interface FrontierOptions {
   readonly accountant?: Accountant;
 }
 
+/** One combination, with the plan's numbers for it. */
 export interface FrontierPoint {
   readonly examples: number;
   readonly batchSize: number;
@@ -70,6 +73,7 @@ export interface FrontierGap {
   readonly reason: string;
 }
 
+/** What each combination of the quantities swept comes to. */
 export interface Frontier {
   readonly points: readonly FrontierPoint[];
   readonly gaps: readonly FrontierGap[];

@@ -1,6 +1,7 @@
 // A cheap stand-in for a run: smaller batch and noise by the same factor, so that every step looks alike [Sander2023, §4].
 import type { Plan } from "../formats/plan.js";
 
+/** A cheap stand-in for a planned run. */
 export interface ProxyRun {
   /** k: the plan's batch size and noise multiplier were divided by it. */
   readonly factor: number;

@@ -11,6 +11,7 @@ import { type Solution, Solver, TIGHT } from "./solver.js";
 /** So narrow (relative) is an interval that the accountants ask no further layer: whatever the effort, it stays. */
 const SETTLED = 1e-6;
 
+/** How a plan is solved for. */
 export interface PlanOptions {
   /** Asked instead of the one that the request names; for the request's neighboring. */
   readonly accountant?: Accountant;

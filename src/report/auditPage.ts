@@ -35,6 +35,7 @@ export interface PageRun {
   readonly plan?: unknown;
 }
 
+/** What an audit's page shows. */
 export interface AuditPageOptions {
   readonly runs: readonly PageRun[];
   /** Of several runs. */

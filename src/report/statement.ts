@@ -9,6 +9,7 @@ import { searchOf, tuningText, wholeEvent } from "../formats/tuning.js";
 import { VERSION } from "../formats/version.js";
 import type { GroupGuarantee } from "../planner/group.js";
 
+/** What a privacy statement names besides the plan. */
 export interface StatementOptions {
   /** What the privacy protects, in the singular; default "training example". */
   readonly unit?: string;

@@ -20,6 +20,7 @@ export interface CanaryMechanism {
   readonly delta: number;
 }
 
+/** A training with canaries: the data they go among, and how it is trained. */
 export interface CanaryOptions
   extends Pick<TrainOptions, "backend" | "workers" | "onProgress" | "signal" | "onWarning"> {
   /** Run folder of the training: new or empty. */

@@ -72,6 +72,7 @@ export interface ProcessOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How a plan is trained, and where it goes. */
 export interface TrainOptions extends RunOptions, ProcessOptions {
   /** Run folder: new or empty. */
   readonly out: string;
@@ -79,6 +80,7 @@ export interface TrainOptions extends RunOptions, ProcessOptions {
   readonly runId?: string;
 }
 
+/** How a stopped run goes on. */
 export interface ResumeOptions extends ProcessOptions {
   /**
    * Steps that are in the ledger but not in the weights, because the process died between them and its next checkpoint, are
@@ -100,6 +102,7 @@ export interface ResumedFrom {
   readonly left: number;
 }
 
+/** Where a training stands. */
 export interface TrainProgress {
   /** Steps in the ledger, lost ones included, and how many there will be. */
   readonly step: number;
@@ -118,6 +121,7 @@ export interface TrainProgress {
   readonly testAccuracyLast: number | undefined;
 }
 
+/** What a training came to. */
 export interface TrainResult {
   readonly out: string;
   /** In the ledger. */

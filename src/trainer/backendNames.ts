@@ -13,6 +13,7 @@ export const ENGINE_NAMES = [
   "cpu",
 ] as const satisfies readonly BackendName[];
 
+/** What computes, and why it was taken. */
 export interface BackendChoice {
   readonly name: BackendName;
   /** One line for people: why this one, and why not those before it in the order. */

@@ -1,6 +1,7 @@
 // Tensors in the safetensors format: 8 bytes of header length (little endian), a JSON header, the numbers.
 import { sizeOf } from "./layers/network.js";
 
+/** Numbers of a shape, under a name. */
 export interface NamedTensor {
   readonly name: string;
   readonly shape: readonly number[];

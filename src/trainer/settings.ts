@@ -14,6 +14,7 @@ import type { FineTuning } from "./startingValues.js";
 
 /** How noisy gradients become updates. */
 export const OPTIMIZER_NAMES = ["sgd", "adam", "adam-corrected"] as const;
+/** How noisy gradients become updates, by name. */
 export type OptimizerName = (typeof OPTIMIZER_NAMES)[number];
 
 /** Options that belong to the run, not to the process: a resumed run has those that it began with. */

@@ -6,6 +6,7 @@ import { Network, type NetworkSpec, sizeOf } from "./layers/network.js";
 import { matchWeights } from "./models/matchWeights.js";
 import { decodeSafetensors, encodeSafetensors, type NamedTensor } from "./safetensors.js";
 
+/** Training that starts from public weights. */
 export interface FineTuning {
   /** Initial values, made without the private data; default: by the seed. See matchWeights for how they are paired. */
   readonly weights?: readonly NamedTensor[];

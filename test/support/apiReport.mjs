@@ -49,6 +49,7 @@ export function report([name, mainEntryPointFilePath], folder = API_FOLDER) {
           reportTempFolder: scratch,
           reportFileName: `${name}.api.md`,
         },
+        newlineKind: "lf",
         docModel: { enabled: false },
         dtsRollup: { enabled: false },
         tsdocMetadata: { enabled: false },

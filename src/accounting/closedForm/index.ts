@@ -16,6 +16,7 @@ import { epsilonInterval, type Profile, worseProfile } from "./profile.js";
 import { finiteProfile, laplaceProfile } from "./pureProfiles.js";
 
 const NAME = "closed-form";
+/** What the closed-form accountant is for. */
 export interface ClosedFormOptions {
   /** Default add-or-remove-one. */
   readonly neighboring?: Neighboring;

@@ -13,6 +13,7 @@ import { crossing, search } from "./crossing.js";
 import { Direction, type Effort } from "./direction.js";
 import { type Composition, compositionOf } from "./dominatingPairs.js";
 
+/** What connecting the dots is for, and how fine its lattices may be. */
 export interface ConnectTheDotsOptions {
   /** Default add-or-remove-one. */
   readonly neighboring?: Neighboring;

@@ -15,6 +15,7 @@ import { SubsampledOnce } from "./subsampledOnce.js";
 import type { DirectedComposition } from "./vertical/directedComposition.js";
 import { VerticalProfile } from "./vertical/verticalProfile.js";
 
+/** What the contour accountant is for. */
 export interface ContourOptions {
   /** Default add-or-remove-one. */
   readonly neighboring?: Neighboring;
@@ -32,6 +33,7 @@ export interface ContourCurve extends PrivacyCurve {
   relativeWidthAt(delta: number): number;
 }
 
+/** The contour accountant, which also tells how it came to an interval. */
 export interface ContourAccountant extends Accountant {
   account(event: PrivacyEvent): ContourCurve;
 }

@@ -12,6 +12,7 @@ import { bestEpsilon, bestLogDelta } from "./convert.js";
 import type { Moment } from "./integerOrders.js";
 import { type Moments, momentsOf, NAME, worse } from "./moments.js";
 
+/** What the Rényi accountant is for. */
 export interface RdpOptions {
   /** Default add-or-remove-one. */
   readonly neighboring?: Neighboring;
@@ -27,6 +28,7 @@ export interface RdpCurve extends PrivacyCurve {
   readonly extraDelta: number;
 }
 
+/** The Rényi accountant, which also tells the divergences. */
 export interface RdpAccountant extends Accountant {
   account(event: PrivacyEvent): RdpCurve;
 }

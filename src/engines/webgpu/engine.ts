@@ -68,6 +68,7 @@ export interface WebGpuOptions {
   readonly onWarning?: (message: string) => void;
 }
 
+/** Environment variables of a process that holds a device: they make its driver show it one card. */
 export type DeviceEnvironment = Readonly<Record<string, string>>;
 
 /** Their fixed-point sums add up within 32 bits: MOST_PARTS would. */

@@ -3,6 +3,7 @@ import type { Network, NetworkSpec } from "../../trainer/layers/network.js";
 import * as gpu from "../webgpu/index.js";
 import { type UnitNetwork, unitsOf } from "./residualForm.js";
 
+/** How a plan is solved for. */
 export interface PlanOptions {
   readonly open: gpu.OpenDevice;
   readonly network: Network;

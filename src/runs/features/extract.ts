@@ -9,6 +9,7 @@ import { type Dataset, DatasetError, type LabelledImages } from "../../trainer/d
 import { ScatteringFrontEnd, type ScatteringOptions } from "../../trainer/features/frontEnd.js";
 import { FeatureCache } from "./cache.js";
 
+/** How scattering features are computed, and where they are kept. */
 export interface FeatureOptions extends ScatteringOptions {
   /** Folder to keep features in. Features of private data are private: keep it with the data. Default: kept nowhere. */
   readonly cache?: string;

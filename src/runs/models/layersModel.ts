@@ -34,6 +34,7 @@ export interface LayersModel {
   predict(x: tf.Tensor): tf.Tensor | tf.Tensor[];
 }
 
+/** A layers model as a network of ours. */
 export interface ConvertedModel {
   /** What was not trainable is frozen. */
   readonly network: NetworkSpec;

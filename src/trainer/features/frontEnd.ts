@@ -5,6 +5,7 @@ import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 import type { LabelledImages, Scaling } from "../data/dataset.js";
 import { COEFFICIENTS, mirrored, Scattering } from "./scattering.js";
 
+/** How scattering coefficients are arranged. */
 export interface ScatteringOptions {
   /** Coefficients of a colour are normalised in this many groups, a divisor of 81; default 27. */
   readonly groups?: number;

@@ -2,6 +2,7 @@
 import { Network } from "./network.js";
 import type { NetworkSpec } from "./spec.js";
 
+/** What a network trains and holds. */
 export interface NetworkDescription {
   /** Numbers that are trained. */
   readonly parameterCount: number;

@@ -31,6 +31,7 @@ export type LayerSpec =
   | { readonly kind: "relu" }
   | { readonly kind: "flatten" };
 
+/** A two-dimensional convolution. */
 export interface Conv2dOptions {
   /** Output channels. */
   readonly filters: number;
@@ -54,6 +55,7 @@ export interface Conv2dOptions {
   readonly bias?: boolean;
 }
 
+/** A fully connected layer. */
 export interface DenseOptions {
   readonly units: number;
   /** Default true. */
@@ -83,4 +85,5 @@ export function namePatternFits(pattern: string, name: string): boolean {
   return new RegExp(`^${parts.join(".*")}$`, "s").test(name);
 }
 
+/** How many numbers a shape holds. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
