@@ -13,7 +13,7 @@ import type { Neighboring } from "../formats/guarantee.js";
 import { UnsupportedEventError } from "./accountant.js";
 
 /** What is asked for: see {@link atomsOf}. */
-type End = "bound" | "shown" | "exact";
+type ProvenEnd = "bound" | "shown" | "exact";
 
 /** Who asks, so that a refusal can name the accountant. */
 export interface Asked {
@@ -26,7 +26,7 @@ export interface Asked {
  * all are plain. end "shown": of one that some mechanism of the kind costs, so that lower ends follow from it; "exact": left
  * as they are where both are not one. Throws UnsupportedEventError where nothing is proven under the relation.
  */
-export function atomsOf(event: PrivacyEvent, asked: Asked, end: End = "bound"): CountedEvent[] {
+export function atomsOf(event: PrivacyEvent, asked: Asked, end: ProvenEnd = "bound"): CountedEvent[] {
   const parts = flatten(event);
   const events = parts.map(({ event: atom }) => reducedAtom(atom, asked, end));
   if (parts.every(({ event: atom }, i) => atom === events[i])) return parts;
@@ -35,7 +35,7 @@ export function atomsOf(event: PrivacyEvent, asked: Asked, end: End = "bound"): 
   return atomsOf({ kind: "composed", events: all }, asked, end);
 }
 
-function reducedAtom(atom: AtomicEvent, { neighboring, accountant }: Asked, end: End): PrivacyEvent {
+function reducedAtom(atom: AtomicEvent, { neighboring, accountant }: Asked, end: ProvenEnd): PrivacyEvent {
   // Those that go by the order of the records.
   if (neighboring === "add-or-remove-one" && /-batches|^tree/.test(atom.kind))
     throw new UnsupportedEventError(

@@ -7,9 +7,9 @@ import {
   checkDelta,
   checkEpsilon,
   type Interval,
-  type PrivacyCurve,
   UnsupportedEventError,
 } from "../accountant.js";
+import { IntervalCurve } from "../intervalCurve.js";
 import { atomsOf } from "../reduction.js";
 import { gaussianProfile } from "./gaussianProfile.js";
 import { epsilonInterval, type Profile, worseProfile } from "./profile.js";
@@ -34,7 +34,7 @@ export function closedFormAccountant(options: ClosedFormOptions = {}): Accountan
   return {
     name: NAME,
     neighboring,
-    account: (event) => new Curve(profileOf(event, neighboring), neighboring),
+    account: (event) => new ClosedFormCurve(profileOf(event, neighboring), neighboring),
   };
 }
 
@@ -185,20 +185,14 @@ function sampled(inner: Profile, q: number): Profile {
   };
 }
 
-class Curve implements PrivacyCurve {
+class ClosedFormCurve extends IntervalCurve {
   readonly accountant = NAME;
 
   constructor(
     private readonly profile: Profile | "nothing" | "everything",
     readonly neighboring: Neighboring,
-  ) {}
-
-  epsilonAt(delta: number): number {
-    return this.epsilonIntervalAt(delta).upper;
-  }
-
-  deltaAt(epsilon: number): number {
-    return this.deltaIntervalAt(epsilon).upper;
+  ) {
+    super();
   }
 
   epsilonIntervalAt(delta: number): Interval {

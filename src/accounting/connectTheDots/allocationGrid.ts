@@ -1,23 +1,23 @@
 // Where to keep the points of the laws of means of likelihood ratios: dense where it narrows δ. A rough pass with few
 // points shows where the mass of each partial mean lies, given that the whole is where it matters. Nothing rests on it
 // but the width of the result.
-import type { Pair } from "./pair.js";
+import type { DominatingPair } from "./pair.js";
 
 /** A law of likelihood ratios under Q: masses at rising values, and the P-mass at +∞. */
-export interface Law {
+export interface RatioLaw {
   readonly values: Float64Array;
   readonly masses: Float64Array;
   readonly infinite: number;
 }
 
 /** A mean of `count` ratios as weight·(the mean before) + (1 − weight)·(the mean before, or one ratio). */
-export interface Step {
+export interface AveragingStep {
   readonly count: number;
   readonly doubles: boolean;
   readonly weight: number;
 }
 
-export interface Placement {
+export interface AllocationPlacement {
   /** For each body of the pair of one use, the coordinates between its cells, rising; finite. */
   readonly losses: readonly Float64Array[];
   /** For each step the points of its law, rising from 0. */
@@ -35,23 +35,23 @@ const DECADES = 14;
 /** Share of the points for the stretches where δ of removing, of adding, and the bulk of the law, which epochs compose. */
 const SHARES = [0.5, 0.15, 0.25, 0.1] as const;
 
-interface Points {
+interface WeightedPoints {
   readonly masses: Float64Array;
   readonly values: Float64Array;
 }
 
 /** A law gathered in cells [grid[k], grid[k+1]), the last one open: their masses and means. */
-interface Rough extends Points {
+interface RoughLaw extends WeightedPoints {
   readonly grid: Float64Array;
 }
 
 /** largest: of the losses that are told apart. Null where P often shows larger ones. */
-export function placed(
-  base: Pair,
+export function placeAllocation(
+  base: DominatingPair,
   largest: number,
-  steps: readonly Step[],
+  steps: readonly AveragingStep[],
   points: number,
-): Placement | null {
+): AllocationPlacement | null {
   let beyond = 0;
   for (let i = 0; i < base.losses.length; i++)
     if (base.losses[i]! > largest) beyond += Math.exp(base.logP[i]!);
@@ -71,7 +71,7 @@ export function placed(
     ] as const;
   });
   const one = roughOf(base, coordinates);
-  const laws: Rough[] = [];
+  const laws: RoughLaw[] = [];
   let law = one;
   for (const step of steps) {
     law = roughMean(law, step.doubles ? law : one, step.weight);
@@ -85,7 +85,7 @@ export function placed(
     each.map((x, k) => x * (widthOf(whole, k) / scaleOf(whole, k)) ** 2),
   );
   const grids: Float64Array[] = [];
-  let rest: { law: Rough; count: number } | undefined;
+  let rest: { law: RoughLaw; count: number } | undefined;
   for (let i = steps.length - 1; i >= 0; i--) {
     grids[i] = gridOf(laws[i]!.grid, importances, points);
     const before = i > 0 ? laws[i - 1]! : one;
@@ -141,7 +141,7 @@ export function sumsOf(
 }
 
 /** The law of e^{loss} under Q of one use, in ROUGH cells a body. */
-function roughOf(base: Pair, coordinates: readonly (readonly [number, number])[]): Rough {
+function roughOf(base: DominatingPair, coordinates: readonly (readonly [number, number])[]): RoughLaw {
   const entries: [value: number, mass: number][] = [[0, base.unseen]];
   for (let i = 0; i < base.losses.length; i++)
     entries.push([Math.exp(base.losses[i]!), Math.exp(base.logP[i]! - base.losses[i]!)]);
@@ -161,7 +161,7 @@ function roughOf(base: Pair, coordinates: readonly (readonly [number, number])[]
   return { grid, values, masses: Float64Array.from(kept, ([, mass]) => mass) };
 }
 
-function roughMean(a: Rough, b: Rough, weight: number): Rough {
+function roughMean(a: RoughLaw, b: RoughLaw, weight: number): RoughLaw {
   const grid = sumsOf(a, b, weight, ROUGH) ?? roughGrid(a, b, weight);
   const masses = new Float64Array(grid.length);
   const moments = new Float64Array(grid.length);
@@ -180,8 +180,8 @@ function roughMean(a: Rough, b: Rough, weight: number): Rough {
 }
 
 /** ROUGH values, even in asinh((log − m)/s): m and s about the mean and the spread of the logarithm. */
-function roughGrid(a: Rough, b: Rough, weight: number): Float64Array {
-  const positive = ({ values }: Rough) => values.find((value) => value > 0)!;
+function roughGrid(a: RoughLaw, b: RoughLaw, weight: number): Float64Array {
+  const positive = ({ values }: RoughLaw) => values.find((value) => value > 0)!;
   const least = Math.max(1e-300, weight * positive(a) + (1 - weight) * positive(b));
   const most = weight * a.values.at(-1)! + (1 - weight) * b.values.at(-1)!;
   const { mean: middle, variance } = logMoments(products(thinned(a), thinned(b), weight));
@@ -197,7 +197,7 @@ function roughGrid(a: Rough, b: Rough, weight: number): Float64Array {
 }
 
 /** All sums, one by one. */
-function products(a: Points, b: Points, weight: number): Points {
+function products(a: WeightedPoints, b: WeightedPoints, weight: number): WeightedPoints {
   const values = new Float64Array(a.values.length * b.values.length);
   const masses = values.map(
     (_, n) => a.masses[Math.floor(n / b.values.length)]! * b.masses[n % b.values.length]!,
@@ -209,7 +209,7 @@ function products(a: Points, b: Points, weight: number): Points {
 }
 
 /** About 40 points of a law. */
-function thinned({ values, masses }: Points): Points {
+function thinned({ values, masses }: WeightedPoints): WeightedPoints {
   const every = Math.ceil(values.length / 40);
   const count = Math.ceil(values.length / every);
   const thin = { values: new Float64Array(count), masses: new Float64Array(count) };
@@ -225,7 +225,7 @@ function thinned({ values, masses }: Points): Points {
   return thin;
 }
 
-function logMoments({ values, masses }: Points): { mean: number; variance: number } {
+function logMoments({ values, masses }: WeightedPoints): { mean: number; variance: number } {
   let [all, sum, squares] = [0, 0, 0];
   values.forEach((value, i) => {
     const p = masses[i]!;
@@ -240,12 +240,12 @@ function logMoments({ values, masses }: Points): { mean: number; variance: numbe
     : { mean: 0, variance: 1 };
 }
 
-function widthOf({ grid, values }: Rough, k: number): number {
+function widthOf({ grid, values }: RoughLaw, k: number): number {
   return (grid[k + 1] ?? Math.max(2 * grid[k]!, values[k]!)) - grid[k]!;
 }
 
 /** What widths are relative to: a value in the cell, never 0. */
-function scaleOf({ grid }: Rough, k: number): number {
+function scaleOf({ grid }: RoughLaw, k: number): number {
   return k === 0 ? 0.5 * (grid[1] ?? 1) : grid[k]!;
 }
 
@@ -254,7 +254,7 @@ function scaleOf({ grid }: Rough, k: number): number {
  * the density at e^ε, ε by that over P(S > e^ε)·e^ε, relatively by that over ε; every decade of δ counts as much. The same
  * for adding, and the bulk, where each place counts by its probability.
  */
-function wanted(law: Rough): Float64Array[] {
+function wanted(law: RoughLaw): Float64Array[] {
   const { grid, masses, values } = law;
   const n = grid.length;
   const spread = Math.sqrt(logMoments({ values, masses }).variance);
@@ -296,10 +296,10 @@ function wanted(law: Rough): Float64Array[] {
 
 /** The importance of the width of each cell of a part's law: by where the whole ends up, with the rest independent. */
 function conditional(
-  part: Rough,
-  rest: Rough,
+  part: RoughLaw,
+  rest: RoughLaw,
   weight: number,
-  whole: Rough,
+  whole: RoughLaw,
   wholes: readonly Float64Array[],
 ): Float64Array[] {
   const { grid } = whole;

@@ -1,12 +1,13 @@
 // One direction of a composition: how fine to discretise it, and δ(ε) of the result with all errors.
 import type { Interval } from "../accountant.js";
+import { logSupremum } from "../hockeyStickSupremum.js";
+import type { LatticeUse } from "./inversion.js";
 import { invert } from "./inversion.js";
-import { logSupremum } from "./inversionPlacement.js";
-import { discretise, type Lattice, type Tilted, tilt } from "./lattice.js";
-import { type Body, commonSpan, type Mass, upTo } from "./pair.js";
-import { coarse, momentsOf } from "./roughMoments.js";
+import { discretise, type Lattice, tilt } from "./lattice.js";
+import { commonSpan, type LossBody, type Mass, upTo } from "./pair.js";
+import { lossPanels, tiltedMomentsOf } from "./roughMoments.js";
 import { onceAt } from "./singleUse.js";
-import { type Counted, Tilts } from "./tilts.js";
+import { type CountedPair, Tilts } from "./tilts.js";
 
 export interface Effort {
   /** Relative width of ε (of δ, where ε·(slope of log δ) is small) at which refining stops. */
@@ -16,22 +17,22 @@ export interface Effort {
 }
 
 /** reached: as narrow as asked for. */
-interface Answer extends Interval {
+interface DeltaBounds extends Interval {
   readonly reached: boolean;
 }
 
 const COARSE_CELLS = 2 ** 14;
 const FIRST_CELLS = 2 ** 13;
-const MOST_LEVELS = 24;
+const MAXIMUM_LEVELS = 24;
 /** Where log δ changes by less than this over ε, it is δ whose width is kept to this times the one asked for. */
 const LEAST_SLOPE = 0.05;
 /** Periods, in units of ε, from which on the largest losses are cut off. */
 const HEAVY = 20;
-const MOST_CUTS = 4;
+const MAXIMUM_CUTS = 4;
 /** What δ is taken for while only an upper bound of it is known: this times the bound. */
 const UNKNOWN = 1e-3;
 
-export class Direction {
+export class LatticeDirection {
   /** Probability of a loss of +∞, from below and above. */
   readonly infinite: Interval;
   /** No finite loss is larger. */
@@ -46,11 +47,11 @@ export class Direction {
   private readonly offsets: readonly number[];
   private readonly tilts: Tilts;
   private readonly lattices = new Map<string, readonly Lattice[] | null>();
-  private readonly cuts = new Map<number, Direction | null>();
+  private readonly cuts = new Map<number, LatticeDirection | null>();
 
   /** beyond: a bound on the probability of the losses that were cut off `parts` (see `cutAt`); they may be anything. */
   constructor(
-    private readonly parts: readonly Counted[],
+    private readonly parts: readonly CountedPair[],
     private readonly effort: Effort,
     private readonly beyond = 0,
   ) {
@@ -100,9 +101,9 @@ export class Direction {
     let variance = 0;
     let range = 0;
     for (const { pair, count } of this.parts) {
-      const points = coarse(pair, 0, 1);
-      const at = momentsOf(points, 0);
-      const top = momentsOf(points, 1);
+      const points = lossPanels(pair, 0, 1);
+      const at = tiltedMomentsOf(points, 0);
+      const top = tiltedMomentsOf(points, 1);
       variance += count * at.variance;
       range = Math.max(range, top.mean - at.mean + 12 * Math.sqrt(Math.max(at.variance, top.variance)));
     }
@@ -143,20 +144,20 @@ export class Direction {
    */
   deltaAt(epsilon: number, floor = -1): Interval {
     const goal = LEAST_SLOPE * this.effort.relativeWidth;
-    const narrow = ({ lower, upper, reached }: Answer) =>
+    const narrow = ({ lower, upper, reached }: DeltaBounds) =>
       reached || upper - lower <= goal * upper || upper <= floor;
     const heavy = this.steps > 1 && this.heavy(epsilon);
-    let answer: Answer = heavy
+    let answer: DeltaBounds = heavy
       ? { lower: this.infinite.lower, upper: Math.min(1, this.chernoff(epsilon)), reached: false }
       : this.whole(epsilon, floor);
     let budget = Math.max(answer.lower, UNKNOWN * answer.upper);
     if (heavy) for (const [i] of this.parts.entries()) budget = Math.max(budget, this.jump(i, epsilon));
-    const meet = ({ lower, upper, reached }: Answer): Answer => ({
+    const meet = ({ lower, upper, reached }: DeltaBounds): DeltaBounds => ({
       lower: Math.max(answer.lower, Math.min(lower, answer.upper)),
       upper: Math.max(answer.lower, Math.min(upper, answer.upper)),
       reached,
     });
-    for (let round = 0; round < MOST_CUTS && !narrow(answer); round++) {
+    for (let round = 0; round < MAXIMUM_CUTS && !narrow(answer); round++) {
       const cut = budget > 0 ? this.cutAt(0.1 * goal * budget) : null;
       if (!cut) break;
       answer = meet(cut.whole(epsilon, floor));
@@ -187,7 +188,7 @@ export class Direction {
   }
 
   /** This composition without its largest losses, of whose probability in all uses together `beyond` ≤ budget is a bound. */
-  private cutAt(budget: number): Direction | null {
+  private cutAt(budget: number): LatticeDirection | null {
     // Whole powers of 4, so that questions close to each other share their lattices.
     const power = Math.floor(Math.log(budget) / Math.log(4));
     let found = this.cuts.get(power);
@@ -207,14 +208,14 @@ export class Direction {
         });
         return { pair: { ...pair, bodies: kept }, count };
       });
-      found = cut ? new Direction(parts, this.effort, beyond) : null;
+      found = cut ? new LatticeDirection(parts, this.effort, beyond) : null;
       if (this.cuts.size >= 6) this.cuts.delete(this.cuts.keys().next().value!);
       this.cuts.set(power, found);
     }
     return found;
   }
 
-  private whole(epsilon: number, floor: number): Answer {
+  private whole(epsilon: number, floor: number): DeltaBounds {
     if (this.infinite.lower === 1 || epsilon >= this.most)
       return { lower: this.boundOnly ? 0 : this.infinite.lower, upper: this.infinite.upper, reached: true };
     if (this.steps === 1) {
@@ -231,18 +232,27 @@ export class Direction {
     if (!place) return { lower: this.boundOnly ? 0 : answer.lower, upper: answer.upper, reached: false };
     // Lattices that would be too fine for the losses that matter here start coarser, those too coarse for the tilt finer.
     const coarser = Math.min(0, -Math.ceil(Math.log2(this.tilts.cells(place.c, this.base) / FIRST_CELLS)));
-    const finer = Math.min(MOST_LEVELS - 1, Math.ceil(Math.log2((this.base * Math.abs(place.c)) / 4)));
+    const finer = Math.min(MAXIMUM_LEVELS - 1, Math.ceil(Math.log2((this.base * Math.abs(place.c)) / 4)));
     const first = this.exact ? 0 : Math.max(coarser, finer);
     let reached = first - 1;
-    let tooFine = MOST_LEVELS;
+    let tooFine = MAXIMUM_LEVELS;
     for (let level = first; level > reached; ) {
       const lattices = this.at(level, place.c);
-      const parts = lattices?.map((lattice, i): [Tilted, number, number] => [
-        tilt(lattice, place.c),
-        this.parts[i]!.count,
-        lattice.spread,
-      ]);
-      const now = parts && invert(parts, place, epsilon, this.infinite, this.effort.nodes);
+      const uses = lattices?.map(
+        (lattice, i): LatticeUse => ({
+          lattice: tilt(lattice, place.c),
+          count: this.parts[i]!.count,
+          spread: lattice.spread,
+        }),
+      );
+      const now =
+        uses &&
+        invert(uses, {
+          placement: place,
+          epsilon,
+          infinite: this.infinite,
+          maximumNodes: this.effort.nodes,
+        });
       if (!now) {
         // As fine as the work allows.
         tooFine = level;
@@ -298,7 +308,7 @@ export class Direction {
 }
 
 /** Some x beyond which the P-mass is at most e^log, and that mass; undefined if the body ends before. */
-function tailStart(body: Body, log: number): { from: number; logMass: number } | undefined {
+function tailStart(body: LossBody, log: number): { from: number; logMass: number } | undefined {
   const mass: Mass = { logP: 0, ratio: 0 };
   const massFrom = (x: number): number => {
     body.mass(x, body.to, mass);

@@ -1,11 +1,11 @@
 // The body of Laplace noise, and of mechanisms of bounded range: P-density ∝ e^{ℓ/2}, Q-density ∝ e^{−ℓ/2} in the loss.
-import { type Body, type Mass, sampledLoss } from "./pair.js";
+import { type LossBody, type Mass, sampledLoss } from "./pair.js";
 
 /**
  * On −B < ℓ < B: P-mass of (a, b) is k(e^{(b−B)/2} − e^{(a−B)/2}), Q-mass k(e^{−(a+B)/2} − e^{−(b+B)/2}).
  * Laplace of scale 1/B: k = ½ (the rest in points at ±B). rate: sampled at that rate; turned: seen from the other side.
  */
-export class RampBody implements Body {
+export class RampBody implements LossBody {
   readonly from: number;
   readonly to: number;
   readonly least: number;

@@ -1,9 +1,9 @@
 // Pairs of mixtures of unit Gaussians on the real line: Gaussian noise, sampled or not, in either direction.
 import { logNormalSf } from "../../math/normal.js";
-import type { Body, Mass } from "./pair.js";
+import type { LossBody, Mass } from "./pair.js";
 
 /** Weights summing to 1 and the means. */
-export interface Mixture {
+export interface ShiftedMixture {
   readonly weights: readonly number[];
   readonly means: readonly number[];
 }
@@ -11,7 +11,7 @@ export interface Mixture {
 const LOG_SQRT_2PI = 0.5 * Math.log(2 * Math.PI);
 
 /** P against Q; every mean of P is at least every mean of Q, so that the loss increases in x. */
-export class MixtureBody implements Body {
+export class MixtureBody implements LossBody {
   readonly from = -Infinity;
   readonly to = Infinity;
   readonly least: number;
@@ -24,14 +24,14 @@ export class MixtureBody implements Body {
   private readonly ratios = new Map<number, number>();
 
   constructor(
-    private readonly p: Mixture,
-    private readonly q: Mixture,
+    private readonly p: ShiftedMixture,
+    private readonly q: ShiftedMixture,
   ) {
     this.top = Math.max(...p.means);
     this.bottom = Math.min(...p.means);
     this.reach = this.top - Math.min(...q.means);
     // Far to the right the largest means decide, far to the left the least; equal ones leave the ratio of their weights.
-    const least = (m: Mixture, mean: number) => m.weights[m.means.indexOf(mean)] ?? 0;
+    const least = (m: ShiftedMixture, mean: number) => m.weights[m.means.indexOf(mean)] ?? 0;
     const [ql, pl] = [Math.min(...q.means), this.bottom];
     this.least = ql === pl ? Math.log(least(p, pl)) - Math.log(least(q, ql)) : -Infinity;
     const qt = Math.max(...q.means);
@@ -41,7 +41,7 @@ export class MixtureBody implements Body {
 
   /** (Q, P), with the line turned around. */
   swapped(): MixtureBody {
-    const turned = (m: Mixture) => ({ weights: m.weights, means: m.means.map((d) => -d) });
+    const turned = (m: ShiftedMixture) => ({ weights: m.weights, means: m.means.map((d) => -d) });
     return new MixtureBody(turned(this.q), turned(this.p));
   }
 
@@ -117,7 +117,7 @@ export class MixtureBody implements Body {
 }
 
 /** log Σ w_k e^{z(d_k)}; near 0 from Σ w_k(e^z − 1), since Σ w_k = 1. */
-function logRatio({ weights, means }: Mixture, z: (mean: number) => number): number {
+function logRatio({ weights, means }: ShiftedMixture, z: (mean: number) => number): number {
   let most = -Infinity;
   for (const d of means) most = Math.max(most, z(d));
   let sum = 0;
@@ -131,7 +131,7 @@ function logRatio({ weights, means }: Mixture, z: (mean: number) => number): num
 }
 
 /** {@link logRatio} where z is the log ratio of the densities at x: of a unit Gaussian of mean d to that of mean 0. */
-function logRatioAt({ weights, means }: Mixture, x: number): number {
+function logRatioAt({ weights, means }: ShiftedMixture, x: number): number {
   let most = -Infinity;
   let sum = 0;
   for (let k = 0; k < means.length; k++) {
@@ -154,7 +154,7 @@ function logRatioAt({ weights, means }: Mixture, x: number): number {
 }
 
 /** The mean of the means, weighted by what each contributes at x: the slope of the logarithm of the density ratio. */
-function tilted({ weights, means }: Mixture, x: number): number {
+function tilted({ weights, means }: ShiftedMixture, x: number): number {
   let most = -Infinity;
   for (const d of means) most = Math.max(most, d * (x - d / 2));
   let sum = 0;

@@ -2,11 +2,11 @@
 // its P-mass and its Q-mass both stay: the least pair on the lattice that dominates the given one.
 import { logAddExp } from "../../math/log.js";
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
-import type { Body, Mass, Pair } from "./pair.js";
+import type { DominatingPair, LossBody, Mass } from "./pair.js";
 
 /** Panels of the bound on what lies outside of the lattice. */
 const PANEL = 0.25;
-const MOST_PANELS = 4000;
+const MAXIMUM_PANELS = 4000;
 
 export interface Lattice {
   readonly step: number;
@@ -27,7 +27,7 @@ export interface Lattice {
 
 /** For tilts c in [low, high], low ≥ −1; what is left out there is below e^{−60}/uses of the whole. Null: too large. */
 export function discretise(
-  pair: Pair,
+  pair: DominatingPair,
   step: number,
   offset: number,
   [low, high]: readonly [number, number],
@@ -141,11 +141,11 @@ interface Panels {
 }
 
 /** E_P[e^{c·loss}] from above, panel by panel. */
-function panels(body: Body, c: number): Panels {
+function panels(body: LossBody, c: number): Panels {
   const [a, b] = body.extent(c);
   const from = Math.max(a, body.from);
   const to = Math.min(b, body.to);
-  const count = Math.min(MOST_PANELS, Math.max(1, Math.ceil((to - from) / PANEL)));
+  const count = Math.min(MAXIMUM_PANELS, Math.max(1, Math.ceil((to - from) / PANEL)));
   const width = (to - from) / count;
   const logs = new Float64Array(count);
   let before = c * body.loss(from);
@@ -163,7 +163,7 @@ function panels(body: Body, c: number): Panels {
 }
 
 /** The middle stretch, without ends that together are e^{−budget} of the bound. */
-function trimmed(body: Body, c: number, budget: number): [number, number] {
+function trimmed(body: LossBody, c: number, budget: number): [number, number] {
   const { from, width, logs } = panels(body, c);
   const limit = logs.reduce(logAddExp, -Infinity) - budget;
   let first = 0;
@@ -174,7 +174,7 @@ function trimmed(body: Body, c: number, budget: number): [number, number] {
 }
 
 /** log of a bound on E_P[e^{c·loss}] over x outside of [lo, hi]. */
-export function outside(body: Body, c: number, lo: number, hi: number): number {
+export function outside(body: LossBody, c: number, lo: number, hi: number): number {
   const { from, width, logs, open } = panels(body, c);
   let sum = -Infinity;
   logs.forEach((log, i) => {
@@ -187,7 +187,7 @@ export function outside(body: Body, c: number, lo: number, hi: number): number {
 }
 
 /** The lattice masses under P·e^{c·loss}, scaled to sum to 1. */
-export interface Tilted {
+export interface TiltedLattice {
   readonly step: number;
   /** Mass at point j, j = 0 … cells. */
   readonly p: Float64Array;
@@ -202,7 +202,7 @@ export interface Tilted {
   readonly e1: number;
 }
 
-export function tilt(lattice: Lattice, c: number): Tilted {
+export function tilt(lattice: Lattice, c: number): TiltedLattice {
   const { step, offset, first, logP, up, relative, moved } = lattice;
   const n = logP.length;
   let best = -Infinity;

@@ -1,13 +1,13 @@
 // Parts of pairs: a stretch of a body, a pair that happens with some probability, and pairs put together from them.
-import { type Body, type Mass, type Pair, pointsPair, swapped } from "./pair.js";
+import { type DominatingPair, type LossBody, type Mass, pointsPair, swapped } from "./pair.js";
 
 /** What a body holds on [from, to], times e^{logWeight}. */
-class BodyPart implements Body {
+class BodyPart implements LossBody {
   readonly least: number;
   readonly most: number;
 
   constructor(
-    private readonly whole: Body,
+    private readonly whole: LossBody,
     readonly from: number,
     readonly to: number,
     private readonly logWeight: number,
@@ -46,8 +46,11 @@ class BodyPart implements Body {
  * One of the pairs, drawn with its probability and shown which. relative: what the probabilities may be off by.
  * No mechanism need show it (`bound`).
  */
-export function mixed(parts: readonly { probability: number; pair: Pair }[], relative = 0): Pair {
-  const bodies: Body[] = [];
+export function mixed(
+  parts: readonly { probability: number; pair: DominatingPair }[],
+  relative = 0,
+): DominatingPair {
+  const bodies: LossBody[] = [];
   const losses: number[] = [];
   const logP: number[] = [];
   let [infinite, unseen] = [0, 0];
@@ -72,15 +75,15 @@ export function mixed(parts: readonly { probability: number; pair: Pair }[], rel
  * zeros: where the loss of the body of `above`, of `below`, is 0.
  */
 export function folded(
-  above: Pair,
-  below: Pair,
+  above: DominatingPair,
+  below: DominatingPair,
   logRest: number,
   zeros: readonly [number, number] = [0, 0],
-): Pair {
+): DominatingPair {
   const losses = [0];
   const logP = [logRest];
-  const bodies: Body[] = [];
-  const take = (pair: Pair, sign: 1 | -1): void => {
+  const bodies: LossBody[] = [];
+  const take = (pair: DominatingPair, sign: 1 | -1): void => {
     for (let i = 0; i < pair.losses.length; i++)
       if (sign * pair.losses[i]! > 0) {
         losses.push(pair.losses[i]!);
@@ -98,6 +101,6 @@ export function folded(
 }
 
 /** `folded` of a pair and its own mirror image. */
-export function foldedWithMirror(pair: Pair, logRest: number, zero = 0): Pair {
+export function foldedWithMirror(pair: DominatingPair, logRest: number, zero = 0): DominatingPair {
   return folded(pair, swapped(pair), logRest, [zero, -zero]);
 }

@@ -1,18 +1,18 @@
 // Moments of a pair, quickly and from above: the body cut into panels whose mass goes to both ends of each.
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
-import type { Mass, Pair } from "./pair.js";
+import type { DominatingPair, Mass } from "./pair.js";
 
 const PANEL = 0.25;
-const MOST_PANELS = 4000;
+const MAXIMUM_PANELS = 4000;
 /** Panels of the bodies that hold all but what falls like e^{−12|x|} beyond, for tilts between low and high. */
-export interface Coarse {
+export interface LossPanels {
   readonly losses: Float64Array;
   readonly logP: Float64Array;
   /** Where the panels of each body begin and end. */
   readonly ranges: readonly (readonly [from: number, to: number])[];
 }
 
-export function coarse(pair: Pair, low: number, high: number): Coarse {
+export function lossPanels(pair: DominatingPair, low: number, high: number): LossPanels {
   const losses = Array.from(pair.losses);
   const logP = Array.from(pair.logP);
   const ranges = (pair.bodies ?? []).map((body): [number, number] => {
@@ -20,7 +20,7 @@ export function coarse(pair: Pair, low: number, high: number): Coarse {
     const b = body.extent(high);
     const from = Math.max(Math.min(a[0], b[0]), body.from);
     const to = Math.min(Math.max(a[1], b[1]), body.to);
-    const count = Math.min(MOST_PANELS, Math.max(64, Math.ceil((to - from) / PANEL)));
+    const count = Math.min(MAXIMUM_PANELS, Math.max(64, Math.ceil((to - from) / PANEL)));
     const mass: Mass = { logP: 0, ratio: 0 };
     let x = from;
     let before = body.loss(x);
@@ -45,7 +45,7 @@ export function coarse(pair: Pair, low: number, high: number): Coarse {
   return { losses: Float64Array.from(losses), logP: Float64Array.from(logP), ranges };
 }
 
-export interface Moments {
+export interface TiltedMoments {
   /** log E_P[e^{c·loss}]; for c outside of (−1, 0) an upper bound up to `error` and what lies beyond the panels. */
   readonly log: number;
   readonly error: number;
@@ -53,7 +53,7 @@ export interface Moments {
   readonly variance: number;
 }
 
-export function momentsOf({ losses, logP }: Coarse, c: number): Moments {
+export function tiltedMomentsOf({ losses, logP }: LossPanels, c: number): TiltedMoments {
   const n = losses.length;
   let most = -Infinity;
   for (let i = 0; i < n; i++) most = Math.max(most, logP[i]! + c * losses[i]!);

@@ -10,7 +10,7 @@ import type { Neighboring } from "../../formats/guarantee.js";
 import { binomialTail } from "../../math/binomialTail.js";
 import { ULP } from "../../math/rounding.js";
 import { type Allocation, allocated } from "./allocation.js";
-import type { Everything, Nothing, Refuse, Side } from "./dominatingPairs.js";
+import type { Everything, MechanismPairs, Nothing, Refuse } from "./mechanismPairs.js";
 import {
   blankedFixedSizeGaussianPair,
   gaussianPair,
@@ -18,9 +18,9 @@ import {
   replacedFixedSizePair,
   replacedGaussianPair,
 } from "./mechanisms.js";
-import { type Pair, pointsPair, swapped } from "./pair.js";
+import { type DominatingPair, pointsPair, swapped } from "./pair.js";
 import { mixed } from "./pairParts.js";
-import { coarse, momentsOf } from "./roughMoments.js";
+import { lossPanels, tiltedMomentsOf } from "./roughMoments.js";
 
 const UP = 1 + ULP;
 
@@ -43,8 +43,8 @@ export function fixedSizeSide(
   atom: SampledWithoutReplacementEvent,
   neighboring: Neighboring,
   refuse: Refuse,
-  sideOf: (rate: number) => Side | Nothing | Everything,
-): Side | Nothing | Everything {
+  sideOf: (rate: number) => MechanismPairs | Nothing | Everything,
+): MechanismPairs | Nothing | Everything {
   const { sampleSize, sourceSize } = atom;
   if (sampleSize === 0) return "nothing";
   const rate = sampleSize === sourceSize ? 1 : Math.min(1, (sampleSize / sourceSize) * UP);
@@ -76,7 +76,7 @@ export function fixedSizeSide(
   return { pair, turned: swapped(pair), shown: gaussianPair(shift, rate), attained: true };
 }
 
-type Tail = NonNullable<ReturnType<typeof binomialTail>>;
+type BatchTail = NonNullable<ReturnType<typeof binomialTail>>;
 
 /**
  * docs/math-connect-the-dots.md, theorem 9: the other records of the batch are revealed, and with B − 1 of them the record is in with
@@ -85,8 +85,8 @@ type Tail = NonNullable<ReturnType<typeof binomialTail>>;
 function knownBatchPair(
   { samplingRate: q, datasetSize: n, maximumBatchSize: most }: TruncatedPoissonSampledEvent,
   shift: number,
-  { full, kept }: { full: Tail; kept: Tail },
-): Pair | null {
+  { full, kept }: { full: BatchTail; kept: BatchTail },
+): DominatingPair | null {
   const before = binomialTail(n - 1, q, most - 1);
   if (!before) return null;
   // P(X = B − 1) as the difference of the smaller tails.
@@ -109,8 +109,8 @@ function knownBatchPair(
 }
 
 /** log E[e^{4ℓ}], about. */
-function sizeOf(pair: Pair): number {
-  return momentsOf(coarse(pair, 0, 4), 4).log;
+function sizeOf(pair: DominatingPair): number {
+  return tiltedMomentsOf(lossPanels(pair, 0, 4), 4).log;
 }
 
 /**
@@ -121,7 +121,7 @@ export function truncatedSide(
   atom: TruncatedPoissonSampledEvent,
   neighboring: Neighboring,
   refuse: Refuse,
-): Side | Nothing | Everything {
+): MechanismPairs | Nothing | Everything {
   const { samplingRate: q, datasetSize: n, maximumBatchSize: most } = atom;
   const shift = gaussianShift(atom.event);
   if (q === 0 || shift === 0) return "nothing";
@@ -182,17 +182,17 @@ export function allocatedSide(
   atom: BallsInBinsEvent,
   neighboring: Neighboring,
   points: number,
-  sideOf: (neighboring: Neighboring) => Side | Nothing | Everything,
-): Side | Nothing | Everything {
+  sideOf: (neighboring: Neighboring) => MechanismPairs | Nothing | Everything,
+): MechanismPairs | Nothing | Everything {
   const base = sideOf(neighboring);
   if (typeof base === "string" || atom.bins === 1) return base;
   // Given the bin, one use; what the bin's being secret gains is proven where the other side is without the record.
-  const plain: Side = {
+  const plain: MechanismPairs = {
     pair: { ...base.pair, bound: true },
     ...(base.turned && { turned: { ...base.turned, bound: true } }),
   };
   if (neighboring === "replace-one") return plain;
-  const of = (pair: Pair, which: string): Allocation | null => {
+  const of = (pair: DominatingPair, which: string): Allocation | null => {
     const key = `${which} ${neighboring} ${atom.bins} ${points} ${JSON.stringify(atom.event)}`;
     let found = latest.get(key);
     if (found === undefined) {

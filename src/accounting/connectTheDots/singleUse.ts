@@ -1,13 +1,13 @@
 // δ(ε) of one use of a pair, directly: no lattice, no transform.
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
-import type { Body, Mass, Pair } from "./pair.js";
+import type { DominatingPair, LossBody, Mass } from "./pair.js";
 
 /**
  * δ(ε) of one use without the mass at +∞: Σ p(1 − e^{ε−ℓ})₊ over the points, and P − e^ε Q of each body beyond where its loss
  * is ε.
  */
-export function onceAt(pair: Pair, epsilon: number): Interval {
+export function onceAt(pair: DominatingPair, epsilon: number): Interval {
   const { losses, logP, relative = 0, bodies = [], logLeftOut } = pair;
   let lower = 0;
   let upper = logLeftOut ? Math.exp(logLeftOut(0)) * (1 + 1e-9) : 0;
@@ -31,7 +31,7 @@ export function onceAt(pair: Pair, epsilon: number): Interval {
  * ∫ (p − e^ε q)₊ over a body (docs/math-connect-the-dots.md, theorem 11): P − e^ε Q of what lies beyond an x where the loss is `short` of
  * ε at most. That of any set is a lower bound; what this one may lack or have too much is at most (e^short − 1)P.
  */
-function hockeyStick(body: Body, epsilon: number): Interval {
+function hockeyStick(body: LossBody, epsilon: number): Interval {
   if (epsilon >= body.most) return { lower: 0, upper: 0 };
   let x = epsilon > body.least ? Math.max(body.from, Math.min(body.to, body.inverse(epsilon))) : body.from;
   for (let step = 2 ** -50 * (1 + Math.abs(x)); x > body.from && !(body.loss(x) <= epsilon); step *= 4)

@@ -1,12 +1,13 @@
 // Characteristic functions of tilted lattice masses at equally spaced frequencies, with bounds on their errors.
 import { fftError, realFft } from "../../math/fft.js";
+import { halve } from "../../math/roots.js";
 import { ULP, UNIT_ROUNDOFF } from "../../math/rounding.js";
-import type { Tilted } from "./lattice.js";
+import type { TiltedLattice } from "./lattice.js";
 
 /** log of what is too small to matter in a mean over frequencies, as the largest of them is 1. */
 export const NEGLIGIBLE = -75;
 /** Most products of a lattice point and a frequency where frequencies are taken one by one: about 1 ns each. */
-const MOST_PRODUCTS = 2e7;
+const MAXIMUM_PRODUCTS = 2e7;
 
 /** φ − 1 at frequencies 2πk/(N·step), k = 0 … re.length − 1, φ the transform of p around its centre. */
 export interface Spectrum {
@@ -17,7 +18,7 @@ export interface Spectrum {
 }
 
 /** All frequencies up to N/2, N a power of two. */
-export function fullSpectrum(tilted: Tilted, nodes: number): Spectrum {
+export function fullSpectrum(tilted: TiltedLattice, nodes: number): Spectrum {
   const x = new Float64Array(nodes);
   const { p, centre } = tilted;
   for (let j = 0; j < p.length; j++) {
@@ -34,7 +35,7 @@ export function fullSpectrum(tilted: Tilted, nodes: number): Spectrum {
 const BLOCK = 32;
 
 /** The first `count` frequencies of N, one by one: for few of them among very many. */
-export function lowSpectrum(tilted: Tilted, nodes: number, count: number): Spectrum {
+export function lowSpectrum(tilted: TiltedLattice, nodes: number, count: number): Spectrum {
   const { p, centre } = tilted;
   const re = new Float64Array(count);
   const im = new Float64Array(count);
@@ -75,22 +76,22 @@ export function lowSpectrum(tilted: Tilted, nodes: number, count: number): Spect
  * most `tail` (docs/math-connect-the-dots.md, theorem 3). Null: more than the work allows, or than a full transform costs.
  */
 export function cutFrequencies(
-  parts: readonly (readonly [Tilted, number, number])[],
+  uses: readonly { readonly lattice: TiltedLattice; readonly count: number }[],
   c: number,
   nodes: number,
   mostNodes: number,
 ): { count: number; tail: number } | null {
   // Fine enough for a slack of a tenth.
   let size = 1024;
-  for (const [t] of parts) {
+  for (const { lattice: t } of uses) {
     let apart = 0;
     for (let j = 0; j < t.p.length; j++) apart += t.p[j]! * Math.abs(j - t.centre);
     while (size < 32 * apart && size < mostNodes) size *= 2;
   }
   const logs = new Float64Array(size / 2 + 1);
-  const h = parts[0]![0].step;
+  const h = uses[0]!.lattice.step;
   const near: { times: number; second: number; fourth: number; off: number; end: number }[] = [];
-  for (const [t, times] of parts) {
+  for (const { lattice: t, count: times } of uses) {
     const { re, im, error } = fullSpectrum(t, size);
     let [apart, mean, variance, fourth] = [0, 0, 0, 0];
     t.p.forEach((p, j) => {
@@ -128,18 +129,11 @@ export function cutFrequencies(
       if (far <= end) log += times * (0.5 * Math.log1p(u * u * (fourth * u * u - second)) + 2 * off);
     return log;
   };
-  let cut = far;
-  if (bound(far) < NEGLIGIBLE) {
-    let low = 0;
-    for (let i = 0; i < 60; i++) {
-      const middle = (low + cut) / 2;
-      if (bound(middle) < NEGLIGIBLE) cut = middle;
-      else low = middle;
-    }
-  }
+  const provenAt = (u: number): boolean => bound(u) < NEGLIGIBLE;
+  const cut = provenAt(far) ? halve(provenAt, 0, far, 60) : far;
   const count = Math.min(nodes / 2 + 1, Math.ceil((cut * nodes) / (2 * Math.PI)) + 1);
-  const cells = parts.reduce((sum, [t]) => sum + t.p.length, 0);
-  return count * cells <= (nodes > mostNodes ? MOST_PRODUCTS : 3 * nodes * Math.log2(nodes))
+  const cells = uses.reduce((sum, { lattice }) => sum + lattice.p.length, 0);
+  return count * cells <= (nodes > mostNodes ? MAXIMUM_PRODUCTS : 3 * nodes * Math.log2(nodes))
     ? { count, tail: 2 * Math.exp(NEGLIGIBLE) }
     : null;
 }

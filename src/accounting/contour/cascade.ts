@@ -6,9 +6,9 @@
 //   3  where those are wide too, a vertical line of all the work that is allowed.
 import type { Interval } from "../accountant.js";
 import type { DirectionProfile, LogBounds } from "./directionProfile.js";
-import { hyperbolicSolverOf, type IntervalNarrower } from "./hyperbolic/index.js";
+import { hyperbolicSolverOf, type IntervalNarrower } from "./hyperbolic/hyperbolicSolver.js";
 import type { DirectedComposition } from "./vertical/directedComposition.js";
-import { VerticalProfile } from "./vertical/index.js";
+import { VerticalProfile } from "./vertical/verticalProfile.js";
 
 /** Relative width of ε, and width of log δ, from which on the contour is bent. */
 const WIDE_EPSILON = 2e-10;

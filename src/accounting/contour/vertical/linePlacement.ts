@@ -7,7 +7,8 @@
 //   log g ≈ that − ½ log 2πB,            B = K″ + 1/c² + 1/(1 + c)²  (saddle-point approximation)
 import { minimize } from "../../../math/minimize.js";
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
-import { type DirectedComposition, exponentAt, logSupremum } from "./directedComposition.js";
+import { logSupremum } from "../../hockeyStickSupremum.js";
+import { type DirectedComposition, exponentAt } from "./directedComposition.js";
 import type { MixtureStep } from "./stepMgf.js";
 import type { LinePlacement } from "./verticalContour.js";
 

@@ -13,9 +13,10 @@
 //
 // ĝ ≥ g always, and ĝ − g is at most 1/(e^{|c|Λ} − 1) + M(c₂)e^{−c₂ε}β(c₂)/(e^{|c₂−c|Λ} − 1) (theorem 2).
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import { logSupremum } from "../../hockeyStickSupremum.js";
 import { CharacteristicSum } from "./characteristicSum.js";
 import { cutContour } from "./contourCut.js";
-import { type DirectedComposition, exponentAt, logSupremum } from "./directedComposition.js";
+import { type DirectedComposition, exponentAt } from "./directedComposition.js";
 import { MAXIMUM_GRID_POINTS } from "./mixtureQuadrature.js";
 import { chooseStep, type QuadratureStep } from "./quadratureStep.js";
 import type { TiltedLaw } from "./stepMgf.js";

@@ -2,10 +2,12 @@
 // (docs/math-contour.md, theorem 6 and "Work"). Every question starts without lines, so that its answer is a function of
 // it alone. Bounded work: at most MAXIMUM_LINES lines of `maximumWork` each a question.
 import { log1mexp } from "../../../math/log.js";
+import { halve } from "../../../math/roots.js";
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import type { Interval } from "../../accountant.js";
+import { logSupremum } from "../../hockeyStickSupremum.js";
 import type { DirectionProfile, LogBounds } from "../directionProfile.js";
-import { type DirectedComposition, logSupremum } from "./directedComposition.js";
+import type { DirectedComposition } from "./directedComposition.js";
 import { LinePlacer, type SaddleGoal } from "./linePlacement.js";
 import { type ContourReading, VerticalContour } from "./verticalContour.js";
 
@@ -186,7 +188,7 @@ export class VerticalProfile implements DirectionProfile {
       if (holds(epsilon + width)) upper = epsilon + width;
       else width = Math.max(width * 2, epsilon * 1e-15, 1e-300);
     }
-    if (upper < Infinity && upper - epsilon > 1e-6 * epsilon) upper = refine(holds, epsilon, upper);
+    if (upper < Infinity && upper - epsilon > 1e-6 * epsilon) upper = halve(holds, epsilon, upper, 40, 1e-9);
     let lower = 0;
     width = Math.max((logDelta - bounds.lower + slack) * rate * 1.01, UNIT_ROUNDOFF * 4 * epsilon);
     for (let k = 0; k < MAXIMUM_DOUBLINGS; k++) {
@@ -223,18 +225,6 @@ export class VerticalProfile implements DirectionProfile {
     }
     return x;
   }
-}
-
-/** The least of a monotone predicate between bad (false) and good (true), to 1e-9 of good. */
-function refine(holds: (x: number) => boolean, bad: number, good: number): number {
-  let low = bad;
-  let high = good;
-  for (let i = 0; i < 40 && high - low > 1e-9 * high; i++) {
-    const middle = (low + high) / 2;
-    if (holds(middle)) high = middle;
-    else low = middle;
-  }
-  return high;
 }
 
 /** log(1 − e^x); −∞ from 0 on. */
