@@ -40,9 +40,9 @@ export function allocated(base: DominatingPair, bins: number, points: number): A
     let law: RatioLaw = one.law;
     steps.forEach((step, i) => {
       const other = step.doubles ? law : one.law;
-      const few = sumsOf(law, other, step.weight, points);
-      if (!few) improves = true;
-      law = summed(law, other, step.weight, few ?? placement.grids[i]!, above);
+      const sums = sumsOf(law, other, step.weight, points);
+      if (!sums) improves = true;
+      law = summed(law, other, step.weight, sums ?? placement.grids[i]!, above);
     });
     // Masses multiply: their relative errors add up over the bins; each sum of a cell rounds as often as it has terms.
     const relative = bins * (one.relative + 2 * points * UNIT_ROUNDOFF) + steps.length * 4 * UNIT_ROUNDOFF;
@@ -153,7 +153,7 @@ function lawOf(
   const entries: { start: number; end: number; mass: number; value: number }[] = [];
   let infinite = base.infinite;
   let relative = 0;
-  let lost = 0;
+  let ungrouped = 0;
   const put = (logP: number, ratio: number, start: number, end: number): void => {
     const log = logP - ratio;
     if (ratio <= LARGEST && log > LEAST) {
@@ -163,7 +163,7 @@ function lawOf(
       // The mean to +∞, the mass to 0.
       infinite += Math.exp(logP);
       entries.push({ start: -Infinity, end: -Infinity, mass: Math.exp(log), value: 0 });
-    } else lost += Math.exp(logP);
+    } else ungrouped += Math.exp(logP);
   };
   entries.push({ start: -Infinity, end: -Infinity, mass: base.unseen, value: 0 });
   for (let i = 0; i < base.losses.length; i++)
@@ -189,12 +189,12 @@ function lawOf(
       } else put(into.logP, into.ratio, -Infinity, -Infinity);
     }
   });
-  if (lost > 0) {
+  if (ungrouped > 0) {
     // Outcomes grouped with those of the largest ratio.
-    let most = entries[0]!;
-    for (const entry of entries) if (entry.value > most.value) most = entry;
-    if (most.value === 0) return null;
-    most.value += lost / most.mass;
+    let largest = entries[0]!;
+    for (const entry of entries) if (entry.value > largest.value) largest = entry;
+    if (largest.value === 0) return null;
+    largest.value += ungrouped / largest.mass;
   }
   const ends = [...new Set(entries.flatMap(({ start, end }) => [Math.exp(start), Math.exp(end)]))];
   const grid = Float64Array.from([0, ...ends.filter((x) => x > 0)].sort((x, y) => x - y));
@@ -212,16 +212,16 @@ function lawOf(
 function pairOf(law: RatioLaw, relative: number, above: boolean): DominatingPair {
   const losses: number[] = [];
   const logP: number[] = [];
-  let gone = 0;
+  let unseen = 0;
   law.values.forEach((value, k) => {
     const mass = law.masses[k]!;
     if (!(mass > 0)) return;
-    if (value === 0) gone += mass;
+    if (value === 0) unseen += mass;
     else {
       losses.push(Math.log(value));
       logP.push(Math.log(mass) + losses.at(-1)!);
     }
   });
-  const pair = pointsPair(losses, logP, Math.min(1, law.infinite), Math.min(1, gone));
+  const pair = pointsPair(losses, logP, Math.min(1, law.infinite), Math.min(1, unseen));
   return { ...pair, relative, bound: above };
 }

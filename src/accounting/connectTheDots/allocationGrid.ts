@@ -57,7 +57,7 @@ export function placeAllocation(
     if (base.losses[i]! > largest) beyond += Math.exp(base.logP[i]!);
   for (const body of base.bodies ?? []) {
     const into = { logP: -Infinity, ratio: 0 };
-    if (body.most > largest) body.mass(Math.max(body.from, body.inverse(largest)), body.to, into);
+    if (body.largestLoss > largest) body.mass(Math.max(body.from, body.inverse(largest)), body.to, into);
     beyond += Math.exp(into.logP);
   }
   if (!(beyond < 1e-2)) return null;
@@ -77,27 +77,27 @@ export function placeAllocation(
     law = roughMean(law, step.doubles ? law : one, step.weight);
     laws.push(law);
   }
-  // Importance of each cell, from the whole mean down; `rest`: the mean of all that is not in the part looked at.
+  // Importance of each cell, from the whole mean down; `others`: the mean of all that is not in the part looked at.
   const total = steps.at(-1)?.count ?? 1;
   const whole = law;
   const wholes = wanted(whole);
-  let importances: readonly Float64Array[] = wholes.map((each) =>
-    each.map((x, k) => x * (widthOf(whole, k) / scaleOf(whole, k)) ** 2),
+  let importances: readonly Float64Array[] = wholes.map((importance) =>
+    importance.map((x, k) => x * (widthOf(whole, k) / scaleOf(whole, k)) ** 2),
   );
   const grids: Float64Array[] = [];
-  let rest: { law: RoughLaw; count: number } | undefined;
+  let others: { law: RoughLaw; count: number } | undefined;
   for (let i = steps.length - 1; i >= 0; i--) {
     grids[i] = gridOf(laws[i]!.grid, importances, points);
-    const before = i > 0 ? laws[i - 1]! : one;
+    const previous = i > 0 ? laws[i - 1]! : one;
     const count = i > 0 ? steps[i - 1]!.count : 1;
-    const [other, otherCount] = steps[i]!.doubles ? [before, count] : [one, 1];
-    rest = rest
+    const [other, otherCount] = steps[i]!.doubles ? [previous, count] : [one, 1];
+    others = others
       ? {
-          law: roughMean(rest.law, other, rest.count / (rest.count + otherCount)),
-          count: rest.count + otherCount,
+          law: roughMean(others.law, other, others.count / (others.count + otherCount)),
+          count: others.count + otherCount,
         }
       : { law: other, count: otherCount };
-    importances = conditional(before, rest.law, count / total, whole, wholes);
+    importances = conditional(previous, others.law, count / total, whole, wholes);
   }
   const grid = gridOf(one.grid, importances, points);
   const losses = (base.bodies ?? []).map((body, k) => {
@@ -127,17 +127,17 @@ export function cellOf(grid: Float64Array, value: number, from: number): number 
   return low;
 }
 
-/** 0 and all values of weight·a + (1 − weight)·b, if they are fewer than `most`: then nothing moves. */
+/** 0 and all values of weight·a + (1 − weight)·b, if they are fewer than `largest`: then nothing moves. */
 export function sumsOf(
   a: { readonly values: Float64Array },
   b: { readonly values: Float64Array },
   weight: number,
-  most: number,
+  largest: number,
 ): Float64Array | null {
-  if (a.values.length * b.values.length > 4 * most) return null;
+  if (a.values.length * b.values.length > 4 * largest) return null;
   const sums = [...a.values].flatMap((x) => [...b.values].map((y) => weight * x + (1 - weight) * y));
   const rising = sums.sort((x, y) => x - y).filter((x, i) => i === 0 || x > sums[i - 1]! * (1 + 1e-13));
-  return rising.length < most ? Float64Array.from(rising[0]! > 0 ? [0, ...rising] : rising) : null;
+  return rising.length < largest ? Float64Array.from(rising[0]! > 0 ? [0, ...rising] : rising) : null;
 }
 
 /** The law of e^{loss} under Q of one use, in ROUGH cells a body. */
@@ -182,12 +182,12 @@ function roughMean(a: RoughLaw, b: RoughLaw, weight: number): RoughLaw {
 /** ROUGH values, even in asinh((log − m)/s): m and s about the mean and the spread of the logarithm. */
 function roughGrid(a: RoughLaw, b: RoughLaw, weight: number): Float64Array {
   const positive = ({ values }: RoughLaw) => values.find((value) => value > 0)!;
-  const least = Math.max(1e-300, weight * positive(a) + (1 - weight) * positive(b));
-  const most = weight * a.values.at(-1)! + (1 - weight) * b.values.at(-1)!;
+  const smallest = Math.max(1e-300, weight * positive(a) + (1 - weight) * positive(b));
+  const largest = weight * a.values.at(-1)! + (1 - weight) * b.values.at(-1)!;
   const { mean: middle, variance } = logMoments(products(thinned(a), thinned(b), weight));
   const scale = Math.min(3, Math.max(1e-9, Math.sqrt(variance)));
-  const from = Math.asinh((Math.log(least) - middle) / scale);
-  const to = Math.asinh((Math.log(most) - middle) / scale);
+  const from = Math.asinh((Math.log(smallest) - middle) / scale);
+  const to = Math.asinh((Math.log(largest) - middle) / scale);
   const grid = [0];
   for (let k = 0; k < ROUGH; k++) {
     const value = Math.exp(middle + scale * Math.sinh(from + ((to - from) * k) / (ROUGH - 1)));
@@ -297,32 +297,32 @@ function wanted(law: RoughLaw): Float64Array[] {
 /** The importance of the width of each cell of a part's law: by where the whole ends up, with the rest independent. */
 function conditional(
   part: RoughLaw,
-  rest: RoughLaw,
+  others: RoughLaw,
   weight: number,
   whole: RoughLaw,
   wholes: readonly Float64Array[],
 ): Float64Array[] {
   const { grid } = whole;
-  const each = (visit: (i: number, p: number, k: number) => void): void => {
+  const visitAll = (visit: (i: number, p: number, k: number) => void): void => {
     for (let i = 0; i < part.values.length; i++) {
       let k = 0;
-      for (let j = 0; j < rest.values.length; j++) {
-        const p = part.masses[i]! * rest.masses[j]!;
-        k = cellOf(grid, weight * part.values[i]! + (1 - weight) * rest.values[j]!, k);
+      for (let j = 0; j < others.values.length; j++) {
+        const p = part.masses[i]! * others.masses[j]!;
+        k = cellOf(grid, weight * part.values[i]! + (1 - weight) * others.values[j]!, k);
         visit(i, p, k);
       }
     }
   };
   // What each cell of the whole holds here, which after many gatherings is not quite what it holds in the whole's law.
   const held = new Float64Array(grid.length);
-  each((_, p, k) => {
+  visitAll((_, p, k) => {
     held[k] = held[k]! + p;
   });
   const owns = wholes.map(() => new Float64Array(part.values.length));
   const shares = wholes.map((whole) => whole.map((x, k) => (held[k]! > 1e-290 ? x / held[k]! : 0)));
   const widths = part.grid.map((_, i) => widthOf(part, i));
   const scales = grid.map((_, k) => scaleOf(whole, k));
-  each((i, p, k) => {
+  visitAll((i, p, k) => {
     const width = (weight * widths[i]!) / scales[k]!;
     for (let s = 0; s < owns.length; s++) owns[s]![i] = owns[s]![i]! + p * shares[s]![k]! * width * width;
   });
@@ -341,10 +341,10 @@ function gridOf(cells: Float64Array, importances: readonly Float64Array[], point
     let total = 0;
     for (let k = 0; k < n; k++) {
       // Rough laws have gaps where few of their points decide: as much as the largest of the neighbours.
-      let most = 0;
+      let largest = 0;
       for (let j = Math.max(0, k - GAP); j <= Math.min(n, k + GAP); j++)
-        most = Math.max(most, importance[j]!);
-      density[k] = Math.cbrt(most);
+        largest = Math.max(largest, importance[j]!);
+      density[k] = Math.cbrt(largest);
       total += density[k]!;
     }
     for (let k = 0; k < n; k++)

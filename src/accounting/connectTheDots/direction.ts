@@ -36,7 +36,7 @@ export class LatticeDirection {
   /** Probability of a loss of +∞, from below and above. */
   readonly infinite: Interval;
   /** No finite loss is larger. */
-  readonly most: number;
+  readonly largestLoss: number;
   /** No mechanism is known to attain this: lower ends mean nothing. */
   readonly boundOnly: boolean;
   /** Uses of all pairs together. */
@@ -57,21 +57,25 @@ export class LatticeDirection {
   ) {
     this.tilts = new Tilts(parts);
     let log = 0;
-    let most = 0;
+    let largest = 0;
     this.steps = parts.reduce((sum, part) => sum + part.count, 0);
     for (const { pair, count } of parts) {
       log += count * Math.log1p(-Math.min(1, pair.infinite));
-      let highest = Math.max(-Infinity, ...(pair.bodies ?? []).map((body) => body.most));
+      let highest = Math.max(-Infinity, ...(pair.bodies ?? []).map((body) => body.largestLoss));
       for (let i = 0; i < pair.losses.length; i++) highest = Math.max(highest, pair.losses[i]!);
-      most += count * highest;
+      largest += count * highest;
     }
     // Of one use the mass at infinity is known to the last digit, and so is the largest loss where there is no other.
     const revealing = parts.filter(({ pair }) => pair.infinite > 0);
     const single = revealing.length === 1 && revealing[0]!.count === 1 && revealing[0]!.pair.exact === true;
     const infinite = single ? revealing[0]!.pair.infinite : log === -Infinity ? 1 : 0 - Math.expm1(log);
-    const off = single ? 0 : 2 ** -49;
-    this.infinite = { lower: infinite * (1 - off), upper: Math.min(1, infinite * (1 + off) + beyond) };
-    this.most = this.steps === 1 && parts[0]!.pair.exact ? most : most + Math.abs(most) * 2 ** -50;
+    const rounding = single ? 0 : 2 ** -49;
+    this.infinite = {
+      lower: infinite * (1 - rounding),
+      upper: Math.min(1, infinite * (1 + rounding) + beyond),
+    };
+    this.largestLoss =
+      this.steps === 1 && parts[0]!.pair.exact ? largest : largest + Math.abs(largest) * 2 ** -50;
     this.boundOnly = parts.some(({ pair }) => pair.bound);
     // The coarsest lattice: of the points if they have one in common, else half a standard deviation.
     let span: number | undefined = Infinity;
@@ -111,14 +115,14 @@ export class LatticeDirection {
   }
 
   /** The lattices of step base·2^−level for tilts near c; null if they are too large. */
-  private at(level: number, c: number): readonly Lattice[] | null {
+  private latticesAt(level: number, c: number): readonly Lattice[] | null {
     const octave = c <= 0.1 ? -Infinity : Math.ceil(Math.log(c) / Math.log(1.25) - 1e-9);
     const key = `${level} ${octave}`;
-    let found = this.lattices.get(key);
-    if (found === undefined) {
+    let remembered = this.lattices.get(key);
+    if (remembered === undefined) {
       const range =
         octave === -Infinity ? ([-1, 0.1] as const) : ([1.25 ** (octave - 1), 1.25 ** octave] as const);
-      const made: Lattice[] = [];
+      const lattices: Lattice[] = [];
       for (const [i, { pair }] of this.parts.entries()) {
         const lattice = discretise(
           pair,
@@ -128,13 +132,13 @@ export class LatticeDirection {
           this.steps,
           this.effort.nodes,
         );
-        if (lattice) made.push(lattice);
+        if (lattice) lattices.push(lattice);
       }
-      found = made.length === this.parts.length ? made : null;
+      remembered = lattices.length === this.parts.length ? lattices : null;
       if (this.lattices.size >= 12) this.lattices.delete(this.lattices.keys().next().value!);
-      this.lattices.set(key, found);
+      this.lattices.set(key, remembered);
     }
-    return found;
+    return remembered;
   }
 
   /**
@@ -149,7 +153,7 @@ export class LatticeDirection {
     const heavy = this.steps > 1 && this.heavy(epsilon);
     let answer: DeltaBounds = heavy
       ? { lower: this.infinite.lower, upper: Math.min(1, this.chernoff(epsilon)), reached: false }
-      : this.whole(epsilon, floor);
+      : this.uncut(epsilon, floor);
     let budget = Math.max(answer.lower, UNKNOWN * answer.upper);
     if (heavy) for (const [i] of this.parts.entries()) budget = Math.max(budget, this.jump(i, epsilon));
     const meet = ({ lower, upper, reached }: DeltaBounds): DeltaBounds => ({
@@ -160,20 +164,21 @@ export class LatticeDirection {
     for (let round = 0; round < MAXIMUM_CUTS && !narrow(answer); round++) {
       const cut = budget > 0 ? this.cutAt(0.1 * goal * budget) : null;
       if (!cut) break;
-      answer = meet(cut.whole(epsilon, floor));
+      answer = meet(cut.uncut(epsilon, floor));
       // Another cut only where this one was far from what it may cost.
       const next = Math.max(answer.lower, UNKNOWN * answer.upper);
       if (next > 0.1 * budget && next < 10 * budget) break;
       budget = next;
     }
     if (heavy && !narrow(answer) && answer.lower <= this.infinite.lower)
-      answer = meet(this.whole(epsilon, floor));
+      answer = meet(this.uncut(epsilon, floor));
     return answer;
   }
 
   /** Whether losses far larger than ε forbid the tilt at which ε would be well conditioned. */
   private heavy(epsilon: number): boolean {
-    if (this.beyond > 0 || epsilon >= this.most || !this.parts.some(({ pair }) => pair.bodies)) return false;
+    if (this.beyond > 0 || epsilon >= this.largestLoss || !this.parts.some(({ pair }) => pair.bodies))
+      return false;
     const place = this.tilts.place(epsilon);
     return !place || (place.c > 0 && place.period > HEAVY * epsilon);
   }
@@ -191,8 +196,8 @@ export class LatticeDirection {
   private cutAt(budget: number): LatticeDirection | null {
     // Whole powers of 4, so that questions close to each other share their lattices.
     const power = Math.floor(Math.log(budget) / Math.log(4));
-    let found = this.cuts.get(power);
-    if (found === undefined) {
+    let remembered = this.cuts.get(power);
+    if (remembered === undefined) {
       let beyond = 0;
       let cut = false;
       const parts = this.parts.map(({ pair, count }) => {
@@ -200,7 +205,7 @@ export class LatticeDirection {
         if (!bodies) return { pair, count };
         const log = Math.log(4) * power - Math.log(count * this.parts.length * bodies.length);
         const kept = bodies.map((body) => {
-          const end = log > -700 && body.most > 0 ? tailStart(body, log) : undefined;
+          const end = log > -700 && body.largestLoss > 0 ? tailStart(body, log) : undefined;
           if (!end) return body;
           cut = true;
           beyond += count * Math.exp(end.logMass) * (1 + 1e-9 + (pair.relative ?? 0));
@@ -208,15 +213,15 @@ export class LatticeDirection {
         });
         return { pair: { ...pair, bodies: kept }, count };
       });
-      found = cut ? new LatticeDirection(parts, this.effort, beyond) : null;
+      remembered = cut ? new LatticeDirection(parts, this.effort, beyond) : null;
       if (this.cuts.size >= 6) this.cuts.delete(this.cuts.keys().next().value!);
-      this.cuts.set(power, found);
+      this.cuts.set(power, remembered);
     }
-    return found;
+    return remembered;
   }
 
-  private whole(epsilon: number, floor: number): DeltaBounds {
-    if (this.infinite.lower === 1 || epsilon >= this.most)
+  private uncut(epsilon: number, floor: number): DeltaBounds {
+    if (this.infinite.lower === 1 || epsilon >= this.largestLoss)
       return { lower: this.boundOnly ? 0 : this.infinite.lower, upper: this.infinite.upper, reached: true };
     if (this.steps === 1) {
       const { lower, upper } = onceAt(this.parts[0]!.pair, epsilon);
@@ -237,7 +242,7 @@ export class LatticeDirection {
     let reached = first - 1;
     let tooFine = MAXIMUM_LEVELS;
     for (let level = first; level > reached; ) {
-      const lattices = this.at(level, place.c);
+      const lattices = this.latticesAt(level, place.c);
       const uses = lattices?.map(
         (lattice, i): LatticeUse => ({
           lattice: tilt(lattice, place.c),
@@ -266,7 +271,7 @@ export class LatticeDirection {
       const g = place.c > 0 ? upper - this.infinite.upper : 1 - lower;
       const width = this.boundOnly ? now.gain / g : (upper - lower) / g;
       // The slope of log g is about c, near the largest loss half of it.
-      const slope = Math.abs(place.c) * (this.most < Infinity ? 0.5 : 1);
+      const slope = Math.abs(place.c) * (this.largestLoss < Infinity ? 0.5 : 1);
       const goal = this.effort.relativeWidth * Math.max(LEAST_SLOPE, slope * epsilon);
       narrow = width <= goal;
       if (narrow || !now.improves) break;
@@ -296,7 +301,7 @@ export class LatticeDirection {
       const cut = budget > 0 ? this.cutAt(1e-3 * budget) : null;
       if (cut) return cut.estimate(epsilon);
     }
-    if (epsilon >= this.most) return Math.log(this.infinite.upper);
+    if (epsilon >= this.largestLoss) return Math.log(this.infinite.upper);
     const { c, log } = this.tilts.saddle(epsilon);
     const finite = c > 0 ? Math.exp(log) : 1 - Math.exp(log);
     return this.infinite.upper > 0

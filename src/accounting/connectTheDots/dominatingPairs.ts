@@ -44,13 +44,13 @@ export function compositionOf(
   accountant: string,
   points: number,
 ): PairComposition | Nothing | Everything {
-  const asked = { neighboring, accountant };
-  const bound = compositionOfAtoms(atomsOf(event, asked), neighboring, accountant, points);
-  const least = atomsOf(event, asked, "shown");
-  if (typeof bound === "string" || JSON.stringify(least) === JSON.stringify(atomsOf(event, asked)))
+  const relation = { neighboring, accountant };
+  const bound = compositionOfAtoms(atomsOf(event, relation), neighboring, accountant, points);
+  const shownAtoms = atomsOf(event, relation, "shown");
+  if (typeof bound === "string" || JSON.stringify(shownAtoms) === JSON.stringify(atomsOf(event, relation)))
     return bound;
   // The event is known from above and from below only.
-  const shown = compositionOfAtoms(least, neighboring, accountant, points);
+  const shown = compositionOfAtoms(shownAtoms, neighboring, accountant, points);
   return {
     ...bound,
     directions: bound.directions.map((parts) =>
@@ -74,9 +74,7 @@ function compositionOfAtoms(
   for (const { event: atom, count } of parts) {
     const side =
       atom.kind === "balls-in-bins"
-        ? allocatedSide(atom, neighboring, points, (relation) =>
-            sideOf(onlyOne(atom, refuse), relation, refuse),
-          )
+        ? allocatedSide(atom, neighboring, points, (side) => sideOf(onlyOne(atom, refuse), side, refuse))
         : (gaussians(atom, neighboring, refuse) ?? other(atom, neighboring, refuse));
     if (typeof side === "number") gaussian += count * side;
     else if (side === "everything") gaussian = Infinity;
@@ -150,10 +148,11 @@ function gaussians(
   sensitivities.forEach((d, k) => {
     if (probabilities[k]! > 0) merged.set(d, (merged.get(d) ?? 0) + (rate * probabilities[k]!) / total);
   });
-  const most = Math.max(...merged.keys());
-  if (most === 0 || standardDeviation === Infinity) return "nothing";
-  if (standardDeviation === 0 || most === Infinity) return "everything";
-  if (merged.size === 1) return ((neighboring === "replace-one" ? 2 : 1) * (most / standardDeviation)) ** 2;
+  const largest = Math.max(...merged.keys());
+  if (largest === 0 || standardDeviation === Infinity) return "nothing";
+  if (standardDeviation === 0 || largest === Infinity) return "everything";
+  if (merged.size === 1)
+    return ((neighboring === "replace-one" ? 2 : 1) * (largest / standardDeviation)) ** 2;
   if (neighboring === "replace-one")
     refuse(atom.kind, "no pair is proven to dominate it under replace-one", "rdp");
   const pair = gaussianMixturePair(

@@ -8,8 +8,8 @@ import { type LossBody, type Mass, sampledLoss } from "./pair.js";
 export class RampBody implements LossBody {
   readonly from: number;
   readonly to: number;
-  readonly least: number;
-  readonly most: number;
+  readonly leastLoss: number;
+  readonly largestLoss: number;
 
   constructor(
     private readonly end: number,
@@ -19,8 +19,8 @@ export class RampBody implements LossBody {
   ) {
     this.from = -end;
     this.to = end;
-    this.least = this.loss(-end);
-    this.most = this.loss(end);
+    this.leastLoss = this.loss(-end);
+    this.largestLoss = this.loss(end);
   }
 
   swapped(): RampBody {

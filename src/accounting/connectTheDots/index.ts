@@ -181,20 +181,21 @@ class LatticeCurve extends IntervalCurve {
 
   private solve(delta: number): Interval {
     const infinite = (end: "lower" | "upper") => Math.max(...this.directions.map((d) => d.infinite[end]));
-    const least = [...this.directions, ...this.shown].filter((d) => !d.boundOnly);
-    if (least.some((d) => d.infinite.lower > delta)) return { lower: Infinity, upper: Infinity };
+    const attained = [...this.directions, ...this.shown].filter((d) => !d.boundOnly);
+    if (attained.some((d) => d.infinite.lower > delta)) return { lower: Infinity, upper: Infinity };
     const largest =
-      infinite("upper") <= delta ? Math.max(0, ...this.directions.map((d) => d.most)) : Infinity;
+      infinite("upper") <= delta ? Math.max(0, ...this.directions.map((d) => d.largestLoss)) : Infinity;
     if (delta === 0) {
-      const lower = infinite("upper") > 0 ? 0 : Math.max(0, ...least.map((d) => d.most * (1 - 2 ** -48)));
+      const lower =
+        infinite("upper") > 0 ? 0 : Math.max(0, ...attained.map((d) => d.largestLoss * (1 - 2 ** -48)));
       return { lower, upper: largest };
     }
     // Where the ends are of different pairs, each is asked alone.
     const separate = this.shown.length > 0 && this.directions.every((d) => d.boundOnly);
     const upperAt = (epsilon: number) =>
-      separate ? worst(this.directions, epsilon, "upper") : this.deltaIntervalAt(epsilon).upper;
+      separate ? worstEnd(this.directions, epsilon, "upper") : this.deltaIntervalAt(epsilon).upper;
     const lowerAt = (epsilon: number) =>
-      separate ? worst(this.shown, epsilon, "lower") : this.deltaIntervalAt(epsilon).lower;
+      separate ? worstEnd(this.shown, epsilon, "lower") : this.deltaIntervalAt(epsilon).lower;
     if (upperAt(0) <= delta) return { lower: 0, upper: 0 };
     // Found by the coarse estimate, then proven by the bounds.
     const log = Math.log(delta);
@@ -226,7 +227,7 @@ class LatticeCurve extends IntervalCurve {
 }
 
 /** The larger end of all directions; 1 above and 0 below where doubles do not hold it. */
-function worst(directions: readonly LatticeDirection[], epsilon: number, end: "lower" | "upper"): number {
+function worstEnd(directions: readonly LatticeDirection[], epsilon: number, end: "lower" | "upper"): number {
   let largest = 0;
   for (const direction of directions) {
     const delta = direction.deltaAt(epsilon)[end];

@@ -45,11 +45,11 @@ export function boundedRangePair(epsilon: number, rate: number): DominatingPair 
 
 /** ±ε with probability 1 − δ, all revealed otherwise [KairouzOhViswanath2015]. */
 export function epsilonDeltaPair(epsilon: number, delta: number): DominatingPair {
-  const rest = Math.log1p(-delta);
-  const up = rest - Math.log1p(Math.exp(-epsilon));
+  const logFinite = Math.log1p(-delta);
+  const up = logFinite - Math.log1p(Math.exp(-epsilon));
   const pair =
     epsilon === 0
-      ? pointsPair([0], [rest], delta, delta)
+      ? pointsPair([0], [logFinite], delta, delta)
       : pointsPair([epsilon, -epsilon], [up, up - epsilon], delta, delta);
   return { ...pair, exact: true };
 }
@@ -105,11 +105,15 @@ export function discreteLaplacePair(a: number, shift: number): DominatingPair {
 }
 
 /** Noise ∝ e^{−x²/2σ²} on the integers, moved by a whole number D: losses D(2x − D)/2σ². Null: too many of them. */
-export function discreteGaussianPair(sigma: number, shift: number, most: number): DominatingPair | null {
+export function discreteGaussianPair(
+  sigma: number,
+  shift: number,
+  maximumPoints: number,
+): DominatingPair | null {
   const reach = Math.ceil(40 * sigma + shift);
   const from = -reach;
   const to = reach + shift;
-  if (!(to - from < most)) return null;
+  if (!(to - from < maximumPoints)) return null;
   // Σ e^{−x²/2σ²}: by Poisson summation for large σ, by its few terms for small.
   let sum = 1;
   if (sigma < 1) for (let x = 1; x < 40; x++) sum += 2 * Math.exp((-x * x) / (2 * sigma * sigma));

@@ -13,8 +13,8 @@ export interface LossBody {
   readonly from: number;
   readonly to: number;
   /** No loss of the body is outside. */
-  readonly least: number;
-  readonly most: number;
+  readonly leastLoss: number;
+  readonly largestLoss: number;
   loss(x: number): number;
   /** Some x whose loss is about that, found from one nearby; nothing rests on how near. */
   inverse(loss: number, near?: number): number;
@@ -33,8 +33,8 @@ export function upTo(body: LossBody, to: number): LossBody {
   return {
     from: body.from,
     to,
-    least: body.least,
-    most: body.loss(to),
+    leastLoss: body.leastLoss,
+    largestLoss: body.loss(to),
     loss: (x) => body.loss(x),
     inverse: (loss, near) => body.inverse(loss, near),
     mass: (a, b, into) => body.mass(a, b, into),
@@ -130,12 +130,12 @@ export function sampledPoints(pair: DominatingPair, rate: number): DominatingPai
 /** The largest step of which all differences are multiples to 1e-13 of their size, if they are at most 1e5 of it. */
 function spanOf(losses: readonly number[]): number | undefined {
   let span = Infinity;
-  let most = 0;
-  for (const loss of losses) most = Math.max(most, Math.abs(loss));
+  let largest = 0;
+  for (const loss of losses) largest = Math.max(largest, Math.abs(loss));
   for (const loss of losses) {
-    const found = commonSpan(span, Math.abs(loss - losses[0]!), 1e-13 * most);
-    if (found === undefined) return undefined;
-    span = found;
+    const common = commonSpan(span, Math.abs(loss - losses[0]!), 1e-13 * largest);
+    if (common === undefined) return undefined;
+    span = common;
   }
   return span;
 }
@@ -146,9 +146,9 @@ export function commonSpan(a: number, b: number, tolerance: number): number | un
   if (a === Infinity) return b;
   let [x, y] = [Math.max(a, b), Math.min(a, b)];
   for (let error = tolerance; ; error *= 1 + x / y) {
-    const rest = Math.abs(x - y * Math.round(x / y));
-    if (rest <= 4 * error) return y;
-    if (rest < 1e-5 * Math.max(a, b)) return undefined;
-    [x, y] = [y, rest];
+    const remainder = Math.abs(x - y * Math.round(x / y));
+    if (remainder <= 4 * error) return y;
+    if (remainder < 1e-5 * Math.max(a, b)) return undefined;
+    [x, y] = [y, remainder];
   }
 }

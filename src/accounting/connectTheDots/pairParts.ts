@@ -3,42 +3,42 @@ import { type DominatingPair, type LossBody, type Mass, pointsPair, swapped } fr
 
 /** What a body holds on [from, to], times e^{logWeight}. */
 class BodyPart implements LossBody {
-  readonly least: number;
-  readonly most: number;
+  readonly leastLoss: number;
+  readonly largestLoss: number;
 
   constructor(
-    private readonly whole: LossBody,
+    private readonly body: LossBody,
     readonly from: number,
     readonly to: number,
     private readonly logWeight: number,
   ) {
-    this.least = from > whole.from ? whole.loss(from) : whole.least;
-    this.most = to < whole.to ? whole.loss(to) : whole.most;
+    this.leastLoss = from > body.from ? body.loss(from) : body.leastLoss;
+    this.largestLoss = to < body.to ? body.loss(to) : body.largestLoss;
   }
 
   loss(x: number): number {
-    return this.whole.loss(x);
+    return this.body.loss(x);
   }
 
   inverse(loss: number, near?: number): number {
-    return Math.min(this.to, Math.max(this.from, this.whole.inverse(loss, near)));
+    return Math.min(this.to, Math.max(this.from, this.body.inverse(loss, near)));
   }
 
   mass(a: number, b: number, into: Mass): void {
-    this.whole.mass(a, b, into);
+    this.body.mass(a, b, into);
     into.logP += this.logWeight;
   }
 
   logMassBound(a: number, b: number): number {
-    return this.whole.logMassBound(a, b) + this.logWeight;
+    return this.body.logMassBound(a, b) + this.logWeight;
   }
 
   swapped(): BodyPart {
-    return new BodyPart(this.whole.swapped(), -this.to, -this.from, this.logWeight);
+    return new BodyPart(this.body.swapped(), -this.to, -this.from, this.logWeight);
   }
 
   extent(c: number): [number, number] {
-    return this.whole.extent(c);
+    return this.body.extent(c);
   }
 }
 

@@ -84,18 +84,18 @@ export function cutFrequencies(
   // Fine enough for a slack of a tenth.
   let size = 1024;
   for (const { lattice: t } of uses) {
-    let apart = 0;
-    for (let j = 0; j < t.p.length; j++) apart += t.p[j]! * Math.abs(j - t.centre);
-    while (size < 32 * apart && size < mostNodes) size *= 2;
+    let distance = 0;
+    for (let j = 0; j < t.p.length; j++) distance += t.p[j]! * Math.abs(j - t.centre);
+    while (size < 32 * distance && size < mostNodes) size *= 2;
   }
   const logs = new Float64Array(size / 2 + 1);
   const h = uses[0]!.lattice.step;
-  const near: { times: number; second: number; fourth: number; off: number; end: number }[] = [];
+  const expansions: { times: number; second: number; fourth: number; error: number; end: number }[] = [];
   for (const { lattice: t, count: times } of uses) {
     const { re, im, error } = fullSpectrum(t, size);
-    let [apart, mean, variance, fourth] = [0, 0, 0, 0];
+    let [distance, mean, variance, fourth] = [0, 0, 0, 0];
     t.p.forEach((p, j) => {
-      apart += p * Math.abs(j - t.centre);
+      distance += p * Math.abs(j - t.centre);
       mean += p * (j - t.centre);
     });
     t.p.forEach((p, j) => {
@@ -105,7 +105,7 @@ export function cutFrequencies(
     });
     const own = t.e0 + (Math.abs(c) + Math.PI / h) * t.e1;
     // |φ(u) − φ(v)| ≤ |u − v|·E|ℓ − centre|.
-    const slack = (Math.PI / size) * apart * (1 + 1e-9) + error + own;
+    const slack = (Math.PI / size) * distance * (1 + 1e-9) + error + own;
     for (let k = 0; k < logs.length; k++) {
       const square = Math.max(-1, 2 * re[k]! + re[k]! ** 2 + im[k]! ** 2);
       const modulus = Math.sqrt(1 + square);
@@ -117,7 +117,7 @@ export function cutFrequencies(
     // 1 − |φ|² = E[1 − cos u(ℓ − ℓ′)] ≥ (u²/2)E(ℓ − ℓ′)² − (u⁴/24)E(ℓ − ℓ′)⁴, falling while u² ≤ end².
     const second = variance * (1 - 1e-9);
     const quartic = ((2 * fourth + 6 * variance * variance) / 24) * (1 + 1e-9);
-    near.push({ times, second, fourth: quartic, off: own, end: Math.sqrt(second / (2 * quartic)) });
+    expansions.push({ times, second, fourth: quartic, error: own, end: Math.sqrt(second / (2 * quartic)) });
   }
   let first = logs.length;
   while (first > 0 && logs[first - 1]! < NEGLIGIBLE) first--;
@@ -125,8 +125,8 @@ export function cutFrequencies(
   const far = ((first + 0.5) * 2 * Math.PI) / size;
   const bound = (u: number): number => {
     let log = 0;
-    for (const { times, second, fourth, off, end } of near)
-      if (far <= end) log += times * (0.5 * Math.log1p(u * u * (fourth * u * u - second)) + 2 * off);
+    for (const { times, second, fourth, error, end } of expansions)
+      if (far <= end) log += times * (0.5 * Math.log1p(u * u * (fourth * u * u - second)) + 2 * error);
     return log;
   };
   const provenAt = (u: number): boolean => bound(u) < NEGLIGIBLE;

@@ -142,11 +142,11 @@ export class Tilts {
   cells(c: number, step: number): number {
     let cells = 1;
     for (const { losses, logP } of this.roughAt(c)) {
-      let most = -Infinity;
-      for (let i = 0; i < losses.length; i++) most = Math.max(most, logP[i]! + c * losses[i]!);
+      let highest = -Infinity;
+      for (let i = 0; i < losses.length; i++) highest = Math.max(highest, logP[i]! + c * losses[i]!);
       let [lo, hi] = [Infinity, -Infinity];
       for (let i = 0; i < losses.length; i++)
-        if (logP[i]! + c * losses[i]! > most - 60) {
+        if (logP[i]! + c * losses[i]! > highest - 60) {
           lo = Math.min(lo, losses[i]!);
           hi = Math.max(hi, losses[i]!);
         }

@@ -17,9 +17,9 @@ export function epsilonAtOrder(moment: number, lambda: number, logDelta: number)
   const logAlpha = Math.log1p(lambda);
   const numerator = moment - logDelta - logAlpha;
   const epsilon = numerator / lambda + Math.log(lambda) - logAlpha;
-  const off =
+  const sizes =
     (Math.abs(moment) + Math.abs(logDelta) + logAlpha) / lambda + Math.abs(Math.log(lambda)) + logAlpha;
-  return epsilon + 4 * ULP * off;
+  return epsilon + 4 * ULP * sizes;
 }
 
 /** log δ from K(λ): K − λε + λ log λ − α log α, the same inequality read the other way. */
@@ -27,8 +27,8 @@ export function logDeltaAtOrder(moment: number, lambda: number, epsilon: number)
   const alpha = 1 + lambda;
   const a = lambda * epsilon;
   const b = lambda * Math.log(lambda) - alpha * Math.log1p(lambda);
-  const off = Math.abs(moment) + a + Math.abs(lambda * Math.log(lambda)) + alpha * Math.log1p(lambda);
-  return moment - a + b + 4 * ULP * off;
+  const sizes = Math.abs(moment) + a + Math.abs(lambda * Math.log(lambda)) + alpha * Math.log1p(lambda);
+  return moment - a + b + 4 * ULP * sizes;
 }
 
 /**

@@ -194,14 +194,15 @@ function mixtureMoments(
   shifts.forEach((s, i) => {
     if (probabilities[i]! > 0) merged.set(s, (merged.get(s) ?? 0) + probabilities[i]! / sum);
   });
-  const most = Math.max(...merged.keys());
-  if (most === 0 || deviation === Infinity) return NOTHING;
-  if (deviation === 0 || most === Infinity) return EVERYTHING;
-  if (merged.size === 1) return gaussianMoments(((neighboring === "replace-one" ? 2 : 1) * most) / deviation);
+  const largest = Math.max(...merged.keys());
+  if (largest === 0 || deviation === Infinity) return NOTHING;
+  if (deviation === 0 || largest === Infinity) return EVERYTHING;
+  if (merged.size === 1)
+    return gaussianMoments(((neighboring === "replace-one" ? 2 : 1) * largest) / deviation);
   merged.delete(0);
   const scaled: GaussianMixture = {
-    deviation: deviation / most,
-    shifts: [...merged.keys()].map((s) => s / most),
+    deviation: deviation / largest,
+    shifts: [...merged.keys()].map((s) => s / largest),
     probabilities: [...merged.values()],
   };
   const remove: LogMoment = (lambda) => mixtureMoment(scaled, 0, lambda);
@@ -234,12 +235,12 @@ function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): M
   if (rate === 1) return renyiMomentsOf(event.event, neighboring);
   const replace = neighboring === "replace-one";
   // Joint convexity of E[(P/Q)^α] in the pair: (1−q)A + qB against (1−q)A + qB′ has at most (1−q) + q·E, any relation.
-  const whole = renyiMomentsOf(event.event, neighboring);
+  const inside = renyiMomentsOf(event.event, neighboring);
   const convex: MechanismMoments = {
-    remove: (lambda) => logMix(rate, worse(whole)(lambda)),
+    remove: (lambda) => logMix(rate, worse(inside)(lambda)),
     // Under replace-one only the convexity argument is at hand, and it gives pure ε no gain.
-    pure: replace ? whole.pure : logMix(rate, whole.pure),
-    extraDelta: rate * whole.extraDelta * (1 + 2 * ULP),
+    pure: replace ? inside.pure : logMix(rate, inside.pure),
+    extraDelta: rate * inside.extraDelta * (1 + 2 * ULP),
   };
   const centred = (symmetric: LogMoment, pure: number): MechanismMoments => {
     const remove = replace ? throughCentre(symmetric, symmetric) : symmetric;
@@ -273,7 +274,7 @@ function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): M
     );
   // Laplace and discrete Gaussian: symmetric pairs (removing is the worse direction), moments at integer orders.
   if (only?.kind === "laplace" || only?.kind === "discrete-gaussian") {
-    const base = replace ? renyiMomentsOf(only, "add-or-remove-one") : whole;
+    const base = replace ? renyiMomentsOf(only, "add-or-remove-one") : inside;
     return centred(poissonSampledMoment(rate, base.remove), logMix(rate, base.pure));
   }
   if (!replace) {
@@ -283,14 +284,14 @@ function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): M
     else if (only?.kind === "randomized-response")
       pair = randomizedResponse(only.noiseProbability, only.buckets, neighboring);
     else if (only?.kind === "pmf-pair") pair = finitePair(only.upper, only.lower);
-    else if (whole.pure < Infinity && whole.extraDelta === 0) {
-      const ratio = pureRatio(whole.pure);
-      pair = { remove: ratio, add: ratio, extraDelta: 0, pure: whole.pure };
+    else if (inside.pure < Infinity && inside.extraDelta === 0) {
+      const ratio = pureRatio(inside.pure);
+      pair = { remove: ratio, add: ratio, extraDelta: 0, pure: inside.pure };
     }
     const sampled = pair && Number.isFinite(pair.pure) && sampledPair(pair, rate);
     if (sampled) return fromPair(sampled);
   }
-  if (whole.extraDelta > 0) {
+  if (inside.extraDelta > 0) {
     if (only?.kind === "epsilon-delta")
       return epsilonDelta(replace ? only.epsilon : logMix(rate, only.epsilon), convex.extraDelta);
     throw new UnsupportedEventError(NAME, "poisson-sampled", "its event has an additive delta", "pld");
@@ -312,14 +313,14 @@ function sampledWithoutReplacement(
 ): MechanismMoments {
   if (sample === 0) return NOTHING;
   // Zero-out is a replacement, by a record that contributes nothing; one more record takes another's place in the sample.
-  const whole = renyiMomentsOf(inner, "replace-one");
-  if (sample === source) return whole;
+  const inside = renyiMomentsOf(inner, "replace-one");
+  if (sample === source) return inside;
   const rate = (sample / source) * (1 + ULP);
-  if (whole.extraDelta > 0)
+  if (inside.extraDelta > 0)
     throw new UnsupportedEventError(NAME, "sampled-without-replacement", "its event has an additive delta");
   // (1−γ)A + γB against (1−γ)A + γB′, all of whose parts are neighbours: the classical amplification [BalleBartheGaboardi2018].
   const only = onlyOne(flatten(inner));
-  const plain = worse(whole);
+  const plain = worse(inside);
   const one = neighboring === "add-or-remove-one";
   if (only?.kind === "gaussian") {
     // One record more: a Poisson sample at twice the shift. One replaced: its losses above 0, and their mirror image below,
@@ -332,11 +333,11 @@ function sampledWithoutReplacement(
       },
       "add-or-remove-one",
     );
-    return { ...whole, remove: one ? remove : (l) => Math.min(plain(l), logMix(2, remove(l))) };
+    return { ...inside, remove: one ? remove : (l) => Math.min(plain(l), logMix(2, remove(l))) };
   }
   // Against A itself: joint convexity.
   const remove = one
     ? (l: number) => logMix(rate, plain(l))
-    : withoutReplacementMoment(rate, plain, whole.pure);
-  return { remove, pure: logMix(rate, whole.pure), extraDelta: 0 };
+    : withoutReplacementMoment(rate, plain, inside.pure);
+  return { remove, pure: logMix(rate, inside.pure), extraDelta: 0 };
 }

@@ -110,7 +110,7 @@ export class CharacteristicSum {
       const u = j * step;
       const error =
         u * perU + (u > 0 ? Math.exp(Math.min(0, quadrature.logError(u))) * 2.002 + 2 * tilt.dropped : 0);
-      logError[j] += T * Math.log1p(error / Math.exp(log));
+      logError[j]! += T * Math.log1p(error / Math.exp(log));
     }
   }
 }
