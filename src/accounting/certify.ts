@@ -6,7 +6,7 @@ import { UnsupportedEventError } from "./accountant.js";
 import { rdpAccountant } from "./rdp/index.js";
 
 /** The search starts at an order of at most this: one evaluation costs as many terms. */
-const MOST_START = 512;
+const MAXIMUM_START = 512;
 
 /**
  * Re-derives the RDP bound of a composition of Gaussian and Poisson-sampled Gaussian mechanisms under
@@ -87,8 +87,8 @@ export async function certify(
   // The floating-point accountant's order is only a place to start: the bound at any order is a bound, and were it not
   // unimodal, the answer would only be a little larger.
   const likely = rdpAccountant().account(event).orderAt(delta);
-  let best = Math.max(2, Math.min(MOST_START, Math.round(likely)));
-  for (let stride = best === MOST_START ? best >> 2 : 1; ; ) {
+  let best = Math.max(2, Math.min(MAXIMUM_START, Math.round(likely)));
+  for (let stride = best === MAXIMUM_START ? best >> 2 : 1; ; ) {
     const better = [best - stride, best + stride].find((order) => order >= 2 && at(order).lt(at(best)));
     if (better !== undefined) best = better;
     else if (stride === 1) break;

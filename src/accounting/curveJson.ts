@@ -3,6 +3,7 @@ import { shown } from "../formats/argumentError.js";
 import { NEIGHBORINGS, type Neighboring } from "../formats/guarantee.js";
 import { envelope, finiteOrInfinity, type JsonNumber, record } from "../formats/json.js";
 import { checkDelta, checkEpsilon, type Interval, type PrivacyCurve } from "./accountant.js";
+import { IntervalCurve } from "./intervalCurve.js";
 
 /** A privacy curve as JSON: a finite list of points (docs/schema/curve.schema.json). */
 export interface CurveJson {
@@ -21,7 +22,7 @@ export interface CurveJson {
 /** The curve at the given ε ≥ 0 (nats; sorted and made unique here). A finite list of points, hence a looser curve. */
 export function curveToJson(curve: PrivacyCurve, epsilons: readonly number[]): CurveJson {
   if (!(epsilons.length > 0)) throw new RangeError("epsilons must hold at least one number, got none");
-  for (const each of epsilons) checkEpsilon(each);
+  for (const epsilon of epsilons) checkEpsilon(epsilon);
   return {
     format: "dpsgd-curve",
     version: 1,
@@ -77,19 +78,32 @@ export function curveFromJson(json: unknown): PrivacyCurve {
   for (let i = 1; i < points.length; i++) points[i]!.upper = Math.min(points[i]!.upper, points[i - 1]!.upper);
   for (let i = points.length - 1; i > 0; i--)
     points[i - 1]!.lower = Math.max(points[i]!.lower, points[i - 1]!.lower);
-  return pointCurve(accountant, neighboring as Neighboring, points);
+  return new PointCurve(accountant, neighboring as Neighboring, points);
 }
 
-/** −∞ stands for x = e^ε = 0, where the divergence is 1. */
-function pointCurve(
-  accountant: string,
-  neighboring: Neighboring,
-  points: readonly { epsilon: number; upper: number; lower: number }[],
-): PrivacyCurve {
-  const all = [{ epsilon: -Infinity, upper: 1, lower: 1 }, ...points];
-  const up = 1 + 2 ** -49;
-  const deltaIntervalAt = (epsilon: number): Interval => {
+interface CurvePoint {
+  readonly epsilon: number;
+  readonly upper: number;
+  readonly lower: number;
+}
+
+/** A curve between points by rising ε, both of whose ends fall. */
+class PointCurve extends IntervalCurve {
+  /** With a first point at −∞, which stands for x = e^ε = 0, where the divergence is 1. */
+  private readonly all: readonly CurvePoint[];
+
+  constructor(
+    readonly accountant: string,
+    readonly neighboring: Neighboring,
+    private readonly points: readonly CurvePoint[],
+  ) {
+    super();
+    this.all = [{ epsilon: -Infinity, upper: 1, lower: 1 }, ...points];
+  }
+
+  deltaIntervalAt(epsilon: number): Interval {
     checkEpsilon(epsilon);
+    const { all } = this;
     const next = all.findIndex((point) => point.epsilon >= epsilon);
     if (next < 0) return { lower: 0, upper: all.at(-1)!.upper };
     const b = all[next]!;
@@ -97,11 +111,13 @@ function pointCurve(
     const a = all[next - 1]!;
     // Share of the way from a to b in x = e^ε, everything divided by e^b so that nothing overflows.
     const share = b.epsilon === Infinity ? 0 : weight(a.epsilon - b.epsilon, epsilon - b.epsilon);
-    const chord = (a.upper * (1 - share) + b.upper * share) * up + Number.MIN_VALUE;
+    const chord = (a.upper * (1 - share) + b.upper * share) * (1 + 2 ** -49) + Number.MIN_VALUE;
     return { lower: b.lower, upper: Math.max(b.lower, Math.min(a.upper, chord)) };
-  };
-  const epsilonIntervalAt = (delta: number): Interval => {
+  }
+
+  epsilonIntervalAt(delta: number): Interval {
     checkDelta(delta);
+    const { all, points } = this;
     let lower = 0;
     for (const point of points) if (point.lower > delta) lower = point.epsilon;
     const next = all.findIndex((point) => point.upper <= delta);
@@ -110,24 +126,16 @@ function pointCurve(
     let upper = all[next]!.epsilon;
     // The smallest ε on the chord with δ(ε) ≤ delta, by bisection, so that deltaAt(epsilonAt(delta)) ≤ delta exactly.
     let bad = Math.max(0, all[next - 1]!.epsilon);
-    if (deltaIntervalAt(bad).upper <= delta) upper = bad;
+    if (this.deltaAt(bad) <= delta) upper = bad;
     else if (upper < Infinity)
       for (let i = 0; i < 80; i++) {
         const middle = bad + (upper - bad) / 2;
         if (middle === bad || middle === upper) break;
-        if (deltaIntervalAt(middle).upper <= delta) upper = middle;
+        if (this.deltaAt(middle) <= delta) upper = middle;
         else bad = middle;
       }
     return { lower: Math.min(lower, upper), upper };
-  };
-  return {
-    accountant,
-    neighboring,
-    deltaIntervalAt,
-    epsilonIntervalAt,
-    deltaAt: (epsilon) => deltaIntervalAt(epsilon).upper,
-    epsilonAt: (delta) => epsilonIntervalAt(delta).upper,
-  };
+  }
 }
 
 /** (e^m − e^a)/(1 − e^a) for a < m < 0, rounded down: a smaller share keeps more of the higher end. */

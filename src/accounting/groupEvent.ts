@@ -30,7 +30,7 @@ function grouped(event: PrivacyEvent, size: number): PrivacyEvent {
     case "repeat-and-select":
       return { ...event, event: grouped(event.event, size) };
     case "composed":
-      return { ...event, events: event.events.map((each) => grouped(each, size)) };
+      return { ...event, events: event.events.map((part) => grouped(part, size)) };
     case "poisson-sampled":
       return sampledGroup(
         event.samplingRate,

@@ -3,6 +3,7 @@ import { flatten, type PrivacyEvent } from "../formats/event.js";
 import type { AccountantName, Neighboring } from "../formats/guarantee.js";
 import { type Accountant, type Interval, type PrivacyCurve, UnsupportedEventError } from "./accountant.js";
 import { contourAccountant } from "./contour/index.js";
+import { IntervalCurve, narrowedBy } from "./intervalCurve.js";
 import { rdpAccountant } from "./rdp/index.js";
 import { atomsOf } from "./reduction.js";
 
@@ -51,8 +52,8 @@ export function layeredAccountant(
       for (const [i, layer] of layers.entries()) {
         try {
           const first = layer.account(event);
-          const rest = effort === "thorough" ? layers.slice(i + 1) : [];
-          return new LayeredCurve(first, event, [...rest, rdpAccountant({ neighboring })]);
+          const later = effort === "thorough" ? layers.slice(i + 1) : [];
+          return new LayeredCurve(first, event, [...later, rdpAccountant({ neighboring })]);
         } catch (error) {
           if (!(error instanceof UnsupportedEventError)) throw error;
           reasons.push(error);
@@ -83,27 +84,49 @@ function withLeast(curve: PrivacyCurve, event: PrivacyEvent, layers: readonly Ac
       if (!(error instanceof UnsupportedEventError)) throw error;
       continue;
     }
-    const between = (upper: number, { lower }: Interval): Interval => ({
-      lower: Math.min(lower, upper),
-      upper,
-    });
-    return {
-      accountant,
-      neighboring,
-      epsilonAt: (delta) => curve.epsilonAt(delta),
-      deltaAt: (epsilon) => curve.deltaAt(epsilon),
-      epsilonIntervalAt: (delta) => between(curve.epsilonAt(delta), least.epsilonIntervalAt(delta)),
-      deltaIntervalAt: (epsilon) => between(curve.deltaAt(epsilon), least.deltaIntervalAt(epsilon)),
-    };
+    return new LowerEndedCurve(curve, least);
   }
   return curve;
+}
+
+/** A curve of upper bounds, with the lower ends of another one. */
+class LowerEndedCurve extends IntervalCurve {
+  readonly accountant: string;
+  readonly neighboring: Neighboring;
+
+  constructor(
+    private readonly bounds: PrivacyCurve,
+    private readonly least: PrivacyCurve,
+  ) {
+    super();
+    this.accountant = bounds.accountant;
+    this.neighboring = bounds.neighboring;
+  }
+
+  override epsilonAt(delta: number): number {
+    return this.bounds.epsilonAt(delta);
+  }
+
+  override deltaAt(epsilon: number): number {
+    return this.bounds.deltaAt(epsilon);
+  }
+
+  epsilonIntervalAt(delta: number): Interval {
+    const upper = this.bounds.epsilonAt(delta);
+    return { lower: Math.min(this.least.epsilonIntervalAt(delta).lower, upper), upper };
+  }
+
+  deltaIntervalAt(epsilon: number): Interval {
+    const upper = this.bounds.deltaAt(epsilon);
+    return { lower: Math.min(this.least.deltaIntervalAt(epsilon).lower, upper), upper };
+  }
 }
 
 /** Relative width from which on the next layer is asked too. */
 const WIDE = 1e-4;
 
 /** The intersection of what the layers prove; a later layer is asked only where the earlier ones are wide. */
-class LayeredCurve implements PrivacyCurve {
+class LayeredCurve extends IntervalCurve {
   readonly accountant = "pld";
   readonly neighboring: Neighboring;
   private readonly opened = new Map<Accountant, PrivacyCurve | undefined>();
@@ -111,17 +134,10 @@ class LayeredCurve implements PrivacyCurve {
   constructor(
     private readonly first: PrivacyCurve,
     private readonly event: PrivacyEvent,
-    private readonly rest: readonly Accountant[],
+    private readonly later: readonly Accountant[],
   ) {
+    super();
     this.neighboring = first.neighboring;
-  }
-
-  epsilonAt(delta: number): number {
-    return this.epsilonIntervalAt(delta).upper;
-  }
-
-  deltaAt(epsilon: number): number {
-    return this.deltaIntervalAt(epsilon).upper;
   }
 
   epsilonIntervalAt(delta: number): Interval {
@@ -133,16 +149,14 @@ class LayeredCurve implements PrivacyCurve {
   }
 
   private narrowed(ask: (curve: PrivacyCurve) => Interval): Interval {
-    let { lower, upper } = ask(this.first);
-    for (const layer of this.rest) {
-      if (upper - lower <= WIDE * upper) break;
+    let interval = ask(this.first);
+    for (const layer of this.later) {
+      if (interval.upper - interval.lower <= WIDE * interval.upper) break;
       const curve = this.open(layer);
       if (!curve) continue;
-      const found = ask(curve);
-      lower = Math.max(lower, Math.min(found.lower, upper));
-      upper = Math.max(lower, Math.min(found.upper, upper));
+      interval = narrowedBy(interval, ask(curve));
     }
-    return { lower, upper };
+    return interval;
   }
 
   private open(layer: Accountant): PrivacyCurve | undefined {

@@ -13,10 +13,10 @@ import type { Neighboring } from "../formats/guarantee.js";
 import { UnsupportedEventError } from "./accountant.js";
 
 /** What is asked for: see {@link atomsOf}. */
-type End = "bound" | "shown" | "exact";
+type ProvenEnd = "bound" | "shown" | "exact";
 
 /** Who asks, so that a refusal can name the accountant. */
-export interface Asked {
+export interface AtomRequest {
   readonly neighboring: Neighboring;
   readonly accountant: string;
 }
@@ -26,16 +26,20 @@ export interface Asked {
  * all are plain. end "shown": of one that some mechanism of the kind costs, so that lower ends follow from it; "exact": left
  * as they are where both are not one. Throws UnsupportedEventError where nothing is proven under the relation.
  */
-export function atomsOf(event: PrivacyEvent, asked: Asked, end: End = "bound"): CountedEvent[] {
+export function atomsOf(event: PrivacyEvent, request: AtomRequest, end: ProvenEnd = "bound"): CountedEvent[] {
   const parts = flatten(event);
-  const events = parts.map(({ event: atom }) => reducedAtom(atom, asked, end));
+  const events = parts.map(({ event: atom }) => reducedAtom(atom, request, end));
   if (parts.every(({ event: atom }, i) => atom === events[i])) return parts;
   // What an epoch runs may need reducing in its turn.
   const all = parts.map(({ count }, i): PrivacyEvent => ({ kind: "repeated", count, event: events[i]! }));
-  return atomsOf({ kind: "composed", events: all }, asked, end);
+  return atomsOf({ kind: "composed", events: all }, request, end);
 }
 
-function reducedAtom(atom: AtomicEvent, { neighboring, accountant }: Asked, end: End): PrivacyEvent {
+function reducedAtom(
+  atom: AtomicEvent,
+  { neighboring, accountant }: AtomRequest,
+  end: ProvenEnd,
+): PrivacyEvent {
   // Those that go by the order of the records.
   if (neighboring === "add-or-remove-one" && /-batches|^tree/.test(atom.kind))
     throw new UnsupportedEventError(
@@ -89,9 +93,9 @@ export function treeSensitivity(tree: TreeAggregationEvent): { bound: number; sh
   let bound = 0;
   let levels = 0;
   for (let size = 1; size <= steps; size *= 2) {
-    // A stretch holds at most `each`, all of this size `held`: the squares are at most each·held.
-    const each = Math.min(most, Math.ceil(size / separation));
-    bound += each * Math.min(most, Math.floor(steps / size) * each);
+    // A stretch holds at most `perStretch`, all of this size `held`: the squares are at most each·held.
+    const perStretch = Math.min(most, Math.ceil(size / separation));
+    bound += perStretch * Math.min(most, Math.floor(steps / size) * perStretch);
     levels++;
   }
   // Past rounding, where it is not a small whole number.

@@ -17,16 +17,16 @@ export function tightestEpsilon(
   delta: number,
 ): TightestBound {
   let best: TightestBound = { lower: 0, upper: Infinity };
-  for (const asked of accountants) {
-    if (asked.neighboring !== accountants[0]!.neighboring)
+  for (const accountant of accountants) {
+    if (accountant.neighboring !== accountants[0]!.neighboring)
       throw new RangeError(
-        `accountants must be for one neighbouring relation, got ${asked.neighboring} and ${accountants[0]!.neighboring}`,
+        `accountants must be for one neighbouring relation, got ${accountant.neighboring} and ${accountants[0]!.neighboring}`,
       );
     try {
-      const { lower, upper } = asked.account(event).epsilonIntervalAt(delta);
+      const { lower, upper } = accountant.account(event).epsilonIntervalAt(delta);
       best = {
         ...(best.accountant !== undefined && { accountant: best.accountant }),
-        ...(upper < best.upper && { accountant: asked.name }),
+        ...(upper < best.upper && { accountant: accountant.name }),
         lower: Math.max(best.lower, lower),
         upper: Math.min(best.upper, upper),
       };

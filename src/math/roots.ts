@@ -29,6 +29,27 @@ export function bisectPredicate(
 }
 
 /**
+ * The same by plain halving, between numbers of like size: at most `steps` evaluations, or until the two sides are
+ * `tolerance` apart, relatively to the larger argument `good`.
+ */
+export function halve(
+  ok: (x: number) => boolean,
+  bad: number,
+  good: number,
+  steps: number,
+  tolerance = 0,
+): number {
+  let low = bad;
+  let high = good;
+  for (let i = 0; i < steps && high - low > tolerance * high; i++) {
+    const middle = (low + high) / 2;
+    if (ok(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
+
+/**
  * A root of a continuous f with f(lo)·f(hi) ≤ 0, by safeguarded regula falsi (Illinois): returns the bracket
  * [lower, upper] of it, of relative width ≤ tolerance, both ends evaluated. f may be ±Infinity, never NaN.
  */

@@ -19,18 +19,18 @@ const SMALL = 0.5;
  * R(a) − R(b) = ∫ₐᵇ (−R′) for small μ: 8-point Gauss–Legendre on a length ≤ ½ errs below 1e−18 of it.
  */
 export function gaussianProfile(mu: number, muUnits = 4): Profile {
-  const place = (epsilon: number): { a: number; b: number; off: number } => {
+  const place = (epsilon: number): { a: number; b: number; error: number } => {
     const a = epsilon / mu - mu / 2;
     // What rounding (of a, of μ itself, of a²/2) does to log φ(a) and to the ratios, whose logarithmic slope is ≤ |a| + 2.
-    const off = (Math.abs(a) + 2) * (2 + muUnits) * ULP * (epsilon / mu + mu / 2) + 2 * ULP * a * a;
-    return { a, b: epsilon / mu + mu / 2, off };
+    const error = (Math.abs(a) + 2) * (2 + muUnits) * ULP * (epsilon / mu + mu / 2) + 2 * ULP * a * a;
+    return { a, b: epsilon / mu + mu / 2, error };
   };
   return {
     floor: { lower: 0, upper: 0 },
     pure: Infinity,
     logDelta(epsilon): Interval {
       if (epsilon === Infinity) return { lower: -Infinity, upper: -Infinity };
-      const { a, b, off } = place(epsilon);
+      const { a, b, error } = place(epsilon);
       // Far to the left 1 − δ is tiny and says δ best.
       if (a < -5) {
         const { lower, upper } = this.logRest(epsilon);
@@ -52,19 +52,19 @@ export function gaussianProfile(mu: number, muUnits = 4): Profile {
         cancelled = ratio / difference;
       }
       const log = logNormalPdf(a) + Math.log(difference);
-      return around(log, off + (32 + 16 * cancelled + Math.abs(log)) * ULP);
+      return around(log, error + (32 + 16 * cancelled + Math.abs(log)) * ULP);
     },
     logRest(epsilon): Interval {
       if (epsilon === Infinity) return { lower: 0, upper: 0 };
-      const { a, b, off } = place(epsilon);
+      const { a, b, error } = place(epsilon);
       // Φ(a) + e^ε Φ(−b): for a > 0 the first ratio overflows where 1 − δ is 1 to all digits anyway.
       if (a > 30) return { lower: -ULP, upper: 0 };
       const log = logNormalPdf(a) + Math.log(millsRatio(-a) + millsRatio(b));
-      return around(Math.min(0, log), off + (48 + Math.abs(log)) * ULP);
+      return around(Math.min(0, log), error + (48 + Math.abs(log)) * ULP);
     },
   };
 }
 
-function around(log: number, off: number): Interval {
-  return { lower: log - off, upper: Math.min(0, log + off) };
+function around(log: number, error: number): Interval {
+  return { lower: log - error, upper: Math.min(0, log + error) };
 }

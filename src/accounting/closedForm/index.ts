@@ -7,9 +7,9 @@ import {
   checkDelta,
   checkEpsilon,
   type Interval,
-  type PrivacyCurve,
   UnsupportedEventError,
 } from "../accountant.js";
+import { IntervalCurve } from "../intervalCurve.js";
 import { atomsOf } from "../reduction.js";
 import { gaussianProfile } from "./gaussianProfile.js";
 import { epsilonInterval, type Profile, worseProfile } from "./profile.js";
@@ -35,7 +35,7 @@ export function closedFormAccountant(options: ClosedFormOptions = {}): Accountan
   return {
     name: NAME,
     neighboring,
-    account: (event) => new Curve(profileOf(event, neighboring), neighboring),
+    account: (event) => new ClosedFormCurve(profileOf(event, neighboring), neighboring),
   };
 }
 
@@ -61,16 +61,16 @@ function profileOf(event: PrivacyEvent, neighboring: Neighboring): Profile | "no
 /** √Σ count/σ², or undefined if anything but a Gaussian is there. */
 function gaussianShift(parts: ReturnType<typeof flatten>): number | undefined {
   // Relative to the largest term: neither 1e-200² nor 1e200² may leave the doubles.
-  let most = 0;
+  let largest = 0;
   for (const { event } of parts) {
     if (event.kind !== "gaussian") return undefined;
-    most = Math.max(most, 1 / event.noiseMultiplier);
+    largest = Math.max(largest, 1 / event.noiseMultiplier);
   }
-  if (most === 0 || most === Infinity) return most;
+  if (largest === 0 || largest === Infinity) return largest;
   let sum = 0;
   for (const { event, count } of parts)
-    if (event.kind === "gaussian") sum += count * (1 / event.noiseMultiplier / most) ** 2;
-  return parts.length === 1 && parts[0]!.count === 1 ? most : most * Math.sqrt(sum);
+    if (event.kind === "gaussian") sum += count * (1 / event.noiseMultiplier / largest) ** 2;
+  return parts.length === 1 && parts[0]!.count === 1 ? largest : largest * Math.sqrt(sum);
 }
 
 /** summands: squares that were added to get μ², each a rounding. */
@@ -156,8 +156,8 @@ function sampled(inner: Profile, q: number): Profile {
       epsilon < 30
         ? Math.log1p(Math.expm1(epsilon) / q)
         : epsilon - Math.log(q) + Math.log1p(-(1 - q) * Math.exp(-epsilon));
-    const off = 8 * ULP * x;
-    return { low: x - off, high: x + off };
+    const error = 8 * ULP * x;
+    return { low: x - error, high: x + error };
   };
   const log = Math.log(q);
   const logRest = Math.log1p(-q);
@@ -167,39 +167,33 @@ function sampled(inner: Profile, q: number): Profile {
     logDelta(epsilon) {
       if (epsilon === Infinity) return { lower: -Infinity, upper: -Infinity };
       const { low, high } = place(epsilon);
-      const off = 4 * ULP * (1 + Math.abs(log));
+      const error = 4 * ULP * (1 + Math.abs(log));
       return {
-        lower: inner.logDelta(high).lower + log - off,
-        upper: Math.min(0, inner.logDelta(low).upper + log + off),
+        lower: inner.logDelta(high).lower + log - error,
+        upper: Math.min(0, inner.logDelta(low).upper + log + error),
       };
     },
     logRest(epsilon) {
       const { low, high } = place(epsilon);
       // (1 − q) + q(1 − δ_G): both positive.
       const mix = (part: number): number => logRest + Math.log1p((q / (1 - q)) * Math.exp(part));
-      const off = 16 * ULP * (1 + Math.abs(logRest));
+      const error = 16 * ULP * (1 + Math.abs(logRest));
       return {
-        lower: mix(inner.logRest(low).lower) - off,
-        upper: Math.min(0, mix(inner.logRest(high).upper) + off),
+        lower: mix(inner.logRest(low).lower) - error,
+        upper: Math.min(0, mix(inner.logRest(high).upper) + error),
       };
     },
   };
 }
 
-class Curve implements PrivacyCurve {
+class ClosedFormCurve extends IntervalCurve {
   readonly accountant = NAME;
 
   constructor(
     private readonly profile: Profile | "nothing" | "everything",
     readonly neighboring: Neighboring,
-  ) {}
-
-  epsilonAt(delta: number): number {
-    return this.epsilonIntervalAt(delta).upper;
-  }
-
-  deltaAt(epsilon: number): number {
-    return this.deltaIntervalAt(epsilon).upper;
+  ) {
+    super();
   }
 
   epsilonIntervalAt(delta: number): Interval {

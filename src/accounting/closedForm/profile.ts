@@ -37,24 +37,24 @@ export function epsilonInterval(profile: Profile, delta: number): Interval {
   /** δ(ε) ≤ δ here, if the floor is. */
   const reached = delta >= floor.upper ? pure : Infinity;
   const log = Math.log(delta);
-  const rest = Math.log1p(-delta);
+  const logComplement = Math.log1p(-delta);
   const high = delta > 0.5;
   const slack = 2 ** -51;
   /** Proven δ(ε) ≤ δ, or proven δ(ε) ≥ δ. */
   const enough = (epsilon: number): boolean =>
     high
-      ? profile.logRest(epsilon).lower >= rest * (1 - slack)
+      ? profile.logRest(epsilon).lower >= logComplement * (1 - slack)
       : profile.logDelta(epsilon).upper <= log * (1 + slack);
   const little = (epsilon: number): boolean =>
     high
-      ? profile.logRest(epsilon).upper <= rest * (1 + slack)
+      ? profile.logRest(epsilon).upper <= logComplement * (1 + slack)
       : profile.logDelta(epsilon).lower >= log * (1 - slack);
   /** > 0 where ε is too small. */
   const middle = (epsilon: number): number => {
     const { lower, upper } = high ? profile.logRest(epsilon) : profile.logDelta(epsilon);
-    if (lower === upper) return high ? rest - upper : upper - log;
+    if (lower === upper) return high ? logComplement - upper : upper - log;
     const value = lower === -Infinity ? upper : 0.5 * (lower + upper);
-    return high ? rest - value : value - log;
+    return high ? logComplement - value : value - log;
   };
   if (enough(0)) return { lower: 0, upper: 0 };
   if (middle(0) <= 0) return { lower: 0, upper: outward(0, 1e-300, reached, enough) };

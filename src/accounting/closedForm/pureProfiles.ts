@@ -14,21 +14,21 @@ export function finiteProfile(masses: readonly number[], losses: readonly number
   const finite = losses.filter((loss, i) => masses[i]! > 0 && loss < Infinity);
   const pure = Math.max(0, ...finite) * (exact ? 1 : 1 + 4 * ULP);
   const revealed = losses.reduce((sum, loss, i) => (loss === Infinity ? sum + masses[i]! : sum), 0);
-  const off = exact ? 0 : (4 + masses.length) * ULP;
-  const floor = { lower: revealed * (1 - off), upper: Math.min(1, revealed * (1 + off)) };
+  const error = exact ? 0 : (4 + masses.length) * ULP;
+  const floor = { lower: revealed * (1 - error), upper: Math.min(1, revealed * (1 + error)) };
   const bounds = (epsilon: number): Interval => {
     let lower = 0;
     let upper = 0;
     losses.forEach((loss, i) => {
       // The losses are logarithms of quotients of doubles: a few units of their own last place and of 1.
-      const off = 4 * ULP * (1 + Math.abs(loss) + epsilon);
+      const error = 4 * ULP * (1 + Math.abs(loss) + epsilon);
       const term = (x: number): number => (x > 0 ? masses[i]! * -Math.expm1(-x) : 0);
       if (loss === Infinity) {
         lower += masses[i]!;
         upper += masses[i]!;
-      } else if (loss > epsilon - off) {
-        lower += term(loss - epsilon - off);
-        upper += term(loss - epsilon + off);
+      } else if (loss > epsilon - error) {
+        lower += term(loss - epsilon - error);
+        upper += term(loss - epsilon + error);
       }
     });
     const rounding = (4 + masses.length) * ULP;
@@ -60,8 +60,8 @@ export function laplaceProfile(b: number): Profile {
   const pure = 1 / b;
   const exponent = (epsilon: number): Interval => {
     const x = (epsilon - pure) / 2;
-    const off = ULP * (pure + epsilon);
-    return { lower: Math.min(0, x - off), upper: Math.min(0, x + off) };
+    const error = ULP * (pure + epsilon);
+    return { lower: Math.min(0, x - error), upper: Math.min(0, x + error) };
   };
   return {
     floor: NONE,

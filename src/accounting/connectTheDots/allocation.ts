@@ -2,8 +2,15 @@
 // the mean S of t independent ratios, whose law is bounded from both sides in convex order by doubling
 // [FeldmanShenfeld2026] (docs/math-connect-the-dots.md, theorem 10).
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
-import { cellOf, type Law, type Placement, placed, type Step, sumsOf } from "./allocationGrid.js";
-import { type Mass, type Pair, pointsPair } from "./pair.js";
+import {
+  type AllocationPlacement,
+  type AveragingStep,
+  cellOf,
+  placeAllocation,
+  type RatioLaw,
+  sumsOf,
+} from "./allocationGrid.js";
+import { type DominatingPair, type Mass, pointsPair } from "./pair.js";
 
 /** Ratios beyond e^{±this} are not told apart: doubles would not hold their moments. */
 const LARGEST = 600;
@@ -12,8 +19,8 @@ const ROUNDED = 1e-5;
 
 /** The pairs of an epoch: `upper` dominates it, `lower` is what it shows after its outcomes are grouped. */
 export interface Allocation {
-  readonly upper: Pair;
-  readonly lower: Pair;
+  readonly upper: DominatingPair;
+  readonly lower: DominatingPair;
   /** More points bring the two closer. */
   readonly improves: boolean;
 }
@@ -22,20 +29,20 @@ export interface Allocation {
  * `base` the pair of one use, bins ≥ 1, points ≥ 256 those kept of each law: the width of a result falls with their square.
  * About 2·log₂ bins products of points² masses, twice. Null where ratios beyond e^{600} are likely.
  */
-export function allocated(base: Pair, bins: number, points: number): Allocation | null {
+export function allocated(base: DominatingPair, bins: number, points: number): Allocation | null {
   const steps = stepsTo(bins);
-  const placement = placed(base, LARGEST, steps, points);
+  const placement = placeAllocation(base, LARGEST, steps, points);
   if (!placement) return null;
   let improves = base.bodies !== undefined;
   const [upper, lower] = [true, false].map((above) => {
     const one = lawOf(base, placement, above);
     if (!one) return null;
-    let law: Law = one.law;
+    let law: RatioLaw = one.law;
     steps.forEach((step, i) => {
       const other = step.doubles ? law : one.law;
-      const few = sumsOf(law, other, step.weight, points);
-      if (!few) improves = true;
-      law = summed(law, other, step.weight, few ?? placement.grids[i]!, above);
+      const sums = sumsOf(law, other, step.weight, points);
+      if (!sums) improves = true;
+      law = summed(law, other, step.weight, sums ?? placement.grids[i]!, above);
     });
     // Masses multiply: their relative errors add up over the bins; each sum of a cell rounds as often as it has terms.
     const relative = bins * (one.relative + 2 * points * UNIT_ROUNDOFF) + steps.length * 4 * UNIT_ROUNDOFF;
@@ -46,7 +53,7 @@ export function allocated(base: Pair, bins: number, points: number): Allocation 
 }
 
 /** How the mean of `count` copies is made by doubling and adding one. */
-function stepsTo(count: number): Step[] {
+function stepsTo(count: number): AveragingStep[] {
   if (count === 1) return [];
   const half = Math.floor(count / 2);
   const steps = [...stepsTo(half), { count: 2 * half, doubles: true, weight: 0.5 }];
@@ -58,7 +65,7 @@ function stepsTo(count: number): Step[] {
  * The law of weight·a + (1 − weight)·b, gathered in the cells of `grid` (rising, from 0). above: each cell's mass goes to its two ends, its mean
  * kept; otherwise to its mean. What lies beyond the grid: its mass to the last point, the rest of its mean to +∞.
  */
-function summed(a: Law, b: Law, weight: number, grid: Float64Array, above: boolean): Law {
+function summed(a: RatioLaw, b: RatioLaw, weight: number, grid: Float64Array, above: boolean): RatioLaw {
   const cells = grid.length;
   const mass = new Float64Array(cells);
   const excess = new Float64Array(cells);
@@ -112,7 +119,7 @@ function gathered(
   excess: Float64Array,
   infinite: number,
   above: boolean,
-): Law {
+): RatioLaw {
   const cells = grid.length;
   const values = Float64Array.from(grid);
   const masses = new Float64Array(cells);
@@ -138,11 +145,15 @@ const LEAST = -700;
  * The law of e^{loss} under Q of one use, and the relative error of its masses. Null where no ratio is within.
  * P-mass of ratios that are too large: above, to +∞; otherwise to the cell before, whose mean rises.
  */
-function lawOf(base: Pair, { losses }: Placement, above: boolean): { law: Law; relative: number } | null {
+function lawOf(
+  base: DominatingPair,
+  { losses }: AllocationPlacement,
+  above: boolean,
+): { law: RatioLaw; relative: number } | null {
   const entries: { start: number; end: number; mass: number; value: number }[] = [];
   let infinite = base.infinite;
   let relative = 0;
-  let lost = 0;
+  let ungrouped = 0;
   const put = (logP: number, ratio: number, start: number, end: number): void => {
     const log = logP - ratio;
     if (ratio <= LARGEST && log > LEAST) {
@@ -152,7 +163,7 @@ function lawOf(base: Pair, { losses }: Placement, above: boolean): { law: Law; r
       // The mean to +∞, the mass to 0.
       infinite += Math.exp(logP);
       entries.push({ start: -Infinity, end: -Infinity, mass: Math.exp(log), value: 0 });
-    } else lost += Math.exp(logP);
+    } else ungrouped += Math.exp(logP);
   };
   entries.push({ start: -Infinity, end: -Infinity, mass: base.unseen, value: 0 });
   for (let i = 0; i < base.losses.length; i++)
@@ -178,12 +189,12 @@ function lawOf(base: Pair, { losses }: Placement, above: boolean): { law: Law; r
       } else put(into.logP, into.ratio, -Infinity, -Infinity);
     }
   });
-  if (lost > 0) {
+  if (ungrouped > 0) {
     // Outcomes grouped with those of the largest ratio.
-    let most = entries[0]!;
-    for (const entry of entries) if (entry.value > most.value) most = entry;
-    if (most.value === 0) return null;
-    most.value += lost / most.mass;
+    let largest = entries[0]!;
+    for (const entry of entries) if (entry.value > largest.value) largest = entry;
+    if (largest.value === 0) return null;
+    largest.value += ungrouped / largest.mass;
   }
   const ends = [...new Set(entries.flatMap(({ start, end }) => [Math.exp(start), Math.exp(end)]))];
   const grid = Float64Array.from([0, ...ends.filter((x) => x > 0)].sort((x, y) => x - y));
@@ -198,19 +209,19 @@ function lawOf(base: Pair, { losses }: Placement, above: boolean): { law: Law; r
 }
 
 /** The pair (P, Q) whose ratio has that law. */
-function pairOf(law: Law, relative: number, above: boolean): Pair {
+function pairOf(law: RatioLaw, relative: number, above: boolean): DominatingPair {
   const losses: number[] = [];
   const logP: number[] = [];
-  let gone = 0;
+  let unseen = 0;
   law.values.forEach((value, k) => {
     const mass = law.masses[k]!;
     if (!(mass > 0)) return;
-    if (value === 0) gone += mass;
+    if (value === 0) unseen += mass;
     else {
       losses.push(Math.log(value));
       logP.push(Math.log(mass) + losses.at(-1)!);
     }
   });
-  const pair = pointsPair(losses, logP, Math.min(1, law.infinite), Math.min(1, gone));
+  const pair = pointsPair(losses, logP, Math.min(1, law.infinite), Math.min(1, unseen));
   return { ...pair, relative, bound: above };
 }

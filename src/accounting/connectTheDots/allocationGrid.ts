@@ -1,23 +1,23 @@
 // Where to keep the points of the laws of means of likelihood ratios: dense where it narrows δ. A rough pass with few
 // points shows where the mass of each partial mean lies, given that the whole is where it matters. Nothing rests on it
 // but the width of the result.
-import type { Pair } from "./pair.js";
+import type { DominatingPair } from "./pair.js";
 
 /** A law of likelihood ratios under Q: masses at rising values, and the P-mass at +∞. */
-export interface Law {
+export interface RatioLaw {
   readonly values: Float64Array;
   readonly masses: Float64Array;
   readonly infinite: number;
 }
 
 /** A mean of `count` ratios as weight·(the mean before) + (1 − weight)·(the mean before, or one ratio). */
-export interface Step {
+export interface AveragingStep {
   readonly count: number;
   readonly doubles: boolean;
   readonly weight: number;
 }
 
-export interface Placement {
+export interface AllocationPlacement {
   /** For each body of the pair of one use, the coordinates between its cells, rising; finite. */
   readonly losses: readonly Float64Array[];
   /** For each step the points of its law, rising from 0. */
@@ -35,29 +35,29 @@ const DECADES = 14;
 /** Share of the points for the stretches where δ of removing, of adding, and the bulk of the law, which epochs compose. */
 const SHARES = [0.5, 0.15, 0.25, 0.1] as const;
 
-interface Points {
+interface WeightedPoints {
   readonly masses: Float64Array;
   readonly values: Float64Array;
 }
 
 /** A law gathered in cells [grid[k], grid[k+1]), the last one open: their masses and means. */
-interface Rough extends Points {
+interface RoughLaw extends WeightedPoints {
   readonly grid: Float64Array;
 }
 
 /** largest: of the losses that are told apart. Null where P often shows larger ones. */
-export function placed(
-  base: Pair,
+export function placeAllocation(
+  base: DominatingPair,
   largest: number,
-  steps: readonly Step[],
+  steps: readonly AveragingStep[],
   points: number,
-): Placement | null {
+): AllocationPlacement | null {
   let beyond = 0;
   for (let i = 0; i < base.losses.length; i++)
     if (base.losses[i]! > largest) beyond += Math.exp(base.logP[i]!);
   for (const body of base.bodies ?? []) {
     const into = { logP: -Infinity, ratio: 0 };
-    if (body.most > largest) body.mass(Math.max(body.from, body.inverse(largest)), body.to, into);
+    if (body.largestLoss > largest) body.mass(Math.max(body.from, body.inverse(largest)), body.to, into);
     beyond += Math.exp(into.logP);
   }
   if (!(beyond < 1e-2)) return null;
@@ -71,33 +71,33 @@ export function placed(
     ] as const;
   });
   const one = roughOf(base, coordinates);
-  const laws: Rough[] = [];
+  const laws: RoughLaw[] = [];
   let law = one;
   for (const step of steps) {
     law = roughMean(law, step.doubles ? law : one, step.weight);
     laws.push(law);
   }
-  // Importance of each cell, from the whole mean down; `rest`: the mean of all that is not in the part looked at.
+  // Importance of each cell, from the whole mean down; `others`: the mean of all that is not in the part looked at.
   const total = steps.at(-1)?.count ?? 1;
   const whole = law;
   const wholes = wanted(whole);
-  let importances: readonly Float64Array[] = wholes.map((each) =>
-    each.map((x, k) => x * (widthOf(whole, k) / scaleOf(whole, k)) ** 2),
+  let importances: readonly Float64Array[] = wholes.map((importance) =>
+    importance.map((x, k) => x * (widthOf(whole, k) / scaleOf(whole, k)) ** 2),
   );
   const grids: Float64Array[] = [];
-  let rest: { law: Rough; count: number } | undefined;
+  let others: { law: RoughLaw; count: number } | undefined;
   for (let i = steps.length - 1; i >= 0; i--) {
     grids[i] = gridOf(laws[i]!.grid, importances, points);
-    const before = i > 0 ? laws[i - 1]! : one;
+    const previous = i > 0 ? laws[i - 1]! : one;
     const count = i > 0 ? steps[i - 1]!.count : 1;
-    const [other, otherCount] = steps[i]!.doubles ? [before, count] : [one, 1];
-    rest = rest
+    const [other, otherCount] = steps[i]!.doubles ? [previous, count] : [one, 1];
+    others = others
       ? {
-          law: roughMean(rest.law, other, rest.count / (rest.count + otherCount)),
-          count: rest.count + otherCount,
+          law: roughMean(others.law, other, others.count / (others.count + otherCount)),
+          count: others.count + otherCount,
         }
       : { law: other, count: otherCount };
-    importances = conditional(before, rest.law, count / total, whole, wholes);
+    importances = conditional(previous, others.law, count / total, whole, wholes);
   }
   const grid = gridOf(one.grid, importances, points);
   const losses = (base.bodies ?? []).map((body, k) => {
@@ -127,21 +127,21 @@ export function cellOf(grid: Float64Array, value: number, from: number): number 
   return low;
 }
 
-/** 0 and all values of weight·a + (1 − weight)·b, if they are fewer than `most`: then nothing moves. */
+/** 0 and all values of weight·a + (1 − weight)·b, if they are fewer than `largest`: then nothing moves. */
 export function sumsOf(
   a: { readonly values: Float64Array },
   b: { readonly values: Float64Array },
   weight: number,
-  most: number,
+  largest: number,
 ): Float64Array | null {
-  if (a.values.length * b.values.length > 4 * most) return null;
+  if (a.values.length * b.values.length > 4 * largest) return null;
   const sums = [...a.values].flatMap((x) => [...b.values].map((y) => weight * x + (1 - weight) * y));
   const rising = sums.sort((x, y) => x - y).filter((x, i) => i === 0 || x > sums[i - 1]! * (1 + 1e-13));
-  return rising.length < most ? Float64Array.from(rising[0]! > 0 ? [0, ...rising] : rising) : null;
+  return rising.length < largest ? Float64Array.from(rising[0]! > 0 ? [0, ...rising] : rising) : null;
 }
 
 /** The law of e^{loss} under Q of one use, in ROUGH cells a body. */
-function roughOf(base: Pair, coordinates: readonly (readonly [number, number])[]): Rough {
+function roughOf(base: DominatingPair, coordinates: readonly (readonly [number, number])[]): RoughLaw {
   const entries: [value: number, mass: number][] = [[0, base.unseen]];
   for (let i = 0; i < base.losses.length; i++)
     entries.push([Math.exp(base.losses[i]!), Math.exp(base.logP[i]! - base.losses[i]!)]);
@@ -161,7 +161,7 @@ function roughOf(base: Pair, coordinates: readonly (readonly [number, number])[]
   return { grid, values, masses: Float64Array.from(kept, ([, mass]) => mass) };
 }
 
-function roughMean(a: Rough, b: Rough, weight: number): Rough {
+function roughMean(a: RoughLaw, b: RoughLaw, weight: number): RoughLaw {
   const grid = sumsOf(a, b, weight, ROUGH) ?? roughGrid(a, b, weight);
   const masses = new Float64Array(grid.length);
   const moments = new Float64Array(grid.length);
@@ -180,14 +180,14 @@ function roughMean(a: Rough, b: Rough, weight: number): Rough {
 }
 
 /** ROUGH values, even in asinh((log − m)/s): m and s about the mean and the spread of the logarithm. */
-function roughGrid(a: Rough, b: Rough, weight: number): Float64Array {
-  const positive = ({ values }: Rough) => values.find((value) => value > 0)!;
-  const least = Math.max(1e-300, weight * positive(a) + (1 - weight) * positive(b));
-  const most = weight * a.values.at(-1)! + (1 - weight) * b.values.at(-1)!;
+function roughGrid(a: RoughLaw, b: RoughLaw, weight: number): Float64Array {
+  const positive = ({ values }: RoughLaw) => values.find((value) => value > 0)!;
+  const smallest = Math.max(1e-300, weight * positive(a) + (1 - weight) * positive(b));
+  const largest = weight * a.values.at(-1)! + (1 - weight) * b.values.at(-1)!;
   const { mean: middle, variance } = logMoments(products(thinned(a), thinned(b), weight));
   const scale = Math.min(3, Math.max(1e-9, Math.sqrt(variance)));
-  const from = Math.asinh((Math.log(least) - middle) / scale);
-  const to = Math.asinh((Math.log(most) - middle) / scale);
+  const from = Math.asinh((Math.log(smallest) - middle) / scale);
+  const to = Math.asinh((Math.log(largest) - middle) / scale);
   const grid = [0];
   for (let k = 0; k < ROUGH; k++) {
     const value = Math.exp(middle + scale * Math.sinh(from + ((to - from) * k) / (ROUGH - 1)));
@@ -197,7 +197,7 @@ function roughGrid(a: Rough, b: Rough, weight: number): Float64Array {
 }
 
 /** All sums, one by one. */
-function products(a: Points, b: Points, weight: number): Points {
+function products(a: WeightedPoints, b: WeightedPoints, weight: number): WeightedPoints {
   const values = new Float64Array(a.values.length * b.values.length);
   const masses = values.map(
     (_, n) => a.masses[Math.floor(n / b.values.length)]! * b.masses[n % b.values.length]!,
@@ -209,7 +209,7 @@ function products(a: Points, b: Points, weight: number): Points {
 }
 
 /** About 40 points of a law. */
-function thinned({ values, masses }: Points): Points {
+function thinned({ values, masses }: WeightedPoints): WeightedPoints {
   const every = Math.ceil(values.length / 40);
   const count = Math.ceil(values.length / every);
   const thin = { values: new Float64Array(count), masses: new Float64Array(count) };
@@ -225,7 +225,7 @@ function thinned({ values, masses }: Points): Points {
   return thin;
 }
 
-function logMoments({ values, masses }: Points): { mean: number; variance: number } {
+function logMoments({ values, masses }: WeightedPoints): { mean: number; variance: number } {
   let [all, sum, squares] = [0, 0, 0];
   values.forEach((value, i) => {
     const p = masses[i]!;
@@ -240,12 +240,12 @@ function logMoments({ values, masses }: Points): { mean: number; variance: numbe
     : { mean: 0, variance: 1 };
 }
 
-function widthOf({ grid, values }: Rough, k: number): number {
+function widthOf({ grid, values }: RoughLaw, k: number): number {
   return (grid[k + 1] ?? Math.max(2 * grid[k]!, values[k]!)) - grid[k]!;
 }
 
 /** What widths are relative to: a value in the cell, never 0. */
-function scaleOf({ grid }: Rough, k: number): number {
+function scaleOf({ grid }: RoughLaw, k: number): number {
   return k === 0 ? 0.5 * (grid[1] ?? 1) : grid[k]!;
 }
 
@@ -254,7 +254,7 @@ function scaleOf({ grid }: Rough, k: number): number {
  * the density at e^ε, ε by that over P(S > e^ε)·e^ε, relatively by that over ε; every decade of δ counts as much. The same
  * for adding, and the bulk, where each place counts by its probability.
  */
-function wanted(law: Rough): Float64Array[] {
+function wanted(law: RoughLaw): Float64Array[] {
   const { grid, masses, values } = law;
   const n = grid.length;
   const spread = Math.sqrt(logMoments({ values, masses }).variance);
@@ -296,33 +296,33 @@ function wanted(law: Rough): Float64Array[] {
 
 /** The importance of the width of each cell of a part's law: by where the whole ends up, with the rest independent. */
 function conditional(
-  part: Rough,
-  rest: Rough,
+  part: RoughLaw,
+  others: RoughLaw,
   weight: number,
-  whole: Rough,
+  whole: RoughLaw,
   wholes: readonly Float64Array[],
 ): Float64Array[] {
   const { grid } = whole;
-  const each = (visit: (i: number, p: number, k: number) => void): void => {
+  const visitAll = (visit: (i: number, p: number, k: number) => void): void => {
     for (let i = 0; i < part.values.length; i++) {
       let k = 0;
-      for (let j = 0; j < rest.values.length; j++) {
-        const p = part.masses[i]! * rest.masses[j]!;
-        k = cellOf(grid, weight * part.values[i]! + (1 - weight) * rest.values[j]!, k);
+      for (let j = 0; j < others.values.length; j++) {
+        const p = part.masses[i]! * others.masses[j]!;
+        k = cellOf(grid, weight * part.values[i]! + (1 - weight) * others.values[j]!, k);
         visit(i, p, k);
       }
     }
   };
   // What each cell of the whole holds here, which after many gatherings is not quite what it holds in the whole's law.
   const held = new Float64Array(grid.length);
-  each((_, p, k) => {
+  visitAll((_, p, k) => {
     held[k] = held[k]! + p;
   });
   const owns = wholes.map(() => new Float64Array(part.values.length));
   const shares = wholes.map((whole) => whole.map((x, k) => (held[k]! > 1e-290 ? x / held[k]! : 0)));
   const widths = part.grid.map((_, i) => widthOf(part, i));
   const scales = grid.map((_, k) => scaleOf(whole, k));
-  each((i, p, k) => {
+  visitAll((i, p, k) => {
     const width = (weight * widths[i]!) / scales[k]!;
     for (let s = 0; s < owns.length; s++) owns[s]![i] = owns[s]![i]! + p * shares[s]![k]! * width * width;
   });
@@ -341,10 +341,10 @@ function gridOf(cells: Float64Array, importances: readonly Float64Array[], point
     let total = 0;
     for (let k = 0; k < n; k++) {
       // Rough laws have gaps where few of their points decide: as much as the largest of the neighbours.
-      let most = 0;
+      let largest = 0;
       for (let j = Math.max(0, k - GAP); j <= Math.min(n, k + GAP); j++)
-        most = Math.max(most, importance[j]!);
-      density[k] = Math.cbrt(most);
+        largest = Math.max(largest, importance[j]!);
+      density[k] = Math.cbrt(largest);
       total += density[k]!;
     }
     for (let k = 0; k < n; k++)

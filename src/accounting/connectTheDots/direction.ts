@@ -1,12 +1,13 @@
 // One direction of a composition: how fine to discretise it, and δ(ε) of the result with all errors.
 import type { Interval } from "../accountant.js";
+import { logSupremum } from "../hockeyStickSupremum.js";
+import type { LatticeUse } from "./inversion.js";
 import { invert } from "./inversion.js";
-import { logSupremum } from "./inversionPlacement.js";
-import { discretise, type Lattice, type Tilted, tilt } from "./lattice.js";
-import { type Body, commonSpan, type Mass, upTo } from "./pair.js";
-import { coarse, momentsOf } from "./roughMoments.js";
+import { discretise, type Lattice, tilt } from "./lattice.js";
+import { commonSpan, type LossBody, type Mass, upTo } from "./pair.js";
+import { lossPanels, tiltedMomentsOf } from "./roughMoments.js";
 import { onceAt } from "./singleUse.js";
-import { type Counted, Tilts } from "./tilts.js";
+import { type CountedPair, Tilts } from "./tilts.js";
 
 export interface Effort {
   /** Relative width of ε (of δ, where ε·(slope of log δ) is small) at which refining stops. */
@@ -16,26 +17,26 @@ export interface Effort {
 }
 
 /** reached: as narrow as asked for. */
-interface Answer extends Interval {
+interface DeltaBounds extends Interval {
   readonly reached: boolean;
 }
 
 const COARSE_CELLS = 2 ** 14;
 const FIRST_CELLS = 2 ** 13;
-const MOST_LEVELS = 24;
+const MAXIMUM_LEVELS = 24;
 /** Where log δ changes by less than this over ε, it is δ whose width is kept to this times the one asked for. */
 const LEAST_SLOPE = 0.05;
 /** Periods, in units of ε, from which on the largest losses are cut off. */
 const HEAVY = 20;
-const MOST_CUTS = 4;
+const MAXIMUM_CUTS = 4;
 /** What δ is taken for while only an upper bound of it is known: this times the bound. */
 const UNKNOWN = 1e-3;
 
-export class Direction {
+export class LatticeDirection {
   /** Probability of a loss of +∞, from below and above. */
   readonly infinite: Interval;
   /** No finite loss is larger. */
-  readonly most: number;
+  readonly largestLoss: number;
   /** No mechanism is known to attain this: lower ends mean nothing. */
   readonly boundOnly: boolean;
   /** Uses of all pairs together. */
@@ -46,31 +47,35 @@ export class Direction {
   private readonly offsets: readonly number[];
   private readonly tilts: Tilts;
   private readonly lattices = new Map<string, readonly Lattice[] | null>();
-  private readonly cuts = new Map<number, Direction | null>();
+  private readonly cuts = new Map<number, LatticeDirection | null>();
 
   /** beyond: a bound on the probability of the losses that were cut off `parts` (see `cutAt`); they may be anything. */
   constructor(
-    private readonly parts: readonly Counted[],
+    private readonly parts: readonly CountedPair[],
     private readonly effort: Effort,
     private readonly beyond = 0,
   ) {
     this.tilts = new Tilts(parts);
     let log = 0;
-    let most = 0;
+    let largest = 0;
     this.steps = parts.reduce((sum, part) => sum + part.count, 0);
     for (const { pair, count } of parts) {
       log += count * Math.log1p(-Math.min(1, pair.infinite));
-      let highest = Math.max(-Infinity, ...(pair.bodies ?? []).map((body) => body.most));
+      let highest = Math.max(-Infinity, ...(pair.bodies ?? []).map((body) => body.largestLoss));
       for (let i = 0; i < pair.losses.length; i++) highest = Math.max(highest, pair.losses[i]!);
-      most += count * highest;
+      largest += count * highest;
     }
     // Of one use the mass at infinity is known to the last digit, and so is the largest loss where there is no other.
     const revealing = parts.filter(({ pair }) => pair.infinite > 0);
     const single = revealing.length === 1 && revealing[0]!.count === 1 && revealing[0]!.pair.exact === true;
     const infinite = single ? revealing[0]!.pair.infinite : log === -Infinity ? 1 : 0 - Math.expm1(log);
-    const off = single ? 0 : 2 ** -49;
-    this.infinite = { lower: infinite * (1 - off), upper: Math.min(1, infinite * (1 + off) + beyond) };
-    this.most = this.steps === 1 && parts[0]!.pair.exact ? most : most + Math.abs(most) * 2 ** -50;
+    const rounding = single ? 0 : 2 ** -49;
+    this.infinite = {
+      lower: infinite * (1 - rounding),
+      upper: Math.min(1, infinite * (1 + rounding) + beyond),
+    };
+    this.largestLoss =
+      this.steps === 1 && parts[0]!.pair.exact ? largest : largest + Math.abs(largest) * 2 ** -50;
     this.boundOnly = parts.some(({ pair }) => pair.bound);
     // The coarsest lattice: of the points if they have one in common, else half a standard deviation.
     let span: number | undefined = Infinity;
@@ -100,9 +105,9 @@ export class Direction {
     let variance = 0;
     let range = 0;
     for (const { pair, count } of this.parts) {
-      const points = coarse(pair, 0, 1);
-      const at = momentsOf(points, 0);
-      const top = momentsOf(points, 1);
+      const points = lossPanels(pair, 0, 1);
+      const at = tiltedMomentsOf(points, 0);
+      const top = tiltedMomentsOf(points, 1);
       variance += count * at.variance;
       range = Math.max(range, top.mean - at.mean + 12 * Math.sqrt(Math.max(at.variance, top.variance)));
     }
@@ -110,14 +115,14 @@ export class Direction {
   }
 
   /** The lattices of step base·2^−level for tilts near c; null if they are too large. */
-  private at(level: number, c: number): readonly Lattice[] | null {
+  private latticesAt(level: number, c: number): readonly Lattice[] | null {
     const octave = c <= 0.1 ? -Infinity : Math.ceil(Math.log(c) / Math.log(1.25) - 1e-9);
     const key = `${level} ${octave}`;
-    let found = this.lattices.get(key);
-    if (found === undefined) {
+    let remembered = this.lattices.get(key);
+    if (remembered === undefined) {
       const range =
         octave === -Infinity ? ([-1, 0.1] as const) : ([1.25 ** (octave - 1), 1.25 ** octave] as const);
-      const made: Lattice[] = [];
+      const lattices: Lattice[] = [];
       for (const [i, { pair }] of this.parts.entries()) {
         const lattice = discretise(
           pair,
@@ -127,13 +132,13 @@ export class Direction {
           this.steps,
           this.effort.nodes,
         );
-        if (lattice) made.push(lattice);
+        if (lattice) lattices.push(lattice);
       }
-      found = made.length === this.parts.length ? made : null;
+      remembered = lattices.length === this.parts.length ? lattices : null;
       if (this.lattices.size >= 12) this.lattices.delete(this.lattices.keys().next().value!);
-      this.lattices.set(key, found);
+      this.lattices.set(key, remembered);
     }
-    return found;
+    return remembered;
   }
 
   /**
@@ -143,36 +148,37 @@ export class Direction {
    */
   deltaAt(epsilon: number, floor = -1): Interval {
     const goal = LEAST_SLOPE * this.effort.relativeWidth;
-    const narrow = ({ lower, upper, reached }: Answer) =>
+    const narrow = ({ lower, upper, reached }: DeltaBounds) =>
       reached || upper - lower <= goal * upper || upper <= floor;
     const heavy = this.steps > 1 && this.heavy(epsilon);
-    let answer: Answer = heavy
+    let answer: DeltaBounds = heavy
       ? { lower: this.infinite.lower, upper: Math.min(1, this.chernoff(epsilon)), reached: false }
-      : this.whole(epsilon, floor);
+      : this.uncut(epsilon, floor);
     let budget = Math.max(answer.lower, UNKNOWN * answer.upper);
     if (heavy) for (const [i] of this.parts.entries()) budget = Math.max(budget, this.jump(i, epsilon));
-    const meet = ({ lower, upper, reached }: Answer): Answer => ({
+    const meet = ({ lower, upper, reached }: DeltaBounds): DeltaBounds => ({
       lower: Math.max(answer.lower, Math.min(lower, answer.upper)),
       upper: Math.max(answer.lower, Math.min(upper, answer.upper)),
       reached,
     });
-    for (let round = 0; round < MOST_CUTS && !narrow(answer); round++) {
+    for (let round = 0; round < MAXIMUM_CUTS && !narrow(answer); round++) {
       const cut = budget > 0 ? this.cutAt(0.1 * goal * budget) : null;
       if (!cut) break;
-      answer = meet(cut.whole(epsilon, floor));
+      answer = meet(cut.uncut(epsilon, floor));
       // Another cut only where this one was far from what it may cost.
       const next = Math.max(answer.lower, UNKNOWN * answer.upper);
       if (next > 0.1 * budget && next < 10 * budget) break;
       budget = next;
     }
     if (heavy && !narrow(answer) && answer.lower <= this.infinite.lower)
-      answer = meet(this.whole(epsilon, floor));
+      answer = meet(this.uncut(epsilon, floor));
     return answer;
   }
 
   /** Whether losses far larger than ε forbid the tilt at which ε would be well conditioned. */
   private heavy(epsilon: number): boolean {
-    if (this.beyond > 0 || epsilon >= this.most || !this.parts.some(({ pair }) => pair.bodies)) return false;
+    if (this.beyond > 0 || epsilon >= this.largestLoss || !this.parts.some(({ pair }) => pair.bodies))
+      return false;
     const place = this.tilts.place(epsilon);
     return !place || (place.c > 0 && place.period > HEAVY * epsilon);
   }
@@ -187,11 +193,11 @@ export class Direction {
   }
 
   /** This composition without its largest losses, of whose probability in all uses together `beyond` ≤ budget is a bound. */
-  private cutAt(budget: number): Direction | null {
+  private cutAt(budget: number): LatticeDirection | null {
     // Whole powers of 4, so that questions close to each other share their lattices.
     const power = Math.floor(Math.log(budget) / Math.log(4));
-    let found = this.cuts.get(power);
-    if (found === undefined) {
+    let remembered = this.cuts.get(power);
+    if (remembered === undefined) {
       let beyond = 0;
       let cut = false;
       const parts = this.parts.map(({ pair, count }) => {
@@ -199,7 +205,7 @@ export class Direction {
         if (!bodies) return { pair, count };
         const log = Math.log(4) * power - Math.log(count * this.parts.length * bodies.length);
         const kept = bodies.map((body) => {
-          const end = log > -700 && body.most > 0 ? tailStart(body, log) : undefined;
+          const end = log > -700 && body.largestLoss > 0 ? tailStart(body, log) : undefined;
           if (!end) return body;
           cut = true;
           beyond += count * Math.exp(end.logMass) * (1 + 1e-9 + (pair.relative ?? 0));
@@ -207,15 +213,15 @@ export class Direction {
         });
         return { pair: { ...pair, bodies: kept }, count };
       });
-      found = cut ? new Direction(parts, this.effort, beyond) : null;
+      remembered = cut ? new LatticeDirection(parts, this.effort, beyond) : null;
       if (this.cuts.size >= 6) this.cuts.delete(this.cuts.keys().next().value!);
-      this.cuts.set(power, found);
+      this.cuts.set(power, remembered);
     }
-    return found;
+    return remembered;
   }
 
-  private whole(epsilon: number, floor: number): Answer {
-    if (this.infinite.lower === 1 || epsilon >= this.most)
+  private uncut(epsilon: number, floor: number): DeltaBounds {
+    if (this.infinite.lower === 1 || epsilon >= this.largestLoss)
       return { lower: this.boundOnly ? 0 : this.infinite.lower, upper: this.infinite.upper, reached: true };
     if (this.steps === 1) {
       const { lower, upper } = onceAt(this.parts[0]!.pair, epsilon);
@@ -231,18 +237,27 @@ export class Direction {
     if (!place) return { lower: this.boundOnly ? 0 : answer.lower, upper: answer.upper, reached: false };
     // Lattices that would be too fine for the losses that matter here start coarser, those too coarse for the tilt finer.
     const coarser = Math.min(0, -Math.ceil(Math.log2(this.tilts.cells(place.c, this.base) / FIRST_CELLS)));
-    const finer = Math.min(MOST_LEVELS - 1, Math.ceil(Math.log2((this.base * Math.abs(place.c)) / 4)));
+    const finer = Math.min(MAXIMUM_LEVELS - 1, Math.ceil(Math.log2((this.base * Math.abs(place.c)) / 4)));
     const first = this.exact ? 0 : Math.max(coarser, finer);
     let reached = first - 1;
-    let tooFine = MOST_LEVELS;
+    let tooFine = MAXIMUM_LEVELS;
     for (let level = first; level > reached; ) {
-      const lattices = this.at(level, place.c);
-      const parts = lattices?.map((lattice, i): [Tilted, number, number] => [
-        tilt(lattice, place.c),
-        this.parts[i]!.count,
-        lattice.spread,
-      ]);
-      const now = parts && invert(parts, place, epsilon, this.infinite, this.effort.nodes);
+      const lattices = this.latticesAt(level, place.c);
+      const uses = lattices?.map(
+        (lattice, i): LatticeUse => ({
+          lattice: tilt(lattice, place.c),
+          count: this.parts[i]!.count,
+          spread: lattice.spread,
+        }),
+      );
+      const now =
+        uses &&
+        invert(uses, {
+          placement: place,
+          epsilon,
+          infinite: this.infinite,
+          maximumNodes: this.effort.nodes,
+        });
       if (!now) {
         // As fine as the work allows.
         tooFine = level;
@@ -256,7 +271,7 @@ export class Direction {
       const g = place.c > 0 ? upper - this.infinite.upper : 1 - lower;
       const width = this.boundOnly ? now.gain / g : (upper - lower) / g;
       // The slope of log g is about c, near the largest loss half of it.
-      const slope = Math.abs(place.c) * (this.most < Infinity ? 0.5 : 1);
+      const slope = Math.abs(place.c) * (this.largestLoss < Infinity ? 0.5 : 1);
       const goal = this.effort.relativeWidth * Math.max(LEAST_SLOPE, slope * epsilon);
       narrow = width <= goal;
       if (narrow || !now.improves) break;
@@ -286,7 +301,7 @@ export class Direction {
       const cut = budget > 0 ? this.cutAt(1e-3 * budget) : null;
       if (cut) return cut.estimate(epsilon);
     }
-    if (epsilon >= this.most) return Math.log(this.infinite.upper);
+    if (epsilon >= this.largestLoss) return Math.log(this.infinite.upper);
     const { c, log } = this.tilts.saddle(epsilon);
     const finite = c > 0 ? Math.exp(log) : 1 - Math.exp(log);
     return this.infinite.upper > 0
@@ -298,7 +313,7 @@ export class Direction {
 }
 
 /** Some x beyond which the P-mass is at most e^log, and that mass; undefined if the body ends before. */
-function tailStart(body: Body, log: number): { from: number; logMass: number } | undefined {
+function tailStart(body: LossBody, log: number): { from: number; logMass: number } | undefined {
   const mass: Mass = { logP: 0, ratio: 0 };
   const massFrom = (x: number): number => {
     body.mass(x, body.to, mass);

@@ -9,6 +9,7 @@ import {
 import type { Neighboring } from "../../formats/guarantee.js";
 import { UnsupportedEventError } from "../accountant.js";
 import { atomsOf } from "../reduction.js";
+import type { Everything, MechanismPairs, Nothing, Refuse } from "./mechanismPairs.js";
 import {
   boundedRangePair,
   discreteGaussianPair,
@@ -21,35 +22,20 @@ import {
   randomizedResponsePair,
   replacedGaussianPair,
 } from "./mechanisms.js";
-import { type Pair, sampledPoints, swapped } from "./pair.js";
+import { type DominatingPair, sampledPoints, swapped } from "./pair.js";
 import { allocatedSide, fixedSizeSide, gaussianShift, truncatedSide } from "./samplers.js";
-import type { Counted } from "./tilts.js";
+import type { CountedPair } from "./tilts.js";
 
 /** Points of one mechanism, at most. */
-const MOST_POINTS = 2 ** 18;
-
-/** One mechanism: the pair that dominates it, and the one of the other direction unless it is the same. */
-export interface Side {
-  readonly pair: Pair;
-  readonly turned?: Pair;
-  /** A pair that some mechanism of this kind shows, where `pair` is only a bound. */
-  readonly shown?: Pair;
-  /** Each point of the curve of `pair` is that of some mechanism, so that one use alone attains it. */
-  readonly attained?: boolean;
-  /** More points of the laws of allocations narrow it. */
-  readonly improves?: boolean;
-}
+const MAXIMUM_POINTS = 2 ** 18;
 
 /** What is to be composed: directions whose worst counts, and ones that some mechanism shows at least. */
-export interface Composition {
-  readonly directions: readonly (readonly Counted[])[];
-  readonly shown?: readonly (readonly Counted[])[];
+export interface PairComposition {
+  readonly directions: readonly (readonly CountedPair[])[];
+  readonly shown?: readonly (readonly CountedPair[])[];
   /** More points narrow it. */
   readonly improves?: boolean;
 }
-
-export type Nothing = "nothing";
-export type Everything = "everything";
 
 /** Throws UnsupportedEventError for what has no dominating pair here. points: of the laws of allocations, see `allocated`. */
 export function compositionOf(
@@ -57,14 +43,14 @@ export function compositionOf(
   neighboring: Neighboring,
   accountant: string,
   points: number,
-): Composition | Nothing | Everything {
-  const asked = { neighboring, accountant };
-  const bound = compositionOfAtoms(atomsOf(event, asked), neighboring, accountant, points);
-  const least = atomsOf(event, asked, "shown");
-  if (typeof bound === "string" || JSON.stringify(least) === JSON.stringify(atomsOf(event, asked)))
+): PairComposition | Nothing | Everything {
+  const relation = { neighboring, accountant };
+  const bound = compositionOfAtoms(atomsOf(event, relation), neighboring, accountant, points);
+  const shownAtoms = atomsOf(event, relation, "shown");
+  if (typeof bound === "string" || JSON.stringify(shownAtoms) === JSON.stringify(atomsOf(event, relation)))
     return bound;
   // The event is known from above and from below only.
-  const shown = compositionOfAtoms(least, neighboring, accountant, points);
+  const shown = compositionOfAtoms(shownAtoms, neighboring, accountant, points);
   return {
     ...bound,
     directions: bound.directions.map((parts) =>
@@ -79,8 +65,8 @@ function compositionOfAtoms(
   neighboring: Neighboring,
   accountant: string,
   points: number,
-): Composition | Nothing | Everything {
-  const sides: { side: Side; count: number }[] = [];
+): PairComposition | Nothing | Everything {
+  const sides: { side: MechanismPairs; count: number }[] = [];
   let gaussian = 0;
   const refuse = (kind: string, reason: string, instead?: string): never => {
     throw new UnsupportedEventError(accountant, kind, reason, instead);
@@ -88,9 +74,7 @@ function compositionOfAtoms(
   for (const { event: atom, count } of parts) {
     const side =
       atom.kind === "balls-in-bins"
-        ? allocatedSide(atom, neighboring, points, (relation) =>
-            sideOf(onlyOne(atom, refuse), relation, refuse),
-          )
+        ? allocatedSide(atom, neighboring, points, (side) => sideOf(onlyOne(atom, refuse), side, refuse))
         : (gaussians(atom, neighboring, refuse) ?? other(atom, neighboring, refuse));
     if (typeof side === "number") gaussian += count * side;
     else if (side === "everything") gaussian = Infinity;
@@ -108,12 +92,12 @@ function compositionOfAtoms(
       "under replace-one each use may show either direction of its pair",
       "rdp",
     );
-  const along = (which: (side: Side) => Pair): Counted[] =>
+  const along = (which: (side: MechanismPairs) => DominatingPair): CountedPair[] =>
     sides.map(({ side, count }) => ({ pair: which(side), count }));
   // Where the curve of one use is that of some mechanism only compositions of it are bounds.
   const alone = uses === 1 && sides[0]!.side.attained === true;
   const shown = !alone && sides.some(({ side }) => side.shown);
-  const once = (pair: Pair): Pair => (alone ? { ...pair, bound: false } : pair);
+  const once = (pair: DominatingPair): DominatingPair => (alone ? { ...pair, bound: false } : pair);
   return {
     directions: uneven
       ? [along((side) => once(side.pair)), along((side) => once(side.turned ?? side.pair))]
@@ -134,14 +118,12 @@ function compositionOfAtoms(
   };
 }
 
-export type Refuse = (kind: string, reason: string, instead?: string) => never;
-
 /** Mixtures of Gaussians; a number is the squared shift of a plain Gaussian, undefined: not of Gaussians. */
 function gaussians(
   atom: AtomicEvent,
   neighboring: Neighboring,
   refuse: Refuse,
-): Side | number | Nothing | Everything | undefined {
+): MechanismPairs | number | Nothing | Everything | undefined {
   let rate = 1;
   let inner = atom;
   if (atom.kind === "gaussian") return ((neighboring === "replace-one" ? 2 : 1) / atom.noiseMultiplier) ** 2;
@@ -166,10 +148,11 @@ function gaussians(
   sensitivities.forEach((d, k) => {
     if (probabilities[k]! > 0) merged.set(d, (merged.get(d) ?? 0) + (rate * probabilities[k]!) / total);
   });
-  const most = Math.max(...merged.keys());
-  if (most === 0 || standardDeviation === Infinity) return "nothing";
-  if (standardDeviation === 0 || most === Infinity) return "everything";
-  if (merged.size === 1) return ((neighboring === "replace-one" ? 2 : 1) * (most / standardDeviation)) ** 2;
+  const largest = Math.max(...merged.keys());
+  if (largest === 0 || standardDeviation === Infinity) return "nothing";
+  if (standardDeviation === 0 || largest === Infinity) return "everything";
+  if (merged.size === 1)
+    return ((neighboring === "replace-one" ? 2 : 1) * (largest / standardDeviation)) ** 2;
   if (neighboring === "replace-one")
     refuse(atom.kind, "no pair is proven to dominate it under replace-one", "rdp");
   const pair = gaussianMixturePair(
@@ -180,14 +163,18 @@ function gaussians(
 }
 
 /** Released without noise when drawn: all is lost with probability `rate`. */
-function oneShot(rate: number, neighboring: Neighboring, refuse: Refuse): Side {
+function oneShot(rate: number, neighboring: Neighboring, refuse: Refuse): MechanismPairs {
   if (neighboring === "replace-one") refuse("poisson-sampled", "its Gaussian has no noise", "rdp");
   const pair = sampledPoints({ losses: [], logP: [], infinite: 1, unseen: 1 }, rate);
   return { pair, turned: swapped(pair) };
 }
 
 /** The pair of one use of whatever it is. */
-function sideOf(atom: AtomicEvent, neighboring: Neighboring, refuse: Refuse): Side | Nothing | Everything {
+function sideOf(
+  atom: AtomicEvent,
+  neighboring: Neighboring,
+  refuse: Refuse,
+): MechanismPairs | Nothing | Everything {
   const side = gaussians(atom, neighboring, refuse) ?? other(atom, neighboring, refuse);
   if (typeof side !== "number") return side;
   return side === 0 ? "nothing" : side === Infinity ? "everything" : { pair: gaussianPair(Math.sqrt(side)) };
@@ -208,15 +195,15 @@ function other(
   neighboring: Neighboring,
   refuse: Refuse,
   rate = 1,
-): Side | Nothing | Everything {
+): MechanismPairs | Nothing | Everything {
   const scale = neighboring === "replace-one" ? 2 : 1;
   if (rate < 1 && "event" in atom)
     return refuse(
       `a sample of ${atom.kind}`,
       "sample once: no pair is proven to dominate a sample of a sample",
     );
-  const both = (pair: Pair): Side => ({ pair, turned: swapped(pair) });
-  const drawn = (pair: Pair, symmetric = true): Side =>
+  const both = (pair: DominatingPair): MechanismPairs => ({ pair, turned: swapped(pair) });
+  const drawn = (pair: DominatingPair, symmetric = true): MechanismPairs =>
     rate < 1 ? both(sampledPoints(pair, rate)) : symmetric ? { pair } : both(pair);
   switch (atom.kind) {
     case "none":
@@ -244,14 +231,15 @@ function other(
       const shift = scale * atom.sensitivity;
       if (shift === 0 || atom.sigma === Infinity) return "nothing";
       if (atom.sigma === 0) return "everything";
-      const pair = discreteGaussianPair(atom.sigma, shift, MOST_POINTS);
-      return pair ? drawn(pair) : refuse(atom.kind, `more than ${MOST_POINTS} integers matter`, "rdp");
+      const pair = discreteGaussianPair(atom.sigma, shift, MAXIMUM_POINTS);
+      return pair ? drawn(pair) : refuse(atom.kind, `more than ${MAXIMUM_POINTS} integers matter`, "rdp");
     }
     case "discrete-laplace": {
       const shift = scale * atom.sensitivity;
       if (shift === 0) return "nothing";
       if (atom.parameter * shift === Infinity) return "everything";
-      if (shift > MOST_POINTS) return refuse(atom.kind, `its sensitivity exceeds ${MOST_POINTS}`, "rdp");
+      if (shift > MAXIMUM_POINTS)
+        return refuse(atom.kind, `its sensitivity exceeds ${MAXIMUM_POINTS}`, "rdp");
       return drawn(discreteLaplacePair(atom.parameter, shift));
     }
     case "randomized-response": {
@@ -283,7 +271,7 @@ function sampled(
   atom: PoissonSampledEvent,
   neighboring: Neighboring,
   refuse: Refuse,
-): Side | Nothing | Everything {
+): MechanismPairs | Nothing | Everything {
   const within = flatten(atom.event);
   const only = within[0]!;
   if (within.length > 1 || only.count > 1)

@@ -1,15 +1,15 @@
 // The body of Laplace noise, and of mechanisms of bounded range: P-density ∝ e^{ℓ/2}, Q-density ∝ e^{−ℓ/2} in the loss.
-import { type Body, type Mass, sampledLoss } from "./pair.js";
+import { type LossBody, type Mass, sampledLoss } from "./pair.js";
 
 /**
  * On −B < ℓ < B: P-mass of (a, b) is k(e^{(b−B)/2} − e^{(a−B)/2}), Q-mass k(e^{−(a+B)/2} − e^{−(b+B)/2}).
  * Laplace of scale 1/B: k = ½ (the rest in points at ±B). rate: sampled at that rate; turned: seen from the other side.
  */
-export class RampBody implements Body {
+export class RampBody implements LossBody {
   readonly from: number;
   readonly to: number;
-  readonly least: number;
-  readonly most: number;
+  readonly leastLoss: number;
+  readonly largestLoss: number;
 
   constructor(
     private readonly end: number,
@@ -19,8 +19,8 @@ export class RampBody implements Body {
   ) {
     this.from = -end;
     this.to = end;
-    this.least = this.loss(-end);
-    this.most = this.loss(end);
+    this.leastLoss = this.loss(-end);
+    this.largestLoss = this.loss(end);
   }
 
   swapped(): RampBody {

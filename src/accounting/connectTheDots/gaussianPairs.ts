@@ -1,9 +1,9 @@
 // Pairs of mixtures of unit Gaussians on the real line: Gaussian noise, sampled or not, in either direction.
 import { logNormalSf } from "../../math/normal.js";
-import type { Body, Mass } from "./pair.js";
+import type { LossBody, Mass } from "./pair.js";
 
 /** Weights summing to 1 and the means. */
-export interface Mixture {
+export interface ShiftedMixture {
   readonly weights: readonly number[];
   readonly means: readonly number[];
 }
@@ -11,11 +11,11 @@ export interface Mixture {
 const LOG_SQRT_2PI = 0.5 * Math.log(2 * Math.PI);
 
 /** P against Q; every mean of P is at least every mean of Q, so that the loss increases in x. */
-export class MixtureBody implements Body {
+export class MixtureBody implements LossBody {
   readonly from = -Infinity;
   readonly to = Infinity;
-  readonly least: number;
-  readonly most: number;
+  readonly leastLoss: number;
+  readonly largestLoss: number;
   private readonly reach: number;
   private readonly top: number;
   private readonly bottom: number;
@@ -24,24 +24,24 @@ export class MixtureBody implements Body {
   private readonly ratios = new Map<number, number>();
 
   constructor(
-    private readonly p: Mixture,
-    private readonly q: Mixture,
+    private readonly p: ShiftedMixture,
+    private readonly q: ShiftedMixture,
   ) {
     this.top = Math.max(...p.means);
     this.bottom = Math.min(...p.means);
     this.reach = this.top - Math.min(...q.means);
     // Far to the right the largest means decide, far to the left the least; equal ones leave the ratio of their weights.
-    const least = (m: Mixture, mean: number) => m.weights[m.means.indexOf(mean)] ?? 0;
+    const weightAt = (m: ShiftedMixture, mean: number) => m.weights[m.means.indexOf(mean)] ?? 0;
     const [ql, pl] = [Math.min(...q.means), this.bottom];
-    this.least = ql === pl ? Math.log(least(p, pl)) - Math.log(least(q, ql)) : -Infinity;
+    this.leastLoss = ql === pl ? Math.log(weightAt(p, pl)) - Math.log(weightAt(q, ql)) : -Infinity;
     const qt = Math.max(...q.means);
-    this.most = qt === this.top ? Math.log(least(p, qt)) - Math.log(least(q, qt)) : Infinity;
+    this.largestLoss = qt === this.top ? Math.log(weightAt(p, qt)) - Math.log(weightAt(q, qt)) : Infinity;
     this.all = [...new Set([0, ...p.means, ...q.means])];
   }
 
   /** (Q, P), with the line turned around. */
   swapped(): MixtureBody {
-    const turned = (m: Mixture) => ({ weights: m.weights, means: m.means.map((d) => -d) });
+    const turned = (m: ShiftedMixture) => ({ weights: m.weights, means: m.means.map((d) => -d) });
     return new MixtureBody(turned(this.q), turned(this.p));
   }
 
@@ -58,17 +58,17 @@ export class MixtureBody implements Body {
     let hi = Infinity;
     let x = near;
     for (let i = 0; i < 200; i++) {
-      const off = loss - this.loss(x);
-      if (off > 0) lo = x;
+      const excess = loss - this.loss(x);
+      if (excess > 0) lo = x;
       else hi = x;
-      const step = off / this.slope(x);
+      const step = excess / this.slope(x);
       // Quadratic: the step after this one would be far below rounding.
       if (Math.abs(step) <= 1e-9 * (1 + Math.abs(x)) && i > 0) return x + step;
       // Where the loss is flat Newton leaps: bounded, and bisected once there are two ends.
       const limit = 2 ** (i + 2);
       let next = x + Math.max(-limit, Math.min(limit, step));
       if (!(next > lo && next < hi))
-        next = hi - lo < Infinity ? lo + (hi - lo) / 2 : x + Math.sign(off) * limit;
+        next = hi - lo < Infinity ? lo + (hi - lo) / 2 : x + Math.sign(excess) * limit;
       if (next === x) break;
       x = next;
     }
@@ -99,16 +99,16 @@ export class MixtureBody implements Body {
 
   logMassBound(a: number, b: number): number {
     let sum = 0;
-    let most = -Infinity;
+    let highest = -Infinity;
     const log = (d: number) => {
       const x = Math.max(0, a - d, d - b);
       return -0.5 * x * x;
     };
-    for (const d of this.p.means) most = Math.max(most, log(d));
+    for (const d of this.p.means) highest = Math.max(highest, log(d));
     this.p.means.forEach((d, k) => {
-      sum += this.p.weights[k]! * Math.exp(log(d) - most);
+      sum += this.p.weights[k]! * Math.exp(log(d) - highest);
     });
-    return most + Math.log(sum * (b - a)) - LOG_SQRT_2PI + 1e-12 * (1 + Math.abs(most));
+    return highest + Math.log(sum * (b - a)) - LOG_SQRT_2PI + 1e-12 * (1 + Math.abs(highest));
   }
 
   extent(c: number): [number, number] {
@@ -117,51 +117,51 @@ export class MixtureBody implements Body {
 }
 
 /** log Σ w_k e^{z(d_k)}; near 0 from Σ w_k(e^z − 1), since Σ w_k = 1. */
-function logRatio({ weights, means }: Mixture, z: (mean: number) => number): number {
-  let most = -Infinity;
-  for (const d of means) most = Math.max(most, z(d));
+function logRatio({ weights, means }: ShiftedMixture, z: (mean: number) => number): number {
+  let highest = -Infinity;
+  for (const d of means) highest = Math.max(highest, z(d));
   let sum = 0;
-  if (most < 1) {
+  if (highest < 1) {
     for (let k = 0; k < means.length; k++) sum += weights[k]! * Math.expm1(z(means[k]!));
     if (sum > -0.5) return Math.log1p(sum);
   }
   sum = 0;
-  for (let k = 0; k < means.length; k++) sum += weights[k]! * Math.exp(z(means[k]!) - most);
-  return most + Math.log(sum);
+  for (let k = 0; k < means.length; k++) sum += weights[k]! * Math.exp(z(means[k]!) - highest);
+  return highest + Math.log(sum);
 }
 
 /** {@link logRatio} where z is the log ratio of the densities at x: of a unit Gaussian of mean d to that of mean 0. */
-function logRatioAt({ weights, means }: Mixture, x: number): number {
-  let most = -Infinity;
+function logRatioAt({ weights, means }: ShiftedMixture, x: number): number {
+  let highest = -Infinity;
   let sum = 0;
   for (let k = 0; k < means.length; k++) {
     const d = means[k]!;
     if (d === 0) {
-      if (most < 0) most = 0;
+      if (highest < 0) highest = 0;
       continue;
     }
     const z = d * (x - d / 2);
-    if (z > most) most = z;
+    if (z > highest) highest = z;
     if (z < 1) sum += weights[k]! * Math.expm1(z);
   }
-  if (most < 1 && sum > -0.5) return Math.log1p(sum);
+  if (highest < 1 && sum > -0.5) return Math.log1p(sum);
   sum = 0;
   for (let k = 0; k < means.length; k++) {
     const d = means[k]!;
-    sum += weights[k]! * Math.exp(d * (x - d / 2) - most);
+    sum += weights[k]! * Math.exp(d * (x - d / 2) - highest);
   }
-  return most + Math.log(sum);
+  return highest + Math.log(sum);
 }
 
 /** The mean of the means, weighted by what each contributes at x: the slope of the logarithm of the density ratio. */
-function tilted({ weights, means }: Mixture, x: number): number {
-  let most = -Infinity;
-  for (const d of means) most = Math.max(most, d * (x - d / 2));
+function tilted({ weights, means }: ShiftedMixture, x: number): number {
+  let highest = -Infinity;
+  for (const d of means) highest = Math.max(highest, d * (x - d / 2));
   let sum = 0;
   let top = 0;
   for (let k = 0; k < means.length; k++) {
     const d = means[k]!;
-    const term = weights[k]! * Math.exp(d * (x - d / 2) - most);
+    const term = weights[k]! * Math.exp(d * (x - d / 2) - highest);
     sum += term;
     top += d * term;
   }

@@ -2,6 +2,7 @@
 // certified intervals on δ(ε) and ε(δ) for every mechanism that has a dominating pair [Doroshenko2022].
 import type { PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
+import { probabilityCrossing, zeroCrossing } from "../../math/crossing.js";
 import {
   type Accountant,
   checkDelta,
@@ -9,9 +10,9 @@ import {
   type Interval,
   type PrivacyCurve,
 } from "../accountant.js";
-import { crossing, search } from "./crossing.js";
-import { Direction, type Effort } from "./direction.js";
-import { type Composition, compositionOf } from "./dominatingPairs.js";
+import { IntervalCurve, narrowedBy } from "../intervalCurve.js";
+import { type Effort, LatticeDirection } from "./direction.js";
+import { compositionOf, type PairComposition } from "./dominatingPairs.js";
 
 /** What connecting the dots is for, and how fine its lattices may be. */
 export interface ConnectTheDotsOptions {
@@ -52,11 +53,11 @@ export function connectTheDotsAccountant(options: ConnectTheDotsOptions = {}): A
   if (!(maximumNodes >= 2 ** 10 && maximumNodes <= 2 ** 24 && Number.isInteger(Math.log2(maximumNodes))))
     throw new RangeError(`maximumNodes must be a power of two in [2^10, 2^24], got ${maximumNodes}`);
   const effort = { relativeWidth, nodes: maximumNodes };
-  const curve = (event: PrivacyEvent, points: number): Curve => {
+  const curve = (event: PrivacyEvent, points: number): LatticeCurve => {
     const composition = compositionOf(event, neighboring, NAME, points);
     const taken =
       lowerEnds === "pair" && typeof composition !== "string" ? pairsOf(composition) : composition;
-    return new Curve(taken, effort, neighboring);
+    return new LatticeCurve(taken, effort, neighboring);
   };
   return {
     name: NAME,
@@ -72,7 +73,7 @@ export function connectTheDotsAccountant(options: ConnectTheDotsOptions = {}): A
 }
 
 /** The dominating pairs, taken for mechanisms. */
-function pairsOf({ directions }: Composition): Composition {
+function pairsOf({ directions }: PairComposition): PairComposition {
   return {
     directions: directions.map((parts) =>
       parts.map(({ pair, count }) => ({ pair: { ...pair, bound: false }, count })),
@@ -81,7 +82,7 @@ function pairsOf({ directions }: Composition): Composition {
 }
 
 /** Curves of ever more points, the next asked where the one before is wide. */
-class RefinedCurve implements PrivacyCurve {
+class RefinedCurve extends IntervalCurve {
   readonly accountant = NAME;
   readonly neighboring: Neighboring;
   private readonly curves: PrivacyCurve[];
@@ -92,16 +93,9 @@ class RefinedCurve implements PrivacyCurve {
     private readonly at: (points: number) => PrivacyCurve,
     private readonly relativeWidth: number,
   ) {
+    super();
     this.neighboring = first.neighboring;
     this.curves = [first];
-  }
-
-  epsilonAt(delta: number): number {
-    return this.epsilonIntervalAt(delta).upper;
-  }
-
-  deltaAt(epsilon: number): number {
-    return this.deltaIntervalAt(epsilon).upper;
   }
 
   epsilonIntervalAt(delta: number): Interval {
@@ -114,27 +108,25 @@ class RefinedCurve implements PrivacyCurve {
   }
 
   private narrowed(ask: (curve: PrivacyCurve) => Interval, goal: number): Interval {
-    let { lower, upper } = ask(this.curves[0]!);
+    let interval = ask(this.curves[0]!);
     for (let i = 0; i + 1 < this.levels.length; ) {
-      const width = (upper - lower) / upper;
+      const width = (interval.upper - interval.lower) / interval.upper;
       if (!(width > goal)) break;
       // What is not the lattices' falls with the square of the points. Infinite ends say nothing.
       const wanted = this.levels[i]! * Math.sqrt(Math.max(0, width - 0.2 * goal) / (0.6 * goal));
       i++;
       while (i + 1 < this.levels.length && this.levels[i]! < wanted) i++;
       this.curves[i] ??= this.at(this.levels[i]!);
-      const found = ask(this.curves[i]!);
-      lower = Math.max(lower, Math.min(found.lower, upper));
-      upper = Math.max(lower, Math.min(found.upper, upper));
+      interval = narrowedBy(interval, ask(this.curves[i]!));
     }
-    return { lower, upper };
+    return interval;
   }
 }
 
-class Curve implements PrivacyCurve {
+class LatticeCurve extends IntervalCurve {
   readonly accountant = NAME;
-  private readonly directions: readonly Direction[];
-  private readonly shown: readonly Direction[];
+  private readonly directions: readonly LatticeDirection[];
+  private readonly shown: readonly LatticeDirection[];
   /** More points of the laws of allocations narrow it. */
   readonly improves: boolean;
   private readonly trivial: "nothing" | "everything" | undefined;
@@ -142,25 +134,18 @@ class Curve implements PrivacyCurve {
   private readonly epsilons = new Map<number, Interval>();
 
   constructor(
-    composition: Composition | "nothing" | "everything",
+    composition: PairComposition | "nothing" | "everything",
     private readonly effort: Effort,
     readonly neighboring: Neighboring,
   ) {
+    super();
     const proper = typeof composition === "string" ? { directions: [] } : composition;
     this.trivial = typeof composition === "string" ? composition : undefined;
     this.improves = typeof composition !== "string" && composition.improves === true;
     // Half of the width for the laws, a quarter for the lattice of either end.
     const share = this.improves ? { ...effort, relativeWidth: effort.relativeWidth / 4 } : effort;
-    this.directions = proper.directions.map((parts) => new Direction(parts, share));
-    this.shown = (proper.shown ?? []).map((parts) => new Direction(parts, share));
-  }
-
-  epsilonAt(delta: number): number {
-    return this.epsilonIntervalAt(delta).upper;
-  }
-
-  deltaAt(epsilon: number): number {
-    return this.deltaIntervalAt(epsilon).upper;
+    this.directions = proper.directions.map((parts) => new LatticeDirection(parts, share));
+    this.shown = (proper.shown ?? []).map((parts) => new LatticeDirection(parts, share));
   }
 
   deltaIntervalAt(epsilon: number): Interval {
@@ -174,15 +159,15 @@ class Curve implements PrivacyCurve {
       const order = [...this.directions].sort((a, b) => b.estimate(epsilon) - a.estimate(epsilon));
       let lower = 0;
       for (const direction of this.shown) {
-        const found = direction.deltaAt(epsilon, lower > 0 ? lower : -1).lower;
-        if (found > lower) lower = found;
+        const shown = direction.deltaAt(epsilon, lower > 0 ? lower : -1).lower;
+        if (shown > lower) lower = shown;
       }
       let upper = 0;
       for (const direction of order) {
-        const found = direction.deltaAt(epsilon, lower > 0 ? lower : -1);
+        const bounds = direction.deltaAt(epsilon, lower > 0 ? lower : -1);
         // Beyond what doubles hold (T = 1e9 at q near 1) no number comes of it, and nothing is proven.
-        lower = Number.isNaN(found.lower) ? lower : Math.max(lower, found.lower);
-        upper = Number.isNaN(found.upper) ? 1 : Math.max(upper, found.upper);
+        lower = Number.isNaN(bounds.lower) ? lower : Math.max(lower, bounds.lower);
+        upper = Number.isNaN(bounds.upper) ? 1 : Math.max(upper, bounds.upper);
       }
       return { lower: Math.min(lower, upper), upper };
     });
@@ -197,49 +182,59 @@ class Curve implements PrivacyCurve {
 
   private solve(delta: number): Interval {
     const infinite = (end: "lower" | "upper") => Math.max(...this.directions.map((d) => d.infinite[end]));
-    const least = [...this.directions, ...this.shown].filter((d) => !d.boundOnly);
-    if (least.some((d) => d.infinite.lower > delta)) return { lower: Infinity, upper: Infinity };
-    const most = infinite("upper") <= delta ? Math.max(0, ...this.directions.map((d) => d.most)) : Infinity;
+    const attained = [...this.directions, ...this.shown].filter((d) => !d.boundOnly);
+    if (attained.some((d) => d.infinite.lower > delta)) return { lower: Infinity, upper: Infinity };
+    const largest =
+      infinite("upper") <= delta ? Math.max(0, ...this.directions.map((d) => d.largestLoss)) : Infinity;
     if (delta === 0) {
-      const lower = infinite("upper") > 0 ? 0 : Math.max(0, ...least.map((d) => d.most * (1 - 2 ** -48)));
-      return { lower, upper: most };
+      const lower =
+        infinite("upper") > 0 ? 0 : Math.max(0, ...attained.map((d) => d.largestLoss * (1 - 2 ** -48)));
+      return { lower, upper: largest };
     }
     // Where the ends are of different pairs, each is asked alone.
-    const apart = this.shown.length > 0 && this.directions.every((d) => d.boundOnly);
+    const separate = this.shown.length > 0 && this.directions.every((d) => d.boundOnly);
     const upperAt = (epsilon: number) =>
-      apart ? worst(this.directions, epsilon, "upper") : this.deltaIntervalAt(epsilon).upper;
+      separate ? worstEnd(this.directions, epsilon, "upper") : this.deltaIntervalAt(epsilon).upper;
     const lowerAt = (epsilon: number) =>
-      apart ? worst(this.shown, epsilon, "lower") : this.deltaIntervalAt(epsilon).lower;
+      separate ? worstEnd(this.shown, epsilon, "lower") : this.deltaIntervalAt(epsilon).lower;
     if (upperAt(0) <= delta) return { lower: 0, upper: 0 };
     // Found by the coarse estimate, then proven by the bounds.
     const log = Math.log(delta);
-    const about = (epsilon: number) => Math.max(...this.directions.map((d) => d.estimate(epsilon))) - log;
-    const start = search(about, most, Math.min(1, most / 2), 1e-3).above;
-    const slope = (about(start * 0.999) - about(start)) / (0.001 * start) / (1 - delta);
+    const estimateAbove = (epsilon: number) =>
+      Math.max(...this.directions.map((d) => d.estimate(epsilon))) - log;
+    const start = zeroCrossing(estimateAbove, {
+      largest,
+      start: Math.min(1, largest / 2),
+      tolerance: 1e-3,
+    }).above;
+    const slope = (estimateAbove(start * 0.999) - estimateAbove(start)) / (0.001 * start) / (1 - delta);
     // One use has no lattice: a question costs next to nothing.
-    const once = [...this.directions, ...this.shown].every(({ steps }) => steps === 1);
-    const tolerance = once ? 1e-11 : 0.1 * this.effort.relativeWidth;
-    const { above: upper } = crossing(upperAt, delta, most, start, tolerance, slope);
-    const { below } = crossing(
-      lowerAt,
-      delta,
-      Math.min(most, upper),
-      upper * (1 - tolerance),
+    const single = [...this.directions, ...this.shown].every(({ steps }) => steps === 1);
+    const tolerance = single ? 1e-11 : 0.1 * this.effort.relativeWidth;
+    const { above: upper } = probabilityCrossing(upperAt, delta, {
+      largest,
+      start,
       tolerance,
-      slope,
-    );
+      firstSlope: slope,
+    });
+    const { below } = probabilityCrossing(lowerAt, delta, {
+      largest: Math.min(largest, upper),
+      start: upper * (1 - tolerance),
+      tolerance,
+      firstSlope: slope,
+    });
     return { lower: Math.min(below, upper), upper };
   }
 }
 
 /** The larger end of all directions; 1 above and 0 below where doubles do not hold it. */
-function worst(directions: readonly Direction[], epsilon: number, end: "lower" | "upper"): number {
-  let most = 0;
+function worstEnd(directions: readonly LatticeDirection[], epsilon: number, end: "lower" | "upper"): number {
+  let largest = 0;
   for (const direction of directions) {
-    const found = direction.deltaAt(epsilon)[end];
-    most = Math.max(most, Number.isNaN(found) ? (end === "upper" ? 1 : 0) : found);
+    const delta = direction.deltaAt(epsilon)[end];
+    largest = Math.max(largest, Number.isNaN(delta) ? (end === "upper" ? 1 : 0) : delta);
   }
-  return most;
+  return largest;
 }
 
 function remembered<T>(memory: Map<number, T>, key: number, compute: () => T): T {

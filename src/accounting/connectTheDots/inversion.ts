@@ -1,195 +1,77 @@
 // From tilted lattice masses back to δ(ε): the powers of their transforms, summed against the transform of
-// (1 − e^{ε−ℓ})₊, with bounds on every error on the way (docs/math-connect-the-dots.md, theorems 2 to 5).
+// (1 − e^{ε−ℓ})₊, with bounds on every error on the way (docs/math-connect-the-dots.md, theorems 2 to 4).
+//
+// With the losses of each use tilted by e^{cℓ} and centred, φ their characteristic function, over the period Nh,
+//
+//   g(ε) + aliases = prefactor·(1/N)Σ_k Πφ(u_k)^T·W(u_k)·e^{−iu_k(…)},   u_k = 2πk/(Nh):
+//
+//   g          δ for c > 0, δ − 1 for −1 < c < 0, both of the finite losses
+//   prefactor  M(c)e^{−cε}, the moment relative to the references of the lattices
+//   T, h, N    uses of a pair, step of the lattice, frequencies
+//   W, Ĝ       kernels of δ and of what discretising added (latticeKernel.ts)
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
-import { logSupremum, type Place } from "./inversionPlacement.js";
-import type { Tilted } from "./lattice.js";
+import { logSupremum } from "../hockeyStickSupremum.js";
+import type { InversionPlacement } from "./inversionPlacement.js";
+import type { TiltedLattice } from "./lattice.js";
+import { GainKernel, HockeyStickKernel } from "./latticeKernel.js";
 import { cutFrequencies, fullSpectrum, lowSpectrum, NEGLIGIBLE, type Spectrum } from "./spectrum.js";
 
-export interface Inverted extends Interval {
+/** Periods beyond this many steps are not tried. */
+const LONGEST_PERIOD = 2 ** 40;
+/** Up to so many frequencies all are taken. */
+const FEW_NODES = 2 ** 12;
+const LEAST_NODES = 64;
+
+/** One tilted lattice, how often it is used, and what moving losses to its points adds to one varies by. */
+export interface LatticeUse {
+  readonly lattice: TiltedLattice;
+  readonly count: number;
+  readonly spread: number;
+}
+
+export interface InversionResult extends Interval {
   /** What discretising may have added to δ. */
   readonly gain: number;
   /** A finer lattice can narrow the interval. */
   readonly improves: boolean;
 }
 
-/** parts: masses, count, and spread of each. Null: too many frequencies for the work allowed. */
-export function invert(
-  parts: readonly (readonly [Tilted, number, number])[],
-  place: Place,
-  epsilon: number,
-  infinite: Interval,
-  mostNodes: number,
-): Inverted | null {
-  const { c, c2 } = place;
-  const h = parts[0]![0].step;
-  if (!(place.period / h < 2 ** 40)) return null;
-  let nodes = 64;
-  while (nodes < place.period / h) nodes *= 2;
-  const cut = nodes > 2 ** 12 ? cutFrequencies(parts, c, nodes, mostNodes) : null;
-  if (!cut && nodes > mostNodes) return null;
-  const spectra: Spectrum[] = parts.map(([t]) =>
-    cut ? lowSpectrum(t, nodes, cut.count) : fullSpectrum(t, nodes),
-  );
-  const tail = cut ? cut.tail : 0;
-  // Where all is: total loss = shift + whole multiples of h; the moment relative to the references.
-  let shift = 0;
-  let size = epsilon;
-  let logPrefactor = 0;
-  let rounding = 0;
-  let logs = 0;
-  let variance = 0;
-  for (const [t, count, spread] of parts) {
-    shift += count * t.centreLoss;
-    size += Math.abs(count * t.centreLoss);
-    logPrefactor += count * t.log;
-    logs += Math.abs(count * t.log);
-    rounding += 2 * count * t.e0;
-    variance += (count * spread * spread) / 4;
-  }
-  let away = epsilon;
-  for (const [t, count] of parts) away -= count * t.reference;
-  logPrefactor -= c * away;
-  rounding += 8 * UNIT_ROUNDOFF * (logs + Math.abs(c) * (size + Math.abs(away)) + 4);
-  if (!(logPrefactor < 700 && rounding < 1)) return null;
-  const prefactor = Math.exp(logPrefactor);
-  // The first lattice point at or above ε.
-  const rest = epsilon - shift;
-  const firstPoint = Math.ceil(rest / h);
-  const theta = Math.min(h, Math.max(0, firstPoint * h - rest));
-  // By how much ε − shift may be off: |dδ/dε| ≤ the prefactor.
-  const offset = 8 * UNIT_ROUNDOFF * (size + Math.abs(firstPoint) * h) * (parts.length + 1);
-  const bump = bumpOf(variance, c, h, theta);
-  const hat = { re: 0, im: 0 };
+/** What δ is asked of. */
+export interface InversionGoal {
+  readonly placement: InversionPlacement;
+  readonly epsilon: number;
+  /** Probability of a loss of +∞. */
+  readonly infinite: Interval;
+  /** Most frequencies of a transform. */
+  readonly maximumNodes: number;
+}
 
-  const fall = Math.exp(-c * h);
-  const fall1 = Math.exp(-(c + 1) * h);
-  const a0 = -Math.expm1(-c * h);
-  const a1 = -Math.expm1(-(c + 1) * h);
-  const scale = Math.exp(-c * theta);
-  const b0 = -Math.expm1(-theta);
-  const b1 = Math.exp(-theta) - Math.exp(-h);
-  const count = spectra[0]!.re.length;
-  const turn = ((firstPoint % nodes) + nodes) % nodes;
-  let sum = 0;
-  let carry = 0;
-  let error = 0;
-  let density = 0;
-  let skipped = 0;
-  for (let k = 0; k < count; k++) {
-    const u = (2 * Math.PI * k) / (nodes * h);
-    const size = Math.sqrt(c * c + u * u);
-    let cheap = 0;
-    for (let i = 0; i < parts.length; i++) {
-      const [t, times] = parts[i]!;
-      const x = spectra[i]!.re[k]!;
-      const y = spectra[i]!.im[k]!;
-      // log|φ| ≤ (|φ|² − 1)/2 and what its error adds.
-      const square = 2 * x + x * x + y * y;
-      const off = t.e0 + size * t.e1 + spectra[i]!.error;
-      cheap += times * (0.5 * square + (square > -0.9 ? 4 * off : 0));
-    }
-    if (cheap < NEGLIGIBLE) {
-      skipped++;
-      continue;
-    }
-    let log = 0;
-    let angle = 0;
-    let growth = 0;
-    let turned = 0;
-    for (let i = 0; i < parts.length; i++) {
-      const [t, times] = parts[i]!;
-      const x = spectra[i]!.re[k]!;
-      const y = spectra[i]!.im[k]!;
-      const off = t.e0 + size * t.e1 + spectra[i]!.error + 8 * UNIT_ROUNDOFF * (Math.abs(x) + Math.abs(y));
-      const square = 2 * x + x * x + y * y;
-      // |φ|² = 1 + square; near 0 only the bound |φ| ≤ off + rounding counts.
-      if (square > -1 + 1e-12) {
-        const half = 0.5 * Math.log1p(square);
-        log += times * half;
-        growth += times * Math.log1p(off * Math.exp(-half));
-        const a = Math.atan2(y, 1 + x);
-        angle += times * a;
-        turned += times * Math.abs(a);
-      } else {
-        log = -Infinity;
-        growth = times * Math.log(off + 1e-6);
-        break;
-      }
-    }
-    const weight = k === 0 || 2 * k === nodes ? 1 : 2;
-    const phase = (2 * Math.PI * ((k * turn) % nodes)) / nodes;
-    const upper = log === -Infinity ? Math.exp(growth) : Math.exp(log + growth);
-    // Weights Σ_j e^{−(c+iu)y_j}(1 − e^{−y_j}) over the lattice points y_j ≥ 0 above ε, summed in closed form.
-    const cos = Math.cos(u * h);
-    const sin = Math.sin(u * h);
-    const half = Math.sin((u * h) / 2);
-    const d0r = a0 + fall * 2 * half * half;
-    const d1r = a1 + fall1 * 2 * half * half;
-    const dr = d0r * d1r - fall * sin * fall1 * sin;
-    const di = d0r * fall1 * sin + fall * sin * d1r;
-    const size2 = Math.hypot(d0r, fall * sin) * Math.hypot(d1r, fall1 * sin);
-    const modulus = (scale * (b0 + fall * b1)) / size2;
-    if (bump) {
-      bump.at(u, hat);
-      // The whole phase of the node is −u(ε − shift): the weights' sum starts θ later.
-      const theta2 = angle - phase + u * theta;
-      const magnitude = log === -Infinity ? 0 : Math.exp(log);
-      density += weight * magnitude * (hat.re * Math.cos(theta2) - hat.im * Math.sin(theta2));
-      density +=
-        weight *
-        Math.hypot(hat.re, hat.im) *
-        (upper - magnitude + magnitude * 16 * UNIT_ROUNDOFF * (8 + turned));
-    }
-    if (log > NEGLIGIBLE) {
-      const q = scale / (dr * dr + di * di);
-      const nr = b0 + fall * b1 * cos;
-      const ni = -fall * b1 * sin;
-      const wr = (nr * dr + ni * di) * q;
-      const wi = (ni * dr - nr * di) * q;
-      const magnitude = Math.exp(log);
-      const theta = angle - phase;
-      const term = weight * magnitude * (wr * Math.cos(theta) - wi * Math.sin(theta));
-      const y = term - carry;
-      const next = sum + y;
-      carry = next - sum - y;
-      sum = next;
-      const relative = 8 * UNIT_ROUNDOFF * (8 + turned + Math.abs(log));
-      error += weight * modulus * magnitude * (Math.expm1(growth + relative) + relative);
-    } else error += weight * modulus * upper;
-  }
-  const value = sum / nodes;
-  // Frequencies left out, in the mean.
-  const left = tail + ((2 * skipped) / nodes) * Math.exp(NEGLIGIBLE);
-  // |weight| is largest at 0.
-  const largest = Math.abs((scale * (b0 + fall * b1)) / (a0 * a1));
-  const off =
-    (error / nodes) * (1 + rounding + 1e-9) + largest * left + offset + 4 * UNIT_ROUNDOFF * Math.abs(value);
-  const added = bump ? Math.max(0, density / nodes + bump.most * (left + 1e-22)) * (1 + 1e-9) : 0;
+/** Null: too many frequencies for the work allowed, or a moment that doubles do not hold. */
+export function invert(uses: readonly LatticeUse[], goal: InversionGoal): InversionResult | null {
+  const { placement, epsilon, infinite } = goal;
+  const { c } = placement;
+  const transforms = transformsOf(uses, goal);
+  if (!transforms) return null;
+  const place = placeOf(uses, c, epsilon);
+  if (!(place.logPrefactor < 700 && place.rounding < 1)) return null;
+  const sums = sumOverFrequencies(uses, transforms, place, c);
+  const { value } = sums;
+  const { logPrefactor, rounding } = place;
+  const prefactor = Math.exp(logPrefactor);
   const up = prefactor * (1 + rounding * 1.01 + 4 * UNIT_ROUNDOFF);
   const down = prefactor * (1 - rounding);
-  const period = nodes * h;
-  // Aliases beyond one period on either side; in logarithms, as both the moment and the period may be large.
-  const beyond = Math.abs(c2 - c) * period;
-  const alias =
-    1 / Math.expm1(Math.abs(c) * period) +
-    Math.exp(
-      place.logMoment2 +
-        Math.max(0, (c2 * (c2 + 1) * variance) / 2) -
-        c2 * epsilon +
-        logSupremum(c2) +
-        1e-9 * (Math.abs(place.logMoment2) + Math.abs(c2 * epsilon)) -
-        (beyond > 700 ? beyond : Math.log(Math.expm1(beyond))),
-    );
-  const gain = Number.isNaN(up * added) ? Infinity : up * added;
-  const noise = up * off + alias * (1 + 1e-9);
+  const error = sums.error + place.offset + 4 * UNIT_ROUNDOFF * Math.abs(value);
+  const aliases = aliasBound(placement, epsilon, transforms.nodes * place.step, place.variance);
+  const gain = Number.isNaN(up * sums.gain) ? Infinity : up * sums.gain;
+  const noise = up * error + aliases * (1 + 1e-9);
   const improves = gain > 0.05 * noise;
-
+  // Every g is at most the probability of the finite losses, and the Chernoff bound.
   const chernoff = Math.exp(logPrefactor + logSupremum(c)) * (1 + rounding * 1.01 + 1e-9);
-  const kept = { lower: 1 - infinite.upper, upper: 1 - infinite.lower };
+  const finite = { lower: 1 - infinite.upper, upper: 1 - infinite.lower };
   if (c > 0) {
-    const high = Math.min(kept.upper, up * Math.max(0, value + off), chernoff);
-    const low = Math.max(0, down * Math.max(0, value - off) - alias * (1 + 1e-9) - gain);
+    const high = Math.min(finite.upper, up * Math.max(0, value + error), chernoff);
+    const low = Math.max(0, down * Math.max(0, value - error) - aliases * (1 + 1e-9) - gain);
     return {
       upper: Math.min(1, infinite.upper + high * (1 + 4 * UNIT_ROUNDOFF) + Number.MIN_VALUE),
       lower: infinite.lower + low * (1 - 4 * UNIT_ROUNDOFF),
@@ -197,53 +79,249 @@ export function invert(
       improves,
     };
   }
-  // Here the sum is δ − 1 of the finite losses: g = kept − δ.
-  const high = Math.min(kept.upper, up * Math.max(0, off - value), chernoff);
-  const low = Math.max(0, down * Math.max(0, -value - off) - alias * (1 + 1e-9));
+  // Here the sum is δ − 1 of the finite losses: 1 − δ is between low and high.
+  const high = Math.min(finite.upper, up * Math.max(0, error - value), chernoff);
+  const low = Math.max(0, down * Math.max(0, -value - error) - aliases * (1 + 1e-9));
   return {
-    upper: Math.min(1, (infinite.upper + kept.upper - low) * (1 + 4 * UNIT_ROUNDOFF)),
-    lower: Math.max(0, (infinite.lower + kept.lower - high - gain) * (1 - 4 * UNIT_ROUNDOFF)),
+    upper: Math.min(1, (infinite.upper + finite.upper - low) * (1 + 4 * UNIT_ROUNDOFF)),
+    lower: Math.max(0, (infinite.lower + finite.lower - high - gain) * (1 - 4 * UNIT_ROUNDOFF)),
     gain,
     improves,
   };
 }
 
-/**
- * A curve G above what moving to the ends may add at a distance y from ε (docs/math-connect-the-dots.md, theorem 4), by its tilted
- * transform Σ_j G(y_j)e^{−(c+iu)y_j} over the lattice points y_j = θ + jh; written into `out`, without terms below 1e-26.
- */
-function bumpOf(
-  variance: number,
-  c: number,
-  h: number,
-  theta: number,
-): { at: (u: number, out: { re: number; im: number }) => void; most: number } | null {
-  if (variance === 0) return null;
-  const root = Math.sqrt(variance);
-  const small = variance <= 0.04;
-  const s2 = small ? 1.1 * variance : 2 * variance + variance ** 2 / 4;
-  const height = small
-    ? (root / (Math.E * (1 - root))) * Math.exp(0.62 + (1 + variance / 16) / 2.2)
-    : Math.exp(1.25);
-  const factor = height * Math.exp((c * variance) / 4 + (c * c * s2) / 2) * (1 + 1e-9);
-  const front = (factor * Math.sqrt(2 * Math.PI * s2)) / h;
-  const middle = variance / 4 + c * s2;
-  const turn = (2 * Math.PI) / h;
+/** φ − 1 of each use at the same frequencies. */
+interface Transforms {
+  /** N: frequencies of the period. */
+  readonly nodes: number;
+  readonly spectra: readonly Spectrum[];
+  /** In the mean over frequencies, the product's modulus at those that were not computed. */
+  readonly tail: number;
+}
+
+/** As many frequencies as the period needs, a power of two; where few of them matter, those alone. */
+function transformsOf(
+  uses: readonly LatticeUse[],
+  { placement: { c, period }, maximumNodes }: InversionGoal,
+): Transforms | null {
+  const h = uses[0]!.lattice.step;
+  if (!(period / h < LONGEST_PERIOD)) return null;
+  let nodes = LEAST_NODES;
+  while (nodes < period / h) nodes *= 2;
+  const cut = nodes > FEW_NODES ? cutFrequencies(uses, c, nodes, maximumNodes) : null;
+  if (!cut && nodes > maximumNodes) return null;
+  const spectra = uses.map(({ lattice }) =>
+    cut ? lowSpectrum(lattice, nodes, cut.count) : fullSpectrum(lattice, nodes),
+  );
+  return { nodes, spectra, tail: cut ? cut.tail : 0 };
+}
+
+/** Where ε lies on the lattice of the total loss, and what stands before the sum. */
+interface LatticePlace {
+  readonly step: number;
+  /** The first lattice point at or above ε, in steps from the shift, and its distance θ from ε. */
+  readonly firstPoint: number;
+  readonly theta: number;
+  readonly logPrefactor: number;
+  /** Relative error of the prefactor. */
+  readonly rounding: number;
+  /** By how much δ ÷ prefactor may be off as ε − shift is: |dδ/dε| ≤ the prefactor. */
+  readonly offset: number;
+  /** V = ΣT·spread²/4. */
+  readonly variance: number;
+}
+
+/** The total loss is shift + whole multiples of h. */
+function placeOf(uses: readonly LatticeUse[], c: number, epsilon: number): LatticePlace {
+  const h = uses[0]!.lattice.step;
+  let shift = 0;
+  let size = epsilon;
+  let logPrefactor = 0;
+  let rounding = 0;
+  let logs = 0;
+  let variance = 0;
+  for (const { lattice, count, spread } of uses) {
+    shift += count * lattice.centreLoss;
+    size += Math.abs(count * lattice.centreLoss);
+    logPrefactor += count * lattice.log;
+    logs += Math.abs(count * lattice.log);
+    rounding += 2 * count * lattice.e0;
+    variance += (count * spread * spread) / 4;
+  }
+  let fromReferences = epsilon;
+  for (const { lattice, count } of uses) fromReferences -= count * lattice.reference;
+  logPrefactor -= c * fromReferences;
+  rounding += 8 * UNIT_ROUNDOFF * (logs + Math.abs(c) * (size + Math.abs(fromReferences)) + 4);
+  const fromShift = epsilon - shift;
+  const firstPoint = Math.ceil(fromShift / h);
   return {
-    // Its sum over the lattice, from above: where no frequency helps.
-    most: factor + front,
-    at: (u, out) => {
-      out.re = 0;
-      out.im = 0;
-      for (let m = -3; m <= 3; m++) {
-        const w = u + m * turn;
-        const exponent = -0.5 * s2 * w * w;
-        if (exponent < -60) continue;
-        const size = front * Math.exp(exponent);
-        const angle = w * middle + m * turn * theta;
-        out.re += size * Math.cos(angle);
-        out.im += size * Math.sin(angle);
-      }
-    },
+    step: h,
+    firstPoint,
+    theta: Math.min(h, Math.max(0, firstPoint * h - fromShift)),
+    logPrefactor,
+    rounding,
+    offset: 8 * UNIT_ROUNDOFF * (size + Math.abs(firstPoint) * h) * (uses.length + 1),
+    variance,
   };
+}
+
+/** Πφ^T at one frequency. */
+interface Product {
+  /** log of the modulus, −∞ where only its error is known; the argument. */
+  log: number;
+  argument: number;
+  /** Σ T log(1 + error/|φ|). */
+  growth: number;
+  /** Σ T|arg φ|, which rounding is relative to. */
+  turned: number;
+}
+
+/** log of an upper bound of Πφ^T without logarithms: log|φ| ≤ (|φ|² − 1)/2 and what its error adds. */
+function quickLogBound(
+  uses: readonly LatticeUse[],
+  spectra: readonly Spectrum[],
+  k: number,
+  tModulus: number,
+): number {
+  let log = 0;
+  for (let i = 0; i < uses.length; i++) {
+    const { lattice, count } = uses[i]!;
+    const { re, im, error } = spectra[i]!;
+    const x = re[k]!;
+    const y = im[k]!;
+    const square = 2 * x + x * x + y * y;
+    const phiError = lattice.e0 + tModulus * lattice.e1 + error;
+    log += count * (0.5 * square + (square > -0.9 ? 4 * phiError : 0));
+  }
+  return log;
+}
+
+/** Theorem 3: |φ̂ − φ| ≤ e₀ + |c + iu|e₁ + f; |φ̂^T − φ^T| ≤ |φ̂|^T((1 + error/|φ̂|)^T − 1). */
+function productAt(
+  uses: readonly LatticeUse[],
+  spectra: readonly Spectrum[],
+  k: number,
+  tModulus: number,
+  into: Product,
+): void {
+  let log = 0;
+  let argument = 0;
+  let growth = 0;
+  let turned = 0;
+  for (let i = 0; i < uses.length; i++) {
+    const { lattice, count } = uses[i]!;
+    const { re, im, error } = spectra[i]!;
+    const x = re[k]!;
+    const y = im[k]!;
+    const phiError =
+      lattice.e0 + tModulus * lattice.e1 + error + 8 * UNIT_ROUNDOFF * (Math.abs(x) + Math.abs(y));
+    const square = 2 * x + x * x + y * y;
+    // |φ|² = 1 + square; near 0 only the bound |φ| ≤ error + rounding counts.
+    if (square > -1 + 1e-12) {
+      const half = 0.5 * Math.log1p(square);
+      log += count * half;
+      growth += count * Math.log1p(phiError * Math.exp(-half));
+      const own = Math.atan2(y, 1 + x);
+      argument += count * own;
+      turned += count * Math.abs(own);
+    } else {
+      log = -Infinity;
+      growth = count * Math.log(phiError + 1e-6);
+      break;
+    }
+  }
+  into.log = log;
+  into.argument = argument;
+  into.growth = growth;
+  into.turned = turned;
+}
+
+/** (1/N)Σ_k Πφ^T·W with a bound on its error, and one on (1/N)Σ_k Πφ^T·Ĝ: all without the prefactor. */
+function sumOverFrequencies(
+  uses: readonly LatticeUse[],
+  { nodes, spectra, tail }: Transforms,
+  place: LatticePlace,
+  c: number,
+): { value: number; error: number; gain: number } {
+  const { step: h, theta, firstPoint, variance } = place;
+  const kernel = new HockeyStickKernel(c, h, theta);
+  const gainKernel = variance === 0 ? null : new GainKernel(variance, c, h, theta);
+  const product: Product = { log: 0, argument: 0, growth: 0, turned: 0 };
+  const count = spectra[0]!.re.length;
+  // u(ε − shift) but for θ is a multiple of 2π/N: whole numbers keep all its digits.
+  const turn = ((firstPoint % nodes) + nodes) % nodes;
+  // Kahan's sum.
+  let sum = 0;
+  let carry = 0;
+  let error = 0;
+  let gain = 0;
+  let skipped = 0;
+  for (let k = 0; k < count; k++) {
+    const u = (2 * Math.PI * k) / (nodes * h);
+    const tModulus = Math.sqrt(c * c + u * u);
+    if (quickLogBound(uses, spectra, k, tModulus) < NEGLIGIBLE) {
+      skipped++;
+      continue;
+    }
+    productAt(uses, spectra, k, tModulus, product);
+    const { log, argument, growth, turned } = product;
+    // All but the first and the last stand for two conjugate frequencies.
+    const weight = k === 0 || 2 * k === nodes ? 1 : 2;
+    const phase = (2 * Math.PI * ((k * turn) % nodes)) / nodes;
+    const upper = log === -Infinity ? Math.exp(growth) : Math.exp(log + growth);
+    kernel.at(u);
+    if (gainKernel) {
+      gainKernel.at(u);
+      const { re, im } = gainKernel;
+      // The whole phase of the node is −u(ε − shift): the kernel's sum starts θ later.
+      const angle = argument - phase + u * theta;
+      const magnitude = log === -Infinity ? 0 : Math.exp(log);
+      gain += weight * magnitude * (re * Math.cos(angle) - im * Math.sin(angle));
+      gain +=
+        weight * Math.hypot(re, im) * (upper - magnitude + magnitude * 16 * UNIT_ROUNDOFF * (8 + turned));
+    }
+    if (log > NEGLIGIBLE) {
+      const magnitude = Math.exp(log);
+      const angle = argument - phase;
+      const term = weight * magnitude * (kernel.re * Math.cos(angle) - kernel.im * Math.sin(angle));
+      const corrected = term - carry;
+      const next = sum + corrected;
+      carry = next - sum - corrected;
+      sum = next;
+      const relative = 8 * UNIT_ROUNDOFF * (8 + turned + Math.abs(log));
+      error += weight * kernel.modulus * magnitude * (Math.expm1(growth + relative) + relative);
+    } else error += weight * kernel.modulus * upper;
+  }
+  // Frequencies left out, in the mean.
+  const leftOut = tail + ((2 * skipped) / nodes) * Math.exp(NEGLIGIBLE);
+  return {
+    value: sum / nodes,
+    error: (error / nodes) * (1 + place.rounding + 1e-9) + kernel.largest * leftOut,
+    gain: gainKernel ? Math.max(0, gain / nodes + gainKernel.largest * (leftOut + 1e-22)) * (1 + 1e-9) : 0,
+  };
+}
+
+/**
+ * Theorem 2: aliases beyond one period Λ on either side, 1/(e^{|c|Λ} − 1) + M(c₂)e^{−c₂ε}β(c₂)/(e^{|c₂−c|Λ} − 1), M(c₂) of
+ * the lattice at most e^{c₂(c₂+1)V/2} times that of the losses (theorem 4); in logarithms, as both the moment and the
+ * period may be large.
+ */
+function aliasBound(
+  { c, c2, logMoment2 }: InversionPlacement,
+  epsilon: number,
+  period: number,
+  variance: number,
+): number {
+  const farther = Math.abs(c2 - c) * period;
+  return (
+    1 / Math.expm1(Math.abs(c) * period) +
+    Math.exp(
+      logMoment2 +
+        Math.max(0, (c2 * (c2 + 1) * variance) / 2) -
+        c2 * epsilon +
+        logSupremum(c2) +
+        1e-9 * (Math.abs(logMoment2) + Math.abs(c2 * epsilon)) -
+        (farther > 700 ? farther : Math.log(Math.expm1(farther))),
+    )
+  );
 }

@@ -1,7 +1,7 @@
 // Where to invert a transform, and the bound that every tilt gives by itself.
 
 /** Where to invert the transform for one ε. */
-export interface Place {
+export interface InversionPlacement {
   readonly c: number;
   /** log g and its slope there, about; g = δ if c > 0, 1 − δ if c < 0. */
   readonly log: number;
@@ -9,9 +9,4 @@ export interface Place {
   /** Second tilt, of the bound on aliasing, and log E[e^{c2·loss}] from above. */
   readonly c2: number;
   readonly logMoment2: number;
-}
-
-/** log sup_y (1 − e^{−y})₊e^{−cy} for c > 0; log sup min(1, e^{−y})e^{−cy} = 0 for −1 ≤ c < 0. */
-export function logSupremum(c: number): number {
-  return c > 0 ? -c * Math.log1p(1 / c) - Math.log1p(c) : 0;
 }

@@ -2,11 +2,11 @@
 // its P-mass and its Q-mass both stay: the least pair on the lattice that dominates the given one.
 import { logAddExp } from "../../math/log.js";
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
-import type { Body, Mass, Pair } from "./pair.js";
+import type { DominatingPair, LossBody, Mass } from "./pair.js";
 
 /** Panels of the bound on what lies outside of the lattice. */
 const PANEL = 0.25;
-const MOST_PANELS = 4000;
+const MAXIMUM_PANELS = 4000;
 
 export interface Lattice {
   readonly step: number;
@@ -27,7 +27,7 @@ export interface Lattice {
 
 /** For tilts c in [low, high], low ≥ −1; what is left out there is below e^{−60}/uses of the whole. Null: too large. */
 export function discretise(
-  pair: Pair,
+  pair: DominatingPair,
   step: number,
   offset: number,
   [low, high]: readonly [number, number],
@@ -41,8 +41,8 @@ export function discretise(
   const placeOf = (i: number): number => {
     // Within rounding of a lattice point is on it.
     const at = index(pair.losses[i]!);
-    const whole = Math.round(at);
-    return Math.abs(at - whole) * step <= 1e-12 * (Math.abs(pair.losses[i]!) + step) ? whole : at;
+    const nearest = Math.round(at);
+    return Math.abs(at - nearest) * step <= 1e-12 * (Math.abs(pair.losses[i]!) + step) ? nearest : at;
   };
   for (let i = 0; i < pair.losses.length; i++) {
     const j = Math.floor(placeOf(i));
@@ -66,12 +66,12 @@ export function discretise(
   const relative = new Float64Array(cells);
   const moved = new Float64Array(cells);
   let spread = 0;
-  const put = (j: number, log: number, share: number, error: number, off: number): void => {
+  const put = (j: number, log: number, share: number, error: number, displacement: number): void => {
     const sum = logAddExp(logP[j]!, log);
     up[j] = up[j]! + (share - up[j]!) * Math.exp(log - sum);
     logP[j] = sum;
     relative[j] = Math.max(relative[j]!, error + own + 4 * UNIT_ROUNDOFF);
-    moved[j] = Math.max(moved[j]!, off + (share > 0 ? 4 * UNIT_ROUNDOFF * step : 0));
+    moved[j] = Math.max(moved[j]!, displacement + (share > 0 ? 4 * UNIT_ROUNDOFF * step : 0));
     if (share > 0) spread = step;
   };
   const fall = Math.expm1(-step);
@@ -94,22 +94,23 @@ export function discretise(
     const end = Math.max(begin + 1, Math.ceil(index(body.loss(to))) - first);
     let a = from;
     let near: number | undefined;
-    let offBefore = 0;
+    let displacementBefore = 0;
     for (let j = begin; j < end; j++) {
       const loss = offset + (first + j + 1) * step;
       const b = j === end - 1 ? to : Math.min(to, Math.max(a, body.inverse(loss, near)));
-      const off = b === to ? 0 : Math.abs(body.loss(b) - loss) + 8 * UNIT_ROUNDOFF * (1 + Math.abs(loss));
+      const displacement =
+        b === to ? 0 : Math.abs(body.loss(b) - loss) + 8 * UNIT_ROUNDOFF * (1 + Math.abs(loss));
       if (b > a) {
         body.mass(a, b, mass);
         if (mass.logP > -Infinity) {
           const error = 16 * UNIT_ROUNDOFF * (8 + Math.abs(mass.logP) + Math.abs(mass.logP - mass.ratio));
-          put(j, mass.logP, share(j, mass.ratio), error, error + Math.max(off, offBefore));
+          put(j, mass.logP, share(j, mass.ratio), error, error + Math.max(displacement, displacementBefore));
         }
       }
       // The next cell is about as wide.
       near = j > begin ? b + (b - a) : b;
       a = b;
-      offBefore = off;
+      displacementBefore = displacement;
     }
     spread = step;
   });
@@ -141,19 +142,19 @@ interface Panels {
 }
 
 /** E_P[e^{c·loss}] from above, panel by panel. */
-function panels(body: Body, c: number): Panels {
+function panels(body: LossBody, c: number): Panels {
   const [a, b] = body.extent(c);
   const from = Math.max(a, body.from);
   const to = Math.min(b, body.to);
-  const count = Math.min(MOST_PANELS, Math.max(1, Math.ceil((to - from) / PANEL)));
+  const count = Math.min(MAXIMUM_PANELS, Math.max(1, Math.ceil((to - from) / PANEL)));
   const width = (to - from) / count;
   const logs = new Float64Array(count);
-  let before = c * body.loss(from);
+  let lossBefore = c * body.loss(from);
   for (let i = 0; i < count; i++) {
     const end = from + (i + 1) * width;
     const after = c * body.loss(end);
-    logs[i] = body.logMassBound(end - width, end) + Math.max(before, after) + 1e-12;
-    before = after;
+    logs[i] = body.logMassBound(end - width, end) + Math.max(lossBefore, after) + 1e-12;
+    lossBefore = after;
   }
   // Beyond, at most the density at the end ÷ 12.
   const beyond = Math.log1p(1 / (12 * width));
@@ -163,7 +164,7 @@ function panels(body: Body, c: number): Panels {
 }
 
 /** The middle stretch, without ends that together are e^{−budget} of the bound. */
-function trimmed(body: Body, c: number, budget: number): [number, number] {
+function trimmed(body: LossBody, c: number, budget: number): [number, number] {
   const { from, width, logs } = panels(body, c);
   const limit = logs.reduce(logAddExp, -Infinity) - budget;
   let first = 0;
@@ -174,20 +175,20 @@ function trimmed(body: Body, c: number, budget: number): [number, number] {
 }
 
 /** log of a bound on E_P[e^{c·loss}] over x outside of [lo, hi]. */
-export function outside(body: Body, c: number, lo: number, hi: number): number {
+export function outside(body: LossBody, c: number, lo: number, hi: number): number {
   const { from, width, logs, open } = panels(body, c);
   let sum = -Infinity;
   logs.forEach((log, i) => {
     const slack = 1e-9 * width;
-    const before = from + i * width < lo - slack || (i === 0 && open[0]);
+    const lossBefore = from + i * width < lo - slack || (i === 0 && open[0]);
     const after = from + (i + 1) * width > hi + slack || (i === logs.length - 1 && open[1]);
-    if (before || after) sum = logAddExp(sum, log);
+    if (lossBefore || after) sum = logAddExp(sum, log);
   });
   return sum;
 }
 
 /** The lattice masses under P·e^{c·loss}, scaled to sum to 1. */
-export interface Tilted {
+export interface TiltedLattice {
   readonly step: number;
   /** Mass at point j, j = 0 … cells. */
   readonly p: Float64Array;
@@ -202,7 +203,7 @@ export interface Tilted {
   readonly e1: number;
 }
 
-export function tilt(lattice: Lattice, c: number): Tilted {
+export function tilt(lattice: Lattice, c: number): TiltedLattice {
   const { step, offset, first, logP, up, relative, moved } = lattice;
   const n = logP.length;
   let best = -Infinity;
@@ -244,12 +245,12 @@ export function tilt(lattice: Lattice, c: number): Tilted {
   }
   mean /= sum;
   let centre = Math.round(mean) + mode;
-  let most = 0;
+  let largest = 0;
   for (let j = 0; j <= n; j++) {
     p[j] = p[j]! / sum;
-    if (p[j]! > most) {
-      most = p[j]!;
-      if (most > 0.5) centre = j;
+    if (p[j]! > largest) {
+      largest = p[j]!;
+      if (largest > 0.5) centre = j;
     }
   }
   const reference = offset + (first + mode) * step;

@@ -1,11 +1,11 @@
 // The pairs of distributions that dominate each mechanism, and their sources.
 import { RampBody } from "./exponentialBody.js";
 import { MixtureBody } from "./gaussianPairs.js";
-import { bodyOnly, type Mass, type Pair, pointsPair, sampledPoints, swapped } from "./pair.js";
+import { bodyOnly, type DominatingPair, type Mass, pointsPair, sampledPoints, swapped } from "./pair.js";
 import { folded, foldedWithMirror } from "./pairParts.js";
 
 /** N(shift, 1) sampled at a rate, against N(0, 1) [ZhuDongWang2022]. */
-export function gaussianPair(shift: number, rate = 1): Pair {
+export function gaussianPair(shift: number, rate = 1): DominatingPair {
   return bodyOnly(
     new MixtureBody(
       rate < 1 ? { weights: [1 - rate, rate], means: [0, shift] } : { weights: [1], means: [shift] },
@@ -15,18 +15,18 @@ export function gaussianPair(shift: number, rate = 1): Pair {
 }
 
 /** Replacing a record drawn at that rate: mixtures on either side (docs/math-connect-the-dots.md, theorem 7). */
-export function replacedGaussianPair(shift: number, rate: number): Pair {
+export function replacedGaussianPair(shift: number, rate: number): DominatingPair {
   const weights = [1 - rate, rate];
   return bodyOnly(new MixtureBody({ weights, means: [0, shift] }, { weights, means: [0, -shift] }));
 }
 
 /** Σ p_k N(d_k, 1) against N(0, 1) [Ganesh2024]. */
-export function gaussianMixturePair(means: readonly number[], weights: readonly number[]): Pair {
+export function gaussianMixturePair(means: readonly number[], weights: readonly number[]): DominatingPair {
   return bodyOnly(new MixtureBody({ weights, means }, { weights: [1], means: [0] }));
 }
 
 /** Laplace noise whose losses end at ±end, sampled at a rate. */
-export function laplacePair(end: number, rate: number): Pair {
+export function laplacePair(end: number, rate: number): DominatingPair {
   const half = -Math.LN2;
   const points = pointsPair([end, -end], [half, half - end]);
   return {
@@ -39,23 +39,23 @@ export function laplacePair(end: number, rate: number): Pair {
  * Losses within some range [t − ε, t] [DongDurfeeRogers2020]: the largest δ over t is (1 − e^{(x−ε)/2})²/(1 − e^{−ε}) at
  * |x| ≤ ε, the curve of a pair without points (docs/math-connect-the-dots.md, theorem 12).
  */
-export function boundedRangePair(epsilon: number, rate: number): Pair {
+export function boundedRangePair(epsilon: number, rate: number): DominatingPair {
   return { ...bodyOnly(new RampBody(epsilon, -Math.log(-Math.expm1(-epsilon)), rate, false)), bound: true };
 }
 
 /** ±ε with probability 1 − δ, all revealed otherwise [KairouzOhViswanath2015]. */
-export function epsilonDeltaPair(epsilon: number, delta: number): Pair {
-  const rest = Math.log1p(-delta);
-  const up = rest - Math.log1p(Math.exp(-epsilon));
+export function epsilonDeltaPair(epsilon: number, delta: number): DominatingPair {
+  const logFinite = Math.log1p(-delta);
+  const up = logFinite - Math.log1p(Math.exp(-epsilon));
   const pair =
     epsilon === 0
-      ? pointsPair([0], [rest], delta, delta)
+      ? pointsPair([0], [logFinite], delta, delta)
       : pointsPair([epsilon, -epsilon], [up, up - epsilon], delta, delta);
   return { ...pair, exact: true };
 }
 
 /** One of k answers: the true one with probability 1 − p + p/k, each other with p/k. */
-export function randomizedResponsePair(p: number, k: number, blank: boolean): Pair {
+export function randomizedResponsePair(p: number, k: number, blank: boolean): DominatingPair {
   const other = p / k;
   if (blank) {
     // A record that contributes nothing answers uniformly.
@@ -73,7 +73,7 @@ export function randomizedResponsePair(p: number, k: number, blank: boolean): Pa
   return pointsPair([loss, -loss, 0], [log + loss, log, k > 2 ? Math.log(((k - 2) * p) / k) : -Infinity]);
 }
 
-export function pmfPair(upper: readonly number[], lower: readonly number[]): Pair {
+export function pmfPair(upper: readonly number[], lower: readonly number[]): DominatingPair {
   const total = (list: readonly number[]) => list.reduce((sum, p) => sum + p, 0);
   const [a, b] = [total(upper), total(lower)];
   let [infinite, unseen] = [0, 0];
@@ -92,7 +92,7 @@ export function pmfPair(upper: readonly number[], lower: readonly number[]): Pai
 }
 
 /** Noise ∝ e^{−a|x|} on the integers, moved by a whole number: losses a(2x − shift), x = 0 … shift. */
-export function discreteLaplacePair(a: number, shift: number): Pair {
+export function discreteLaplacePair(a: number, shift: number): DominatingPair {
   const ends = -Math.log1p(Math.exp(-a));
   const within = Math.log(Math.tanh(a / 2));
   const losses: number[] = [];
@@ -105,11 +105,15 @@ export function discreteLaplacePair(a: number, shift: number): Pair {
 }
 
 /** Noise ∝ e^{−x²/2σ²} on the integers, moved by a whole number D: losses D(2x − D)/2σ². Null: too many of them. */
-export function discreteGaussianPair(sigma: number, shift: number, most: number): Pair | null {
+export function discreteGaussianPair(
+  sigma: number,
+  shift: number,
+  maximumPoints: number,
+): DominatingPair | null {
   const reach = Math.ceil(40 * sigma + shift);
   const from = -reach;
   const to = reach + shift;
-  if (!(to - from < most)) return null;
+  if (!(to - from < maximumPoints)) return null;
   // Σ e^{−x²/2σ²}: by Poisson summation for large σ, by its few terms for small.
   let sum = 1;
   if (sigma < 1) for (let x = 1; x < 40; x++) sum += 2 * Math.exp((-x * x) / (2 * sigma * sigma));
@@ -150,14 +154,14 @@ function logNormalMass(a: number, b: number): number {
  * Fixed-size sampling at rate γ in (0, 1) of a Gaussian whose mean one record moves by `shift`: replacing one
  * (docs/math-connect-the-dots.md, theorem 8).
  */
-export function replacedFixedSizeGaussianPair(shift: number, rate: number): Pair {
+export function replacedFixedSizeGaussianPair(shift: number, rate: number): DominatingPair {
   // Another record makes room for this one: twice the shift.
   const logRest = Math.log1p(-rate) + logNormalMass(-shift, shift);
   return foldedWithMirror(gaussianPair(2 * shift, rate), logRest, shift);
 }
 
 /** The same for a record exchanged for one that contributes nothing (docs/math-connect-the-dots.md, theorem 8). */
-export function blankedFixedSizeGaussianPair(shift: number, rate: number): Pair {
+export function blankedFixedSizeGaussianPair(shift: number, rate: number): DominatingPair {
   const weights = [1 - rate, rate];
   const above = bodyOnly(new MixtureBody({ weights, means: [0, 2 * shift] }, { weights, means: [0, shift] }));
   const logRest = Math.log1p(-rate) + logNormalMass(-1.5 * shift, 0.5 * shift);
@@ -165,7 +169,11 @@ export function blankedFixedSizeGaussianPair(shift: number, rate: number): Pair 
 }
 
 /** The same, replacing one, of a mechanism whose symmetric pair is `base`, and `sampled` that pair sampled at the rate. */
-export function replacedFixedSizePair(base: Pair, sampled: Pair, rate: number): Pair {
+export function replacedFixedSizePair(
+  base: DominatingPair,
+  sampled: DominatingPair,
+  rate: number,
+): DominatingPair {
   // P(ℓ > 0) − Q(ℓ > 0) of the points, and what lies at 0.
   let distance = base.infinite;
   let zero = 0;

@@ -8,13 +8,13 @@ export interface Mass {
 }
 
 /** The continuous part: loss strictly increasing in x. */
-export interface Body {
+export interface LossBody {
   /** Where there is mass; may be infinite. */
   readonly from: number;
   readonly to: number;
   /** No loss of the body is outside. */
-  readonly least: number;
-  readonly most: number;
+  readonly leastLoss: number;
+  readonly largestLoss: number;
   loss(x: number): number;
   /** Some x whose loss is about that, found from one nearby; nothing rests on how near. */
   inverse(loss: number, near?: number): number;
@@ -23,18 +23,18 @@ export interface Body {
   /** Upper bound on log ∫ P(x) over [a, b], a < b both finite. */
   logMassBound(a: number, b: number): number;
   /** The body of (Q, P). */
-  swapped(): Body;
+  swapped(): LossBody;
   /** The stretch outside of which P·e^{c·loss} falls at least like e^{−12|x|}, by its value at the end. */
   extent(c: number): [from: number, to: number];
 }
 
 /** The body up to x = to: what lies beyond is left out. */
-export function upTo(body: Body, to: number): Body {
+export function upTo(body: LossBody, to: number): LossBody {
   return {
     from: body.from,
     to,
-    least: body.least,
-    most: body.loss(to),
+    leastLoss: body.leastLoss,
+    largestLoss: body.loss(to),
     loss: (x) => body.loss(x),
     inverse: (loss, near) => body.inverse(loss, near),
     mass: (a, b, into) => body.mass(a, b, into),
@@ -49,11 +49,11 @@ export function upTo(body: Body, to: number): Body {
   };
 }
 
-export interface Pair {
+export interface DominatingPair {
   /** Losses of the points, finite, in any order, and the logarithms of their P-masses. */
   readonly losses: ArrayLike<number>;
   readonly logP: ArrayLike<number>;
-  readonly bodies?: readonly Body[];
+  readonly bodies?: readonly LossBody[];
   /** P-mass of what Q never shows (loss +∞), and Q-mass of what P never shows. */
   readonly infinite: number;
   readonly unseen: number;
@@ -71,7 +71,7 @@ export interface Pair {
 
 const NONE: readonly number[] = [];
 
-export function bodyOnly(body: Body): Pair {
+export function bodyOnly(body: LossBody): DominatingPair {
   return { losses: NONE, logP: NONE, bodies: [body], infinite: 0, unseen: 0 };
 }
 
@@ -81,14 +81,14 @@ export function pointsPair(
   logP: readonly number[],
   infinite = 0,
   unseen = 0,
-): Pair {
+): DominatingPair {
   const kept = losses.map((_, i) => i).filter((i) => logP[i]! > -Infinity);
   const own = kept.map((i) => losses[i]!);
   return { losses: own, logP: kept.map((i) => logP[i]!), infinite, unseen, span: spanOf(own) };
 }
 
 /** The pair seen from the other side: (Q, P). */
-export function swapped(pair: Pair): Pair {
+export function swapped(pair: DominatingPair): DominatingPair {
   const { bodies, logLeftOut } = pair;
   const losses = Array.from(pair.losses);
   return {
@@ -108,7 +108,7 @@ export function sampledLoss(rate: number, x: number): number {
 }
 
 /** (1 − q)Q + qP against Q, of points: removing a record that is drawn with probability q. */
-export function sampledPoints(pair: Pair, rate: number): Pair {
+export function sampledPoints(pair: DominatingPair, rate: number): DominatingPair {
   const losses = Array.from(pair.losses, (loss) => sampledLoss(rate, loss));
   const logP = losses.map((loss, i) => pair.logP[i]! - pair.losses[i]! + loss);
   if (pair.unseen > 0) {
@@ -130,12 +130,12 @@ export function sampledPoints(pair: Pair, rate: number): Pair {
 /** The largest step of which all differences are multiples to 1e-13 of their size, if they are at most 1e5 of it. */
 function spanOf(losses: readonly number[]): number | undefined {
   let span = Infinity;
-  let most = 0;
-  for (const loss of losses) most = Math.max(most, Math.abs(loss));
+  let largest = 0;
+  for (const loss of losses) largest = Math.max(largest, Math.abs(loss));
   for (const loss of losses) {
-    const found = commonSpan(span, Math.abs(loss - losses[0]!), 1e-13 * most);
-    if (found === undefined) return undefined;
-    span = found;
+    const common = commonSpan(span, Math.abs(loss - losses[0]!), 1e-13 * largest);
+    if (common === undefined) return undefined;
+    span = common;
   }
   return span;
 }
@@ -146,9 +146,9 @@ export function commonSpan(a: number, b: number, tolerance: number): number | un
   if (a === Infinity) return b;
   let [x, y] = [Math.max(a, b), Math.min(a, b)];
   for (let error = tolerance; ; error *= 1 + x / y) {
-    const rest = Math.abs(x - y * Math.round(x / y));
-    if (rest <= 4 * error) return y;
-    if (rest < 1e-5 * Math.max(a, b)) return undefined;
-    [x, y] = [y, rest];
+    const remainder = Math.abs(x - y * Math.round(x / y));
+    if (remainder <= 4 * error) return y;
+    if (remainder < 1e-5 * Math.max(a, b)) return undefined;
+    [x, y] = [y, remainder];
   }
 }

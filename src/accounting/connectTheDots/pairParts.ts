@@ -1,44 +1,44 @@
 // Parts of pairs: a stretch of a body, a pair that happens with some probability, and pairs put together from them.
-import { type Body, type Mass, type Pair, pointsPair, swapped } from "./pair.js";
+import { type DominatingPair, type LossBody, type Mass, pointsPair, swapped } from "./pair.js";
 
 /** What a body holds on [from, to], times e^{logWeight}. */
-class BodyPart implements Body {
-  readonly least: number;
-  readonly most: number;
+class BodyPart implements LossBody {
+  readonly leastLoss: number;
+  readonly largestLoss: number;
 
   constructor(
-    private readonly whole: Body,
+    private readonly body: LossBody,
     readonly from: number,
     readonly to: number,
     private readonly logWeight: number,
   ) {
-    this.least = from > whole.from ? whole.loss(from) : whole.least;
-    this.most = to < whole.to ? whole.loss(to) : whole.most;
+    this.leastLoss = from > body.from ? body.loss(from) : body.leastLoss;
+    this.largestLoss = to < body.to ? body.loss(to) : body.largestLoss;
   }
 
   loss(x: number): number {
-    return this.whole.loss(x);
+    return this.body.loss(x);
   }
 
   inverse(loss: number, near?: number): number {
-    return Math.min(this.to, Math.max(this.from, this.whole.inverse(loss, near)));
+    return Math.min(this.to, Math.max(this.from, this.body.inverse(loss, near)));
   }
 
   mass(a: number, b: number, into: Mass): void {
-    this.whole.mass(a, b, into);
+    this.body.mass(a, b, into);
     into.logP += this.logWeight;
   }
 
   logMassBound(a: number, b: number): number {
-    return this.whole.logMassBound(a, b) + this.logWeight;
+    return this.body.logMassBound(a, b) + this.logWeight;
   }
 
   swapped(): BodyPart {
-    return new BodyPart(this.whole.swapped(), -this.to, -this.from, this.logWeight);
+    return new BodyPart(this.body.swapped(), -this.to, -this.from, this.logWeight);
   }
 
   extent(c: number): [number, number] {
-    return this.whole.extent(c);
+    return this.body.extent(c);
   }
 }
 
@@ -46,8 +46,11 @@ class BodyPart implements Body {
  * One of the pairs, drawn with its probability and shown which. relative: what the probabilities may be off by.
  * No mechanism need show it (`bound`).
  */
-export function mixed(parts: readonly { probability: number; pair: Pair }[], relative = 0): Pair {
-  const bodies: Body[] = [];
+export function mixed(
+  parts: readonly { probability: number; pair: DominatingPair }[],
+  relative = 0,
+): DominatingPair {
+  const bodies: LossBody[] = [];
   const losses: number[] = [];
   const logP: number[] = [];
   let [infinite, unseen] = [0, 0];
@@ -72,15 +75,15 @@ export function mixed(parts: readonly { probability: number; pair: Pair }[], rel
  * zeros: where the loss of the body of `above`, of `below`, is 0.
  */
 export function folded(
-  above: Pair,
-  below: Pair,
+  above: DominatingPair,
+  below: DominatingPair,
   logRest: number,
   zeros: readonly [number, number] = [0, 0],
-): Pair {
+): DominatingPair {
   const losses = [0];
   const logP = [logRest];
-  const bodies: Body[] = [];
-  const take = (pair: Pair, sign: 1 | -1): void => {
+  const bodies: LossBody[] = [];
+  const take = (pair: DominatingPair, sign: 1 | -1): void => {
     for (let i = 0; i < pair.losses.length; i++)
       if (sign * pair.losses[i]! > 0) {
         losses.push(pair.losses[i]!);
@@ -98,6 +101,6 @@ export function folded(
 }
 
 /** `folded` of a pair and its own mirror image. */
-export function foldedWithMirror(pair: Pair, logRest: number, zero = 0): Pair {
+export function foldedWithMirror(pair: DominatingPair, logRest: number, zero = 0): DominatingPair {
   return folded(pair, swapped(pair), logRest, [zero, -zero]);
 }

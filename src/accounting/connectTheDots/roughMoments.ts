@@ -1,18 +1,18 @@
 // Moments of a pair, quickly and from above: the body cut into panels whose mass goes to both ends of each.
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
-import type { Mass, Pair } from "./pair.js";
+import type { DominatingPair, Mass } from "./pair.js";
 
 const PANEL = 0.25;
-const MOST_PANELS = 4000;
+const MAXIMUM_PANELS = 4000;
 /** Panels of the bodies that hold all but what falls like e^{−12|x|} beyond, for tilts between low and high. */
-export interface Coarse {
+export interface LossPanels {
   readonly losses: Float64Array;
   readonly logP: Float64Array;
   /** Where the panels of each body begin and end. */
   readonly ranges: readonly (readonly [from: number, to: number])[];
 }
 
-export function coarse(pair: Pair, low: number, high: number): Coarse {
+export function lossPanels(pair: DominatingPair, low: number, high: number): LossPanels {
   const losses = Array.from(pair.losses);
   const logP = Array.from(pair.logP);
   const ranges = (pair.bodies ?? []).map((body): [number, number] => {
@@ -20,32 +20,35 @@ export function coarse(pair: Pair, low: number, high: number): Coarse {
     const b = body.extent(high);
     const from = Math.max(Math.min(a[0], b[0]), body.from);
     const to = Math.min(Math.max(a[1], b[1]), body.to);
-    const count = Math.min(MOST_PANELS, Math.max(64, Math.ceil((to - from) / PANEL)));
+    const count = Math.min(MAXIMUM_PANELS, Math.max(64, Math.ceil((to - from) / PANEL)));
     const mass: Mass = { logP: 0, ratio: 0 };
     let x = from;
-    let before = body.loss(x);
+    let lossBefore = body.loss(x);
     for (let i = 1; i <= count; i++) {
       const end = i === count ? to : from + ((to - from) * i) / count;
       const loss = body.loss(end);
       body.mass(x, end, mass);
-      if (mass.logP > -Infinity && loss > before) {
-        const up = Math.min(1, Math.max(0, Math.expm1(before - mass.ratio) / Math.expm1(before - loss)));
-        losses.push(before, loss);
+      if (mass.logP > -Infinity && loss > lossBefore) {
+        const up = Math.min(
+          1,
+          Math.max(0, Math.expm1(lossBefore - mass.ratio) / Math.expm1(lossBefore - loss)),
+        );
+        losses.push(lossBefore, loss);
         logP.push(mass.logP + Math.log1p(-up), mass.logP + Math.log(up));
       } else if (mass.logP > -Infinity) {
         // Flat to the last digit, as far below a sampled Gaussian of little noise: most of the mass may lie there.
-        losses.push(Math.max(before, loss));
+        losses.push(Math.max(lossBefore, loss));
         logP.push(mass.logP);
       }
       x = end;
-      before = loss;
+      lossBefore = loss;
     }
     return [from, to];
   });
   return { losses: Float64Array.from(losses), logP: Float64Array.from(logP), ranges };
 }
 
-export interface Moments {
+export interface TiltedMoments {
   /** log E_P[e^{c·loss}]; for c outside of (−1, 0) an upper bound up to `error` and what lies beyond the panels. */
   readonly log: number;
   readonly error: number;
@@ -53,17 +56,17 @@ export interface Moments {
   readonly variance: number;
 }
 
-export function momentsOf({ losses, logP }: Coarse, c: number): Moments {
+export function tiltedMomentsOf({ losses, logP }: LossPanels, c: number): TiltedMoments {
   const n = losses.length;
-  let most = -Infinity;
-  for (let i = 0; i < n; i++) most = Math.max(most, logP[i]! + c * losses[i]!);
-  if (!(most > -Infinity && most < Infinity))
+  let highest = -Infinity;
+  for (let i = 0; i < n; i++) highest = Math.max(highest, logP[i]! + c * losses[i]!);
+  if (!(highest > -Infinity && highest < Infinity))
     return { log: Infinity, error: 0, mean: Infinity, variance: Infinity };
   let sum = 0;
   let mean = 0;
   let error = 0;
   for (let i = 0; i < n; i++) {
-    const w = Math.exp(logP[i]! + c * losses[i]! - most);
+    const w = Math.exp(logP[i]! + c * losses[i]! - highest);
     if (w === 0) continue;
     sum += w;
     mean += w * losses[i]!;
@@ -72,9 +75,9 @@ export function momentsOf({ losses, logP }: Coarse, c: number): Moments {
   mean /= sum;
   let variance = 0;
   for (let i = 0; i < n; i++)
-    variance += Math.exp(logP[i]! + c * losses[i]! - most) * (losses[i]! - mean) ** 2;
+    variance += Math.exp(logP[i]! + c * losses[i]! - highest) * (losses[i]! - mean) ** 2;
   return {
-    log: most + Math.log(sum),
+    log: highest + Math.log(sum),
     error: error / sum + n * UNIT_ROUNDOFF,
     mean,
     variance: variance / sum,

@@ -10,7 +10,7 @@ import type { Neighboring } from "../../formats/guarantee.js";
 import { binomialTail } from "../../math/binomialTail.js";
 import { ULP } from "../../math/rounding.js";
 import { type Allocation, allocated } from "./allocation.js";
-import type { Everything, Nothing, Refuse, Side } from "./dominatingPairs.js";
+import type { Everything, MechanismPairs, Nothing, Refuse } from "./mechanismPairs.js";
 import {
   blankedFixedSizeGaussianPair,
   gaussianPair,
@@ -18,9 +18,9 @@ import {
   replacedFixedSizePair,
   replacedGaussianPair,
 } from "./mechanisms.js";
-import { type Pair, pointsPair, swapped } from "./pair.js";
+import { type DominatingPair, pointsPair, swapped } from "./pair.js";
 import { mixed } from "./pairParts.js";
-import { coarse, momentsOf } from "./roughMoments.js";
+import { lossPanels, tiltedMomentsOf } from "./roughMoments.js";
 
 const UP = 1 + ULP;
 
@@ -43,8 +43,8 @@ export function fixedSizeSide(
   atom: SampledWithoutReplacementEvent,
   neighboring: Neighboring,
   refuse: Refuse,
-  sideOf: (rate: number) => Side | Nothing | Everything,
-): Side | Nothing | Everything {
+  sideOf: (rate: number) => MechanismPairs | Nothing | Everything,
+): MechanismPairs | Nothing | Everything {
   const { sampleSize, sourceSize } = atom;
   if (sampleSize === 0) return "nothing";
   const rate = sampleSize === sourceSize ? 1 : Math.min(1, (sampleSize / sourceSize) * UP);
@@ -76,41 +76,41 @@ export function fixedSizeSide(
   return { pair, turned: swapped(pair), shown: gaussianPair(shift, rate), attained: true };
 }
 
-type Tail = NonNullable<ReturnType<typeof binomialTail>>;
+type BatchTail = NonNullable<ReturnType<typeof binomialTail>>;
 
 /**
  * docs/math-connect-the-dots.md, theorem 9: the other records of the batch are revealed, and with B − 1 of them the record is in with
  * probability `inside`, with fewer at the sampling rate, with B not at all. For zero-out-one.
  */
 function knownBatchPair(
-  { samplingRate: q, datasetSize: n, maximumBatchSize: most }: TruncatedPoissonSampledEvent,
+  { samplingRate: q, datasetSize: n, maximumBatchSize: maximum }: TruncatedPoissonSampledEvent,
   shift: number,
-  { full, kept }: { full: Tail; kept: Tail },
-): Pair | null {
-  const before = binomialTail(n - 1, q, most - 1);
-  if (!before) return null;
+  { full, kept }: { full: BatchTail; kept: BatchTail },
+): DominatingPair | null {
+  const othersLess = binomialTail(n - 1, q, maximum - 1);
+  if (!othersLess) return null;
   // P(X = B − 1) as the difference of the smaller tails.
-  const low = full.below < before.atLeast;
-  const one = low ? full.below - before.below : before.atLeast - full.atLeast;
-  const relative = ((full.relative + before.relative) * (low ? full.below : before.atLeast)) / one;
+  const low = full.below < othersLess.atLeast;
+  const one = low ? full.below - othersLess.below : othersLess.atLeast - full.atLeast;
+  const relative = ((full.relative + othersLess.relative) * (low ? full.below : othersLess.atLeast)) / one;
   if (!(relative < 1e-6)) return null;
-  const inside = (kept.atLeast * most) / n;
+  const inside = (kept.atLeast * maximum) / n;
   const probability = one + inside;
   const errors = relative + kept.relative + 2 ** -50;
   const rate = Math.min(1, ((one * q + inside) / probability) * (1 + 4 * errors));
   return mixed(
     [
-      { probability: before.below, pair: gaussianPair(shift, q) },
+      { probability: othersLess.below, pair: gaussianPair(shift, q) },
       { probability, pair: gaussianPair(shift, rate) },
       { probability: Math.max(0, full.atLeast - inside) + 1e-14, pair: pointsPair([0], [0]) },
     ],
-    errors + before.relative + 1e-14,
+    errors + othersLess.relative + 1e-14,
   );
 }
 
 /** log E[e^{4ℓ}], about. */
-function sizeOf(pair: Pair): number {
-  return momentsOf(coarse(pair, 0, 4), 4).log;
+function sizeOf(pair: DominatingPair): number {
+  return tiltedMomentsOf(lossPanels(pair, 0, 4), 4).log;
 }
 
 /**
@@ -121,23 +121,23 @@ export function truncatedSide(
   atom: TruncatedPoissonSampledEvent,
   neighboring: Neighboring,
   refuse: Refuse,
-): Side | Nothing | Everything {
-  const { samplingRate: q, datasetSize: n, maximumBatchSize: most } = atom;
+): MechanismPairs | Nothing | Everything {
+  const { samplingRate: q, datasetSize: n, maximumBatchSize: maximum } = atom;
   const shift = gaussianShift(atom.event);
   if (q === 0 || shift === 0) return "nothing";
   if (shift === undefined || shift === Infinity)
     return refuse(atom.kind, "what runs on the batch is not Gaussian noise");
-  if (q === 1 && most < n)
+  if (q === 1 && maximum < n)
     return fixedSizeSide(
-      { kind: "sampled-without-replacement", sourceSize: n, sampleSize: most, event: atom.event },
+      { kind: "sampled-without-replacement", sourceSize: n, sampleSize: maximum, event: atom.event },
       neighboring,
       refuse,
       () => "everything",
     );
   const poisson = neighboring === "replace-one" ? replacedGaussianPair(shift, q) : gaussianPair(shift, q);
   const turned = neighboring !== "replace-one";
-  const full = q === 1 ? { atLeast: 0, below: 1, relative: 0 } : binomialTail(n - 1, q, most);
-  const kept = q === 1 ? full : binomialTail(n, q, most + 1);
+  const full = q === 1 ? { atLeast: 0, below: 1, relative: 0 } : binomialTail(n - 1, q, maximum);
+  const kept = q === 1 ? full : binomialTail(n, q, maximum + 1);
   if (!full || !kept) return refuse(atom.kind, "more than 1e7 batch sizes matter");
   if (full.atLeast === 0)
     return q === 1
@@ -146,7 +146,7 @@ export function truncatedSide(
         ? { pair: poisson, turned: swapped(poisson) }
         : { pair: poisson };
   const errors = full.relative + kept.relative;
-  const rate = Math.min(1, ((kept.atLeast * (most / n)) / full.atLeast) * (1 + 2 * errors + 8 * UP - 8));
+  const rate = Math.min(1, ((kept.atLeast * (maximum / n)) / full.atLeast) * (1 + 2 * errors + 8 * UP - 8));
   const crowded =
     neighboring === "replace-one"
       ? replacedFixedSizeGaussianPair(shift, rate)
@@ -166,11 +166,11 @@ export function truncatedSide(
     if (other && sizeOf(other) < sizeOf(pair)) pair = other;
   }
   // Where the others contribute nothing, this is Poisson sampling at the rate at which the record is kept.
-  const least = (full.below * q + kept.atLeast * (most / n)) * (1 - 2 * errors - 2 ** -50);
+  const keptRate = (full.below * q + kept.atLeast * (maximum / n)) * (1 - 2 * errors - 2 ** -50);
   return {
     pair,
     ...(turned && { turned: swapped(pair) }),
-    shown: turned ? gaussianPair(shift, least) : replacedGaussianPair(shift, least),
+    shown: turned ? gaussianPair(shift, keptRate) : replacedGaussianPair(shift, keptRate),
   };
 }
 
@@ -182,29 +182,29 @@ export function allocatedSide(
   atom: BallsInBinsEvent,
   neighboring: Neighboring,
   points: number,
-  sideOf: (neighboring: Neighboring) => Side | Nothing | Everything,
-): Side | Nothing | Everything {
+  sideOf: (neighboring: Neighboring) => MechanismPairs | Nothing | Everything,
+): MechanismPairs | Nothing | Everything {
   const base = sideOf(neighboring);
   if (typeof base === "string" || atom.bins === 1) return base;
   // Given the bin, one use; what the bin's being secret gains is proven where the other side is without the record.
-  const plain: Side = {
+  const plain: MechanismPairs = {
     pair: { ...base.pair, bound: true },
     ...(base.turned && { turned: { ...base.turned, bound: true } }),
   };
   if (neighboring === "replace-one") return plain;
-  const of = (pair: Pair, which: string): Allocation | null => {
+  const allocationOf = (pair: DominatingPair, which: string): Allocation | null => {
     const key = `${which} ${neighboring} ${atom.bins} ${points} ${JSON.stringify(atom.event)}`;
-    let found = latest.get(key);
-    if (found === undefined) {
-      found = allocated(pair, atom.bins, points);
+    let allocation = latest.get(key);
+    if (allocation === undefined) {
+      allocation = allocated(pair, atom.bins, points);
       if (latest.size >= 8) latest.delete(latest.keys().next().value!);
-      latest.set(key, found);
+      latest.set(key, allocation);
     }
-    return found;
+    return allocation;
   };
-  const bound = of(base.pair, "bound");
+  const bound = allocationOf(base.pair, "bound");
   if (!bound) return plain;
-  const shown = base.shown ? of(base.shown, "shown") : base.pair.bound ? null : bound;
+  const shown = base.shown ? allocationOf(base.shown, "shown") : base.pair.bound ? null : bound;
   return {
     pair: bound.upper,
     turned: swapped(bound.upper),

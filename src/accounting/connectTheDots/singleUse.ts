@@ -1,22 +1,22 @@
 // δ(ε) of one use of a pair, directly: no lattice, no transform.
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
-import type { Body, Mass, Pair } from "./pair.js";
+import type { DominatingPair, LossBody, Mass } from "./pair.js";
 
 /**
  * δ(ε) of one use without the mass at +∞: Σ p(1 − e^{ε−ℓ})₊ over the points, and P − e^ε Q of each body beyond where its loss
  * is ε.
  */
-export function onceAt(pair: Pair, epsilon: number): Interval {
+export function onceAt(pair: DominatingPair, epsilon: number): Interval {
   const { losses, logP, relative = 0, bodies = [], logLeftOut } = pair;
   let lower = 0;
   let upper = logLeftOut ? Math.exp(logLeftOut(0)) * (1 + 1e-9) : 0;
   for (let i = 0; i < losses.length; i++) {
-    const off = 2 ** -48 * (1 + Math.abs(losses[i]!) + epsilon);
+    const lossError = 2 ** -48 * (1 + Math.abs(losses[i]!) + epsilon);
     const above = losses[i]! - epsilon;
     const p = Math.exp(logP[i]!);
-    if (above > -off) upper -= p * Math.expm1(-above - off);
-    if (above > off) lower -= p * Math.expm1(-above + off);
+    if (above > -lossError) upper -= p * Math.expm1(-above - lossError);
+    if (above > lossError) lower -= p * Math.expm1(-above + lossError);
   }
   for (const body of bodies) {
     const beyond = hockeyStick(body, epsilon);
@@ -31,9 +31,10 @@ export function onceAt(pair: Pair, epsilon: number): Interval {
  * ∫ (p − e^ε q)₊ over a body (docs/math-connect-the-dots.md, theorem 11): P − e^ε Q of what lies beyond an x where the loss is `short` of
  * ε at most. That of any set is a lower bound; what this one may lack or have too much is at most (e^short − 1)P.
  */
-function hockeyStick(body: Body, epsilon: number): Interval {
-  if (epsilon >= body.most) return { lower: 0, upper: 0 };
-  let x = epsilon > body.least ? Math.max(body.from, Math.min(body.to, body.inverse(epsilon))) : body.from;
+function hockeyStick(body: LossBody, epsilon: number): Interval {
+  if (epsilon >= body.largestLoss) return { lower: 0, upper: 0 };
+  let x =
+    epsilon > body.leastLoss ? Math.max(body.from, Math.min(body.to, body.inverse(epsilon))) : body.from;
   for (let step = 2 ** -50 * (1 + Math.abs(x)); x > body.from && !(body.loss(x) <= epsilon); step *= 4)
     x = Math.max(body.from, x - step);
   const mass: Mass = { logP: 0, ratio: 0 };
@@ -44,10 +45,10 @@ function hockeyStick(body: Body, epsilon: number): Interval {
   // Below all of the body's losses nothing is too much.
   const short = x > body.from ? Math.max(0, epsilon - body.loss(x)) : 0;
   const value = -Math.expm1(epsilon - mass.ratio);
-  const off = error * (Math.abs(value) + 1.01 * Math.exp(epsilon - mass.ratio));
+  const valueError = error * (Math.abs(value) + 1.01 * Math.exp(epsilon - mass.ratio));
   const lacking = Math.expm1(short + 16 * UNIT_ROUNDOFF * (1 + Math.abs(epsilon)));
   return {
-    lower: p * Math.max(0, value - off) * (1 - 2 ** -50),
-    upper: p * (Math.max(0, value + off) + lacking) * (1 + 2 ** -50),
+    lower: p * Math.max(0, value - valueError) * (1 - 2 ** -50),
+    upper: p * (Math.max(0, value + valueError) + lacking) * (1 + 2 ** -50),
   };
 }

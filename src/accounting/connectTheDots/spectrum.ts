@@ -1,12 +1,13 @@
 // Characteristic functions of tilted lattice masses at equally spaced frequencies, with bounds on their errors.
 import { fftError, realFft } from "../../math/fft.js";
+import { halve } from "../../math/roots.js";
 import { ULP, UNIT_ROUNDOFF } from "../../math/rounding.js";
-import type { Tilted } from "./lattice.js";
+import type { TiltedLattice } from "./lattice.js";
 
 /** log of what is too small to matter in a mean over frequencies, as the largest of them is 1. */
 export const NEGLIGIBLE = -75;
 /** Most products of a lattice point and a frequency where frequencies are taken one by one: about 1 ns each. */
-const MOST_PRODUCTS = 2e7;
+const MAXIMUM_PRODUCTS = 2e7;
 
 /** φ − 1 at frequencies 2πk/(N·step), k = 0 … re.length − 1, φ the transform of p around its centre. */
 export interface Spectrum {
@@ -17,7 +18,7 @@ export interface Spectrum {
 }
 
 /** All frequencies up to N/2, N a power of two. */
-export function fullSpectrum(tilted: Tilted, nodes: number): Spectrum {
+export function fullSpectrum(tilted: TiltedLattice, nodes: number): Spectrum {
   const x = new Float64Array(nodes);
   const { p, centre } = tilted;
   for (let j = 0; j < p.length; j++) {
@@ -34,7 +35,7 @@ export function fullSpectrum(tilted: Tilted, nodes: number): Spectrum {
 const BLOCK = 32;
 
 /** The first `count` frequencies of N, one by one: for few of them among very many. */
-export function lowSpectrum(tilted: Tilted, nodes: number, count: number): Spectrum {
+export function lowSpectrum(tilted: TiltedLattice, nodes: number, count: number): Spectrum {
   const { p, centre } = tilted;
   const re = new Float64Array(count);
   const im = new Float64Array(count);
@@ -75,26 +76,26 @@ export function lowSpectrum(tilted: Tilted, nodes: number, count: number): Spect
  * most `tail` (docs/math-connect-the-dots.md, theorem 3). Null: more than the work allows, or than a full transform costs.
  */
 export function cutFrequencies(
-  parts: readonly (readonly [Tilted, number, number])[],
+  uses: readonly { readonly lattice: TiltedLattice; readonly count: number }[],
   c: number,
   nodes: number,
   mostNodes: number,
 ): { count: number; tail: number } | null {
   // Fine enough for a slack of a tenth.
   let size = 1024;
-  for (const [t] of parts) {
-    let apart = 0;
-    for (let j = 0; j < t.p.length; j++) apart += t.p[j]! * Math.abs(j - t.centre);
-    while (size < 32 * apart && size < mostNodes) size *= 2;
+  for (const { lattice: t } of uses) {
+    let distance = 0;
+    for (let j = 0; j < t.p.length; j++) distance += t.p[j]! * Math.abs(j - t.centre);
+    while (size < 32 * distance && size < mostNodes) size *= 2;
   }
   const logs = new Float64Array(size / 2 + 1);
-  const h = parts[0]![0].step;
-  const near: { times: number; second: number; fourth: number; off: number; end: number }[] = [];
-  for (const [t, times] of parts) {
+  const h = uses[0]!.lattice.step;
+  const expansions: { times: number; second: number; fourth: number; error: number; end: number }[] = [];
+  for (const { lattice: t, count: times } of uses) {
     const { re, im, error } = fullSpectrum(t, size);
-    let [apart, mean, variance, fourth] = [0, 0, 0, 0];
+    let [distance, mean, variance, fourth] = [0, 0, 0, 0];
     t.p.forEach((p, j) => {
-      apart += p * Math.abs(j - t.centre);
+      distance += p * Math.abs(j - t.centre);
       mean += p * (j - t.centre);
     });
     t.p.forEach((p, j) => {
@@ -104,7 +105,7 @@ export function cutFrequencies(
     });
     const own = t.e0 + (Math.abs(c) + Math.PI / h) * t.e1;
     // |φ(u) − φ(v)| ≤ |u − v|·E|ℓ − centre|.
-    const slack = (Math.PI / size) * apart * (1 + 1e-9) + error + own;
+    const slack = (Math.PI / size) * distance * (1 + 1e-9) + error + own;
     for (let k = 0; k < logs.length; k++) {
       const square = Math.max(-1, 2 * re[k]! + re[k]! ** 2 + im[k]! ** 2);
       const modulus = Math.sqrt(1 + square);
@@ -116,7 +117,7 @@ export function cutFrequencies(
     // 1 − |φ|² = E[1 − cos u(ℓ − ℓ′)] ≥ (u²/2)E(ℓ − ℓ′)² − (u⁴/24)E(ℓ − ℓ′)⁴, falling while u² ≤ end².
     const second = variance * (1 - 1e-9);
     const quartic = ((2 * fourth + 6 * variance * variance) / 24) * (1 + 1e-9);
-    near.push({ times, second, fourth: quartic, off: own, end: Math.sqrt(second / (2 * quartic)) });
+    expansions.push({ times, second, fourth: quartic, error: own, end: Math.sqrt(second / (2 * quartic)) });
   }
   let first = logs.length;
   while (first > 0 && logs[first - 1]! < NEGLIGIBLE) first--;
@@ -124,22 +125,15 @@ export function cutFrequencies(
   const far = ((first + 0.5) * 2 * Math.PI) / size;
   const bound = (u: number): number => {
     let log = 0;
-    for (const { times, second, fourth, off, end } of near)
-      if (far <= end) log += times * (0.5 * Math.log1p(u * u * (fourth * u * u - second)) + 2 * off);
+    for (const { times, second, fourth, error, end } of expansions)
+      if (far <= end) log += times * (0.5 * Math.log1p(u * u * (fourth * u * u - second)) + 2 * error);
     return log;
   };
-  let cut = far;
-  if (bound(far) < NEGLIGIBLE) {
-    let low = 0;
-    for (let i = 0; i < 60; i++) {
-      const middle = (low + cut) / 2;
-      if (bound(middle) < NEGLIGIBLE) cut = middle;
-      else low = middle;
-    }
-  }
+  const provenAt = (u: number): boolean => bound(u) < NEGLIGIBLE;
+  const cut = provenAt(far) ? halve(provenAt, 0, far, 60) : far;
   const count = Math.min(nodes / 2 + 1, Math.ceil((cut * nodes) / (2 * Math.PI)) + 1);
-  const cells = parts.reduce((sum, [t]) => sum + t.p.length, 0);
-  return count * cells <= (nodes > mostNodes ? MOST_PRODUCTS : 3 * nodes * Math.log2(nodes))
+  const cells = uses.reduce((sum, { lattice }) => sum + lattice.p.length, 0);
+  return count * cells <= (nodes > mostNodes ? MAXIMUM_PRODUCTS : 3 * nodes * Math.log2(nodes))
     ? { count, tail: 2 * Math.exp(NEGLIGIBLE) }
     : null;
 }

@@ -1,12 +1,13 @@
 // Where to tilt a composition: its moments from rough panels of losses, the saddle point, and the period that holds it.
-import { logSupremum, type Place } from "./inversionPlacement.js";
+import { logSupremum } from "../hockeyStickSupremum.js";
+import type { InversionPlacement } from "./inversionPlacement.js";
 import { outside } from "./lattice.js";
-import type { Pair } from "./pair.js";
-import { type Coarse, coarse, type Moments, momentsOf } from "./roughMoments.js";
+import type { DominatingPair } from "./pair.js";
+import { type LossPanels, lossPanels, type TiltedMoments, tiltedMomentsOf } from "./roughMoments.js";
 
 /** A pair and how often it happened. */
-export interface Counted {
-  readonly pair: Pair;
+export interface CountedPair {
+  readonly pair: DominatingPair;
   readonly count: number;
 }
 
@@ -14,28 +15,28 @@ export interface Counted {
 const ALIASING = -23;
 
 export class Tilts {
-  private readonly rough = new Map<number, readonly Coarse[]>();
+  private readonly rough = new Map<number, readonly LossPanels[]>();
 
-  constructor(private readonly parts: readonly Counted[]) {}
+  constructor(private readonly parts: readonly CountedPair[]) {}
 
   /** Panels of losses, part by part, that hold what matters at the tilt c. */
-  roughAt(c: number): readonly Coarse[] {
+  roughAt(c: number): readonly LossPanels[] {
     const octave = c <= 1 ? 0 : Math.ceil(Math.log2(c) / 2 - 1e-9);
     let points = this.rough.get(octave);
     if (!points) {
       const [low, high] = octave === 0 ? [-1, 1] : [4 ** (octave - 1), 4 ** octave];
-      points = this.parts.map(({ pair }) => coarse(pair, low, high));
+      points = this.parts.map(({ pair }) => lossPanels(pair, low, high));
       this.rough.set(octave, points);
     }
     return points;
   }
 
   /** Of the composition: log E[e^{c·loss}], from above for c > 0, and its first two derivatives about. */
-  moments(c: number): Moments {
+  moments(c: number): TiltedMoments {
     const points = this.roughAt(c);
     const all = { log: 0, error: 0, mean: 0, variance: 0 };
     this.parts.forEach(({ count, pair }, i) => {
-      const one = momentsOf(points[i]!, c);
+      const one = tiltedMomentsOf(points[i]!, c);
       const left = Math.exp((pair.logLeftOut?.(c) ?? -Infinity) - one.log);
       all.log += count * (one.log + one.error + left + (pair.relative ?? 0));
       all.mean += count * one.mean;
@@ -49,7 +50,7 @@ export class Tilts {
     const points = this.roughAt(c);
     let log = this.moments(c).log;
     this.parts.forEach(({ pair: { bodies = [] }, count }, i) => {
-      const { log: within } = momentsOf(points[i]!, c);
+      const { log: within } = tiltedMomentsOf(points[i]!, c);
       let beyond = 0;
       bodies.forEach((body, k) => {
         beyond += Math.exp(outside(body, c, ...points[i]!.ranges[k]!) - within);
@@ -108,7 +109,7 @@ export class Tilts {
   }
 
   /** Tilt at the saddle point, or below it where a second mode of the tilted losses would need a much longer period. */
-  place(epsilon: number): Place | null {
+  place(epsilon: number): InversionPlacement | null {
     const { c, log } = this.saddle(epsilon);
     let best = this.placeAt(c, epsilon, log);
     for (let x = 0.7 * c; c > 0 && best && best.period * c > 60 && x > 0.02 * c; x *= 0.7) {
@@ -120,10 +121,10 @@ export class Tilts {
     return best && (best.c > 0 ? { ...best, logMoment2: this.momentBound(best.c2) } : best);
   }
 
-  private placeAt(c: number, epsilon: number, log: number): Place | null {
+  private placeAt(c: number, epsilon: number, log: number): InversionPlacement | null {
     const b = Math.abs(c);
     const near = (-log - ALIASING) / b;
-    let best: Place | null = null;
+    let best: InversionPlacement | null = null;
     for (const f of c > 0 ? [1.05, 1.1, 1.2, 1.4, 1.7, 2.3, 3.5, 6, 12, 40] : [0.1, 0.3, 0.6, 0.8, 1]) {
       const x = c > 0 ? b * f : -(b + (1 - b) * f);
       // Between −1 and 0 no moment exceeds 1.
@@ -141,11 +142,11 @@ export class Tilts {
   cells(c: number, step: number): number {
     let cells = 1;
     for (const { losses, logP } of this.roughAt(c)) {
-      let most = -Infinity;
-      for (let i = 0; i < losses.length; i++) most = Math.max(most, logP[i]! + c * losses[i]!);
+      let highest = -Infinity;
+      for (let i = 0; i < losses.length; i++) highest = Math.max(highest, logP[i]! + c * losses[i]!);
       let [lo, hi] = [Infinity, -Infinity];
       for (let i = 0; i < losses.length; i++)
-        if (logP[i]! + c * losses[i]! > most - 60) {
+        if (logP[i]! + c * losses[i]! > highest - 60) {
           lo = Math.min(lo, losses[i]!);
           hi = Math.max(hi, losses[i]!);
         }

@@ -38,12 +38,12 @@ export function composedMixtures(
       case "poisson-sampled": {
         const inner = flatten(atom.event);
         const q = atom.samplingRate;
-        const only = inner.length === 1 && inner[0]!.count === 1 ? inner[0]!.event : undefined;
-        if (only?.kind === "gaussian-mixture") {
+        const single = inner.length === 1 && inner[0]!.count === 1 ? inner[0]!.event : undefined;
+        if (single?.kind === "gaussian-mixture") {
           addMixture(
-            only.standardDeviation,
-            [0, ...only.sensitivities],
-            [1 - q, ...only.probabilities.map((p) => p * q)],
+            single.standardDeviation,
+            [0, ...single.sensitivities],
+            [1 - q, ...single.probabilities.map((p) => p * q)],
             count,
             atom.kind,
           );
@@ -57,7 +57,7 @@ export function composedMixtures(
           else squared += part.count / part.event.noiseMultiplier ** 2;
         }
         addMixture(
-          only?.kind === "gaussian" ? only.noiseMultiplier : 1 / Math.sqrt(squared),
+          single?.kind === "gaussian" ? single.noiseMultiplier : 1 / Math.sqrt(squared),
           [0, 1],
           [1 - q, q],
           count,
@@ -85,22 +85,22 @@ export function composedMixtures(
     shifts.forEach((d, k) => {
       if (weights[k]! > 0) merged.set(d, (merged.get(d) ?? 0) + weights[k]! / total);
     });
-    const most = Math.max(...merged.keys());
-    if (most === 0 || deviation === Infinity) return;
-    if (deviation === 0 || most === Infinity) {
+    const largest = Math.max(...merged.keys());
+    if (largest === 0 || deviation === Infinity) return;
+    if (deviation === 0 || largest === Infinity) {
       gaussian = Infinity;
       return;
     }
     if (merged.size === 1) {
-      gaussian += count * (most / deviation) ** 2;
+      gaussian += count * (largest / deviation) ** 2;
       return;
     }
     // In units of the largest shift.
     const ds = [...merged.keys()].sort((a, b) => a - b);
     mixtures.push(
       new MixtureStep(
-        deviation / most,
-        ds.map((d) => d / most),
+        deviation / largest,
+        ds.map((d) => d / largest),
         ds.map((d) => merged.get(d)!),
         count,
       ),

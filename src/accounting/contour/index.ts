@@ -9,6 +9,7 @@ import {
   type Interval,
   type PrivacyCurve,
 } from "../accountant.js";
+import { IntervalCurve } from "../intervalCurve.js";
 import { type ComposedMixtures, composedMixtures } from "./composition.js";
 import type { DirectionProfile } from "./directionProfile.js";
 import { SubsampledOnce } from "./subsampledOnce.js";
@@ -58,14 +59,20 @@ export function contourAccountant(options: ContourOptions = {}): ContourAccounta
     name: NAME,
     neighboring,
     account: (event) =>
-      new Curve(composedMixtures(event, neighboring, NAME), neighboring, relativeWidth, maximumWork, bend),
+      new WorseDirectionCurve(
+        composedMixtures(event, neighboring, NAME),
+        neighboring,
+        relativeWidth,
+        maximumWork,
+        bend,
+      ),
   };
 }
 
 const straight: NonNullable<ContourOptions["bend"]> = (composition, tolerance, work) =>
   new VerticalProfile(composition, tolerance, work);
 
-class Curve implements ContourCurve {
+class WorseDirectionCurve extends IntervalCurve implements ContourCurve {
   readonly accountant = NAME;
   private readonly profiles: DirectionProfile[] = [];
   /** 0: nothing was spent; 1: everything was. */
@@ -79,6 +86,7 @@ class Curve implements ContourCurve {
     work: number,
     of: NonNullable<ContourOptions["bend"]>,
   ) {
+    super();
     const { gaussian, mixtures } = parts;
     this.trivial = gaussian === Infinity ? 1 : gaussian === 0 && mixtures.length === 0 ? 0 : null;
     if (this.trivial !== null) return;
@@ -97,14 +105,6 @@ class Curve implements ContourCurve {
     // Gaussians alone look the same from both sides.
     for (const direction of mixtures.length > 0 ? ([1, -1] as const) : ([1] as const))
       this.profiles.push(of({ gaussian, mixtures, direction }, tolerance, work));
-  }
-
-  epsilonAt(delta: number): number {
-    return this.epsilonIntervalAt(delta).upper;
-  }
-
-  deltaAt(epsilon: number): number {
-    return this.deltaIntervalAt(epsilon).upper;
   }
 
   epsilonIntervalAt(delta: number): Interval {

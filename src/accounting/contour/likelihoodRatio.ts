@@ -1,17 +1,24 @@
 // The likelihood ratio r of one step seen as a mixture of shifted Gaussians: log r with an error bound, and what shift
-// an outcome has (docs/math-contour.md, lemma of theorem 5).
+// an outcome has (docs/math-contour.md, notation and the lemma of theorem 5).
+//
+//   P = Σ p_k N(d_k, σ²) against Q = N(0, σ²), d_k ≥ 0:   r(x) = Σ p_k e^{z_k},   z_k = d_k(2x − d_k)/2σ²
+//
+// Poisson sampling at rate q has the shifts d = {0, 1} and the weights p = {1 − q, q}.
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 
-const CACHE = 4096;
+/** log r is remembered at grid points x = ih, |i| up to this. */
+const REMEMBERED = 4096;
 
-/** P = Σ p_k N(d_k, σ²) against Q = N(0, σ²), d_k ≥ 0: r(x) = Σ p_k e^{z_k}, z_k = d_k(2x − d_k)/2σ². */
 export class LikelihoodRatio {
+  /** The largest shift. */
   readonly reach: number;
   private readonly logWeights: Float64Array;
+  /** z_k at the last x. */
   private readonly zs: Float64Array;
-  private cacheStep = 0;
-  private cache = new Float64Array(0);
-  private cacheError = new Float64Array(0);
+  private memoryStep = 0;
+  private memory = new Float64Array(0);
+  private memoryError = new Float64Array(0);
+  /** Bound on the rounding error of the last log r. */
   protected error = 0;
 
   constructor(
@@ -21,8 +28,10 @@ export class LikelihoodRatio {
   ) {
     this.reach = Math.max(...shifts);
     // log of a weight near 1 through the others, which are known to full relative precision.
-    this.logWeights = Float64Array.from(weights, (w, k) =>
-      w > 0.5 ? Math.log1p(-weights.reduce((sum, each, j) => (j === k ? sum : sum + each), 0)) : Math.log(w),
+    this.logWeights = Float64Array.from(weights, (weight, k) =>
+      weight > 0.5
+        ? Math.log1p(-weights.reduce((sum, other, j) => (j === k ? sum : sum + other), 0))
+        : Math.log(weight),
     );
     this.zs = new Float64Array(shifts.length);
   }
@@ -37,74 +46,79 @@ export class LikelihoodRatio {
     return this.weights.reduce((sum, weight, k) => (this.shifts[k]! > 0 ? sum + weight : sum), 0);
   }
 
-  /** log r(x); `error` then bounds what rounding did to it (docs/math-contour.md, lemma 5). */
+  /**
+   * log r(x); `error` then bounds what rounding did to it. z_k errs by at most 4u|z_k|.
+   *
+   *   max|z| ≤ 1:  r − 1 = Σ p_k expm1(z_k), with error ≤ u(n + 12)e^{2max|z|}·Σ p_k|expm1 z_k|; first order is exact, so
+   *                that q = 1e-9 loses no digits;
+   *   otherwise:   log-sum-exp around the largest term, each term's error weighted by its share.
+   */
   logRatio(x: number): number {
     const { shifts, weights, logWeights, zs } = this;
     const n = shifts.length;
     const twice = 2 * this.sigma * this.sigma;
     let top = -Infinity;
-    let best = 0;
+    let topIndex = 0;
     let largest = 0;
     for (let k = 0; k < n; k++) {
       const z = (shifts[k]! * (2 * x - shifts[k]!)) / twice;
       zs[k] = z;
       if (Math.abs(z) > largest) largest = Math.abs(z);
-      const a = z + logWeights[k]!;
-      if (a > top) {
-        top = a;
-        best = k;
+      const log = z + logWeights[k]!;
+      if (log > top) {
+        top = log;
+        topIndex = k;
       }
     }
     if (largest <= 1) {
-      // r − 1 = Σ p_k (e^{z_k} − 1): exact to first order, so that q = 1e-9 loses no digits.
       let sum = 0;
       let size = 0;
       for (let k = 0; k < n; k++) {
-        const part = weights[k]! * Math.expm1(zs[k]!);
-        sum += part;
-        size += Math.abs(part);
+        const term = weights[k]! * Math.expm1(zs[k]!);
+        sum += term;
+        size += Math.abs(term);
       }
       const value = Math.log1p(sum);
       this.error = UNIT_ROUNDOFF * ((n + 12) * Math.exp(2 * largest) * size + 2 * Math.abs(value));
       return value;
     }
-    let rest = 0;
-    let burden = 7 * Math.abs(zs[best]!) + 5 * Math.abs(logWeights[best]!);
+    let others = 0;
+    let weighted = 7 * Math.abs(zs[topIndex]!) + 5 * Math.abs(logWeights[topIndex]!);
     for (let k = 0; k < n; k++) {
-      if (k === best) continue;
-      const e = Math.exp(zs[k]! + logWeights[k]! - top);
-      rest += e;
-      burden += e * (7 * Math.abs(zs[k]!) + 5 * Math.abs(logWeights[k]!) + 2 * Math.abs(top) + n + 4);
+      if (k === topIndex) continue;
+      const share = Math.exp(zs[k]! + logWeights[k]! - top);
+      others += share;
+      weighted += share * (7 * Math.abs(zs[k]!) + 5 * Math.abs(logWeights[k]!) + 2 * Math.abs(top) + n + 4);
     }
-    const value = top + Math.log1p(rest);
-    this.error = UNIT_ROUNDOFF * (burden + 2 * Math.abs(value));
+    const value = top + Math.log1p(others);
+    this.error = UNIT_ROUNDOFF * (weighted + 2 * Math.abs(value));
     return value;
   }
 
   /** log r at x = i·h, remembered for the last h. */
   protected ratioAt(i: number, h: number): number {
-    if (i > CACHE || i < -CACHE) return this.logRatio(i * h);
-    if (h !== this.cacheStep) {
-      this.cacheStep = h;
-      if (this.cache.length === 0) {
-        this.cache = new Float64Array(2 * CACHE + 1);
-        this.cacheError = new Float64Array(2 * CACHE + 1);
+    if (i > REMEMBERED || i < -REMEMBERED) return this.logRatio(i * h);
+    if (h !== this.memoryStep) {
+      this.memoryStep = h;
+      if (this.memory.length === 0) {
+        this.memory = new Float64Array(2 * REMEMBERED + 1);
+        this.memoryError = new Float64Array(2 * REMEMBERED + 1);
       }
-      this.cache.fill(NaN);
+      this.memory.fill(NaN);
     }
-    const at = i + CACHE;
-    const known = this.cache[at]!;
-    if (!Number.isNaN(known)) {
-      this.error = this.cacheError[at]!;
-      return known;
+    const at = i + REMEMBERED;
+    const remembered = this.memory[at]!;
+    if (!Number.isNaN(remembered)) {
+      this.error = this.memoryError[at]!;
+      return remembered;
     }
     const value = this.logRatio(i * h);
-    this.cache[at] = value;
-    this.cacheError[at] = this.error;
+    this.memory[at] = value;
+    this.memoryError[at] = this.error;
     return value;
   }
 
-  /** The mean shift given x: σ²·d log r/dx. */
+  /** The mean shift given x, Σ d_k p_k e^{z_k}/r = σ²·d log r/dx: it grows with x. */
   protected meanShift(x: number): number {
     const value = this.logRatio(x);
     let mean = 0;
@@ -113,7 +127,7 @@ export class LikelihoodRatio {
     return mean;
   }
 
-  /** Shares w_k(x) = p_k e^{z_k}/r of the mixture's parts at x; for the tail bound. */
+  /** Shares p_k e^{z_k}/r of the mixture's parts at x. */
   shares(x: number, into: Float64Array): void {
     const value = this.logRatio(x);
     for (let k = 0; k < this.shifts.length; k++)

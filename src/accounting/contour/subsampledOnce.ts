@@ -31,10 +31,10 @@ export class SubsampledOnce {
       epsilon < 30
         ? Math.log1p(Math.expm1(epsilon) / q)
         : epsilon - this.logRate + Math.log1p(-(1 - q) * Math.exp(-epsilon));
-    const off =
+    const error =
       UNIT_ROUNDOFF * (12 * inner + 4 * epsilon + 4 * Math.abs(this.logRate) * (epsilon < 30 ? 0 : 1));
-    const upper = this.gaussian.logDeltaAt(Math.max(0, inner - off)).upper + this.logRate;
-    const lower = this.gaussian.logDeltaAt(inner + off).lower + this.logRate;
+    const upper = this.gaussian.logDeltaAt(Math.max(0, inner - error)).upper + this.logRate;
+    const lower = this.gaussian.logDeltaAt(inner + error).lower + this.logRate;
     const slack = 4 * UNIT_ROUNDOFF * (Math.abs(upper) + Math.abs(this.logRate));
     return { lower: lower - slack, upper: Math.min(0, upper + slack) };
   }

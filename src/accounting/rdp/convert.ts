@@ -2,7 +2,7 @@
 import { log1mexp } from "../../math/log.js";
 import { minimize } from "../../math/minimize.js";
 import { ULP } from "../../math/rounding.js";
-import type { Moment } from "./integerOrders.js";
+import type { LogMoment } from "./integerOrders.js";
 
 /** Orders searched: 1 + e^s for s in this range, 1 + 1e−10 to 1e12. */
 const LOW = Math.log(1e-10);
@@ -17,9 +17,9 @@ export function epsilonAtOrder(moment: number, lambda: number, logDelta: number)
   const logAlpha = Math.log1p(lambda);
   const numerator = moment - logDelta - logAlpha;
   const epsilon = numerator / lambda + Math.log(lambda) - logAlpha;
-  const off =
+  const sizes =
     (Math.abs(moment) + Math.abs(logDelta) + logAlpha) / lambda + Math.abs(Math.log(lambda)) + logAlpha;
-  return epsilon + 4 * ULP * off;
+  return epsilon + 4 * ULP * sizes;
 }
 
 /** log δ from K(λ): K − λε + λ log λ − α log α, the same inequality read the other way. */
@@ -27,15 +27,15 @@ export function logDeltaAtOrder(moment: number, lambda: number, epsilon: number)
   const alpha = 1 + lambda;
   const a = lambda * epsilon;
   const b = lambda * Math.log(lambda) - alpha * Math.log1p(lambda);
-  const off = Math.abs(moment) + a + Math.abs(lambda * Math.log(lambda)) + alpha * Math.log1p(lambda);
-  return moment - a + b + 4 * ULP * off;
+  const sizes = Math.abs(moment) + a + Math.abs(lambda * Math.log(lambda)) + alpha * Math.log1p(lambda);
+  return moment - a + b + 4 * ULP * sizes;
 }
 
 /**
  * The smallest ε ≥ 0 over all orders, and the order. λ·ε(λ) is convex in λ (K is, and λ log λ − α log α has second
  * derivative 1/λα), so ε(λ) falls, then rises: a local search finds the global minimum; any order gives a valid bound.
  */
-export function bestEpsilon(moment: Moment, logDelta: number): { epsilon: number; order: number } {
+export function bestEpsilon(moment: LogMoment, logDelta: number): { epsilon: number; order: number } {
   if (logDelta >= totalVariationBound(moment)) return { epsilon: 0, order: 1 + NEAR_ONE };
   const first = Math.max(moment(1) / 2, 1e-300);
   const start = 0.5 * (Math.log(Math.max(-logDelta, 1e-3)) - Math.log(first));
@@ -44,7 +44,7 @@ export function bestEpsilon(moment: Moment, logDelta: number): { epsilon: number
 }
 
 /** The smallest log δ ≤ 0 over all orders; convex in λ. */
-export function bestLogDelta(moment: Moment, epsilon: number): { logDelta: number; order: number } {
+export function bestLogDelta(moment: LogMoment, epsilon: number): { logDelta: number; order: number } {
   const first = Math.max(moment(1) / 2, 1e-300);
   // For a Gaussian of RDP ρα the best λ is about (ε − ρ)/2ρ.
   const start = Math.log(Math.max(1e-3, (epsilon - first) / (2 * first)));
@@ -75,7 +75,7 @@ function bestOrder(f: (lambda: number) => number, start: number): { lambda: numb
 }
 
 /** log of the total variation, hence of δ at every ε ≥ 0: ≤ √(KL/2) (Pinsker) and ≤ √(1 − e^{−KL}) [BretagnolleHuber1979]. */
-function totalVariationBound(moment: Moment): number {
+function totalVariationBound(moment: LogMoment): number {
   const kl = moment(NEAR_ONE) / NEAR_ONE;
   if (!(kl > 0)) return kl === 0 ? -Infinity : 0;
   if (kl === Infinity) return 0;

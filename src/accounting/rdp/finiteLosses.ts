@@ -80,8 +80,8 @@ export function boundedRangeMoment(epsilon: number, lambda: number): number {
   const logY = Math.log((lambda * a) / (alpha * b));
   const log = lambda * logY + Math.log(a / (alpha * -Math.expm1(-epsilon)));
   // The logarithms of numbers of order one carry absolute errors of a few units each.
-  const off = 16 * ULP * (1 + lambda * (1 + Math.abs(logY)) + Math.abs(log));
-  return Number.isFinite(log) ? Math.min(concentrated, Math.max(0, log) + off) : concentrated;
+  const rounding = 16 * ULP * (1 + lambda * (1 + Math.abs(logY)) + Math.abs(log));
+  return Number.isFinite(log) ? Math.min(concentrated, Math.max(0, log) + rounding) : concentrated;
 }
 
 /** Both directions of a pair of probability lists; what only one of them can output is set apart as extra δ. */
@@ -130,9 +130,9 @@ function ratios(
   pure: number,
 ): ReturnType<typeof finitePair> {
   // P = u·(only P) + (1 − u)·P₀: δ of P is at most u + (1 − u)·δ of P₀ against Q, by convexity; the same for Q.
-  const side = (masses: readonly number[], sign: 1 | -1, apart: number): Ratio => ({
+  const side = (masses: readonly number[], sign: 1 | -1, separate: number): Ratio => ({
     masses,
-    losses: losses.map((l) => (sign * l === Infinity ? -Infinity : sign * l - Math.log1p(-apart))),
+    losses: losses.map((l) => (sign * l === Infinity ? -Infinity : sign * l - Math.log1p(-separate))),
   });
   const remove = side(q, 1, upperOnly);
   const add = side(p, -1, lowerOnly);

@@ -56,14 +56,14 @@ function closedBound(
   /** log(1 + Σ pᵢ(e^{factor·sᵢ²/2σ²} − 1)) from above. */
   const mixed = (factor: number): number => {
     const exponents = shifts.map((s) => 0.5 * factor * (s / deviation) ** 2);
-    const most = Math.max(...exponents);
-    const rest = Math.max(0, 1 - probabilities.reduce((sum, p) => sum + p, 0)) + ULP;
-    let sum = most < 30 ? 0 : rest * Math.exp(-most);
+    const largest = Math.max(...exponents);
+    const unshifted = Math.max(0, 1 - probabilities.reduce((sum, p) => sum + p, 0)) + ULP;
+    let sum = largest < 30 ? 0 : unshifted * Math.exp(-largest);
     exponents.forEach((x, i) => {
-      sum += probabilities[i]! * (most < 30 ? Math.expm1(x) : Math.exp(x - most));
+      sum += probabilities[i]! * (largest < 30 ? Math.expm1(x) : Math.exp(x - largest));
     });
-    const value = most < 30 ? Math.log1p(sum) : most + Math.log(sum);
-    return value * (1 + 16 * ULP) + (most < 30 ? 0 : (8 + 4 * most) * ULP);
+    const value = largest < 30 ? Math.log1p(sum) : largest + Math.log(sum);
+    return value * (1 + 16 * ULP) + (largest < 30 ? 0 : (8 + 4 * largest) * ULP);
   };
   const convex = mixed(lambda * (1 + lambda));
   return direction === 1 ? convex : Math.min(convex, (1 + lambda) * mixed(lambda) * (1 + 4 * ULP));
@@ -88,7 +88,7 @@ function quadrature(
   const slopes = shifts.map((s) => s / deviation);
   const offsets = slopes.map((slope) => 0.5 * slope * slope);
   const steepest = Math.max(...slopes);
-  const rest = Math.max(0, 1 - probabilities.reduce((sum, p) => sum + p, 0));
+  const unshifted = Math.max(0, 1 - probabilities.reduce((sum, p) => sum + p, 0));
   const only = slopes.length === 1;
 
   /** L(y) = log r(y), without cancellation where r is near 1 and without overflow where it is huge. */
@@ -96,11 +96,11 @@ function quadrature(
     if (only) {
       const z = slopes[0]! * y - offsets[0]!;
       const p = probabilities[0]!;
-      return z < 30 ? Math.log1p(p * Math.expm1(z)) : z + Math.log(p + rest * Math.exp(-z));
+      return z < 30 ? Math.log1p(p * Math.expm1(z)) : z + Math.log(p + unshifted * Math.exp(-z));
     }
     let high = 0;
     for (let i = 0; i < slopes.length; i++) high = Math.max(high, slopes[i]! * y - offsets[i]!);
-    let sum = high < 30 ? 0 : rest * Math.exp(-high);
+    let sum = high < 30 ? 0 : unshifted * Math.exp(-high);
     for (let i = 0; i < slopes.length; i++) {
       const z = slopes[i]! * y - offsets[i]!;
       sum += probabilities[i]! * (high < 30 ? Math.expm1(z) : Math.exp(z - high));
@@ -189,7 +189,7 @@ function quadrature(
     sum += block;
     // An error of one unit in z moves the term by at most max(2, order × share of the shifted components) units.
     const y = Math.max(Math.abs(from), Math.abs(to)) * step;
-    const share = 1 - rest * Math.exp(-Math.max(lTo, Math.log(rest)));
+    const share = 1 - unshifted * Math.exp(-Math.max(lTo, Math.log(unshifted)));
     const order = direction === 0 ? alpha : lambda + 1;
     const z = y * steepest + 0.5 * steepest * steepest;
     roundings += block * (2 * y * y + Math.max(4, order * share) * z);

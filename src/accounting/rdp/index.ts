@@ -8,9 +8,11 @@ import {
   type Interval,
   type PrivacyCurve,
 } from "../accountant.js";
+import { IntervalCurve } from "../intervalCurve.js";
 import { bestEpsilon, bestLogDelta } from "./convert.js";
-import type { Moment } from "./integerOrders.js";
-import { type Moments, momentsOf, NAME, worse } from "./moments.js";
+import type { LogMoment } from "./integerOrders.js";
+import { type MechanismMoments, NAME, worse } from "./mechanismMoments.js";
+import { renyiMomentsOf } from "./moments.js";
 
 /** What the Rényi accountant is for. */
 export interface RdpOptions {
@@ -43,19 +45,20 @@ export function rdpAccountant(options: RdpOptions = {}): RdpAccountant {
   return {
     name: NAME,
     neighboring,
-    account: (event) => new Curve(momentsOf(event, neighboring), neighboring),
+    account: (event) => new RenyiCurve(renyiMomentsOf(event, neighboring), neighboring),
   };
 }
 
-class Curve implements RdpCurve {
+class RenyiCurve extends IntervalCurve implements RdpCurve {
   readonly accountant = NAME;
   readonly extraDelta: number;
-  private readonly moment: Moment;
+  private readonly moment: LogMoment;
 
   constructor(
-    private readonly moments: Moments,
+    private readonly moments: MechanismMoments,
     readonly neighboring: Neighboring,
   ) {
+    super();
     this.extraDelta = moments.extraDelta;
     this.moment = worse(moments);
   }
@@ -67,8 +70,8 @@ class Curve implements RdpCurve {
     return Math.min(this.moments.pure, this.moment(lambda) / lambda);
   }
 
-  epsilonAt(delta: number): number {
-    return this.solve(delta).epsilon;
+  epsilonIntervalAt(delta: number): Interval {
+    return { lower: 0, upper: this.solve(delta).epsilon };
   }
 
   orderAt(delta: number): number {
@@ -80,29 +83,25 @@ class Curve implements RdpCurve {
     if (delta === 1) return { epsilon: 0, order: Infinity };
     // 1 − (1 − δ_extra)(1 − δ_rest) = δ, solved downward.
     const { extraDelta, pure } = this.moments;
-    const rest = extraDelta === 0 ? delta : ((delta - extraDelta) / (1 - extraDelta)) * (1 - 2 ** -50);
-    if (!(rest >= 0) || extraDelta >= 1) return { epsilon: Infinity, order: Infinity };
-    if (rest === 0 || pure === 0) return { epsilon: pure, order: Infinity };
-    const best = bestEpsilon(this.moment, Math.log(rest));
+    const remaining = extraDelta === 0 ? delta : ((delta - extraDelta) / (1 - extraDelta)) * (1 - 2 ** -50);
+    if (!(remaining >= 0) || extraDelta >= 1) return { epsilon: Infinity, order: Infinity };
+    if (remaining === 0 || pure === 0) return { epsilon: pure, order: Infinity };
+    const best = bestEpsilon(this.moment, Math.log(remaining));
     return pure <= best.epsilon ? { epsilon: pure, order: Infinity } : best;
   }
 
-  deltaAt(epsilon: number): number {
+  deltaIntervalAt(epsilon: number): Interval {
     checkEpsilon(epsilon);
+    return { lower: 0, upper: this.deltaBound(epsilon) };
+  }
+
+  private deltaBound(epsilon: number): number {
     const { extraDelta, pure } = this.moments;
     if (epsilon >= pure) return extraDelta;
     if (epsilon === Infinity) return this.moment(1e-9) < Infinity ? extraDelta : 1;
     const { logDelta } = bestLogDelta(this.moment, epsilon);
     // Never rounded down to 0: the smallest double stands for what is smaller.
-    const rest = Math.max(Math.exp(logDelta) * (1 + 2 ** -51), Number.MIN_VALUE);
-    return Math.min(1, (extraDelta + (1 - extraDelta) * rest) * (extraDelta === 0 ? 1 : 1 + 2 ** -51));
-  }
-
-  epsilonIntervalAt(delta: number): Interval {
-    return { lower: 0, upper: this.epsilonAt(delta) };
-  }
-
-  deltaIntervalAt(epsilon: number): Interval {
-    return { lower: 0, upper: this.deltaAt(epsilon) };
+    const finite = Math.max(Math.exp(logDelta) * (1 + 2 ** -51), Number.MIN_VALUE);
+    return Math.min(1, (extraDelta + (1 - extraDelta) * finite) * (extraDelta === 0 ? 1 : 1 + 2 ** -51));
   }
 }

@@ -2,7 +2,7 @@
 import { ULP } from "../../math/rounding.js";
 
 /** log E[r^{1+λ}] for real λ ≥ 0. */
-export type Moment = (lambda: number) => number;
+export type LogMoment = (lambda: number) => number;
 
 /** Largest integer order computed; beyond it the un-amplified moment stands. */
 const HIGHEST = 1024;
@@ -11,7 +11,7 @@ const HIGHEST = 1024;
  * Poisson sampling at rate q of a mechanism whose moment at integer orders is `moment` in the remove direction:
  * E[((1−q) + q·r)^α] − 1 = Σ_{k≥2} C(α,k)(1−q)^{α−k}q^k (E[r^k] − 1). Exact where `moment` is; positive terms.
  */
-export function poissonSampledMoment(rate: number, moment: Moment): Moment {
+export function poissonSampledMoment(rate: number, moment: LogMoment): LogMoment {
   return summed(rate, Math.log1p(-rate), moment, logExpm1);
 }
 
@@ -20,7 +20,7 @@ export function poissonSampledMoment(rate: number, moment: Moment): Moment {
  * E ≤ 1 + Σ_{j≥2} C(α,j) γʲ tⱼ with tⱼ = min{2, (e^{ε(∞)} − 1)ʲ}·e^{(j−1)ε(j)}, t₂ also ≤ 4(e^{ε(2)} − 1). Never above the
  * un-amplified moment.
  */
-export function withoutReplacementMoment(rate: number, moment: Moment, pure: number): Moment {
+export function withoutReplacementMoment(rate: number, moment: LogMoment, pure: number): LogMoment {
   const logRange = pure < 700 ? Math.log(Math.expm1(pure)) : Infinity;
   return summed(rate, 0, moment, (inner, j) =>
     Math.min(inner + Math.min(Math.LN2, j * logRange), j === 2 ? Math.log(4) + logExpm1(inner) : Infinity),
@@ -31,9 +31,9 @@ export function withoutReplacementMoment(rate: number, moment: Moment, pure: num
 function summed(
   rate: number,
   logP: number,
-  moment: Moment,
+  moment: LogMoment,
   part: (inner: number, k: number) => number,
-): Moment {
+): LogMoment {
   return interpolated((alpha) => {
     const term = logBinomial(alpha, Math.log(rate), logP);
     let high = 0;
@@ -50,7 +50,7 @@ function summed(
 }
 
 /** The moment at real orders by chords of the convex λ ↦ log E between integer orders (0 at order 1), each asked once. */
-function interpolated(atInteger: (alpha: number) => number, unsampled: Moment): Moment {
+function interpolated(atInteger: (alpha: number) => number, unsampled: LogMoment): LogMoment {
   const cache = new Map<number, number>([[1, 0]]);
   const at = (alpha: number): number => {
     let value = cache.get(alpha);

@@ -22,26 +22,15 @@ import {
   sampledPair,
 } from "./finiteLosses.js";
 import { type GaussianMixture, mixtureMoment } from "./gaussianMoments.js";
-import { type Moment, poissonSampledMoment, withoutReplacementMoment } from "./integerOrders.js";
+import { type LogMoment, poissonSampledMoment, withoutReplacementMoment } from "./integerOrders.js";
+import type { MechanismMoments } from "./mechanismMoments.js";
+import { NAME, worse } from "./mechanismMoments.js";
 import { repeatAndSelect } from "./repeatAndSelect.js";
 
-export const NAME = "rdp";
-
-/** What is known of an event: log E[(P/Q)^{1+λ}] from above in each direction, its pure ε and δ set apart. */
-export interface Moments {
-  readonly remove: Moment;
-  /** The other direction; absent where `remove` is proven to bound it too. */
-  readonly add?: Moment;
-  /** ε at δ = 0; Infinity if there is none. */
-  readonly pure: number;
-  /** Probability with which anything may happen: log E holds of what remains. */
-  readonly extraDelta: number;
-}
-
-const NOTHING: Moments = { remove: () => 0, pure: 0, extraDelta: 0 };
-const EVERYTHING: Moments = { remove: () => Infinity, pure: Infinity, extraDelta: 0 };
+const NOTHING: MechanismMoments = { remove: () => 0, pure: 0, extraDelta: 0 };
+const EVERYTHING: MechanismMoments = { remove: () => Infinity, pure: Infinity, extraDelta: 0 };
 /** The moments of a composition: sums, in each direction, with the counts. Throws UnsupportedEventError. */
-export function momentsOf(event: PrivacyEvent, neighboring: Neighboring): Moments {
+export function renyiMomentsOf(event: PrivacyEvent, neighboring: Neighboring): MechanismMoments {
   const parts = atomsOf(event, { neighboring, accountant: NAME }).map(({ event: atom, count }) => ({
     count,
     of: atomMoments(atom, neighboring),
@@ -51,7 +40,7 @@ export function momentsOf(event: PrivacyEvent, neighboring: Neighboring): Moment
   if (parts.length === 1 && only!.count === 1) return only!.of;
   // Under replace-one a pair has no first and second side: each part may show its worse one.
   const ordered = neighboring !== "replace-one";
-  const along = (direction: "remove" | "add"): Moment => {
+  const along = (direction: "remove" | "add"): LogMoment => {
     return (lambda) => {
       let sum = 0;
       for (const { count, of } of parts) {
@@ -72,7 +61,7 @@ export function momentsOf(event: PrivacyEvent, neighboring: Neighboring): Moment
     pure += count * of.pure;
     logKept += count * Math.log1p(-of.extraDelta);
   }
-  const result: Moments = {
+  const result: MechanismMoments = {
     remove: along("remove"),
     pure: pure * (1 + (parts.length + 1) * ULP),
     extraDelta: Math.min(1, -Math.expm1(logKept) * (1 + 8 * ULP)),
@@ -80,12 +69,7 @@ export function momentsOf(event: PrivacyEvent, neighboring: Neighboring): Moment
   return ordered && parts.some(({ of }) => of.add) ? { ...result, add: along("add") } : result;
 }
 
-/** The larger of the two directions at each order. */
-export function worse({ remove, add }: Moments): Moment {
-  return add ? (lambda) => Math.max(remove(lambda), add(lambda)) : remove;
-}
-
-function atomMoments(event: AtomicEvent, neighboring: Neighboring): Moments {
+function atomMoments(event: AtomicEvent, neighboring: Neighboring): MechanismMoments {
   // Replacing a record moves a sum by up to twice what adding one does.
   const scale = neighboring === "replace-one" ? 2 : 1;
   switch (event.kind) {
@@ -94,10 +78,10 @@ function atomMoments(event: AtomicEvent, neighboring: Neighboring): Moments {
     case "non-private":
       return EVERYTHING;
     case "gaussian":
-      return gaussian(scale / event.noiseMultiplier);
+      return gaussianMoments(scale / event.noiseMultiplier);
     case "discrete-gaussian":
       // No larger than the continuous one's [CanonneKamathSteinke2020, Proposition 5].
-      return gaussian(event.sensitivity === 0 ? 0 : (scale * event.sensitivity) / event.sigma);
+      return gaussianMoments(event.sensitivity === 0 ? 0 : (scale * event.sensitivity) / event.sigma);
     case "laplace": {
       const b = event.noiseMultiplier / scale;
       if (b === 0) return EVERYTHING;
@@ -121,20 +105,20 @@ function atomMoments(event: AtomicEvent, neighboring: Neighboring): Moments {
     case "pmf-pair":
       return fromPair(finitePair(event.upper, event.lower));
     case "gaussian-mixture":
-      return mixture(event.standardDeviation, event.sensitivities, event.probabilities, neighboring);
+      return mixtureMoments(event.standardDeviation, event.sensitivities, event.probabilities, neighboring);
     case "poisson-sampled":
       return poissonSampled(event, neighboring);
     case "sampled-without-replacement":
       return sampledWithoutReplacement(event.sampleSize, event.sourceSize, event.event, neighboring);
     case "repeat-and-select":
-      return repeatAndSelect(event.repetitions, momentsOf(event.event, neighboring));
+      return repeatAndSelect(event.repetitions, renyiMomentsOf(event.event, neighboring));
     default:
       throw new UnsupportedEventError(NAME, event.kind, "no Rényi bound is proven", "pld");
   }
 }
 
 /** shift: distance of the means ÷ standard deviation; RDP αμ²/2 [Mironov2017, Proposition 7]. */
-function gaussian(shift: number): Moments {
+function gaussianMoments(shift: number): MechanismMoments {
   if (shift === 0) return NOTHING;
   const half = 0.5 * shift * shift * (1 + 8 * ULP);
   if (!(half < Infinity)) return EVERYTHING;
@@ -142,14 +126,14 @@ function gaussian(shift: number): Moments {
 }
 
 /** An (ε, δ)-DP mechanism reveals all with probability δ, and is ε-DP otherwise [KairouzOhViswanath2015]. */
-function epsilonDelta(epsilon: number, delta: number): Moments {
+function epsilonDelta(epsilon: number, delta: number): MechanismMoments {
   if (epsilon === Infinity) return delta === 1 ? { ...NOTHING, extraDelta: 1 } : EVERYTHING;
   return { remove: (lambda) => pureMoment(epsilon, lambda), pure: epsilon, extraDelta: delta };
 }
 
-type Pair = { remove: Ratio; add: Ratio; extraDelta: number; pure: number };
+type RatioPair = { remove: Ratio; add: Ratio; extraDelta: number; pure: number };
 
-function fromPair(pair: Pair): Moments {
+function fromPair(pair: RatioPair): MechanismMoments {
   return {
     remove: (lambda) => ratioMoment(pair.remove, lambda),
     add: (lambda) => ratioMoment(pair.add, lambda),
@@ -162,7 +146,7 @@ function fromPair(pair: Pair): Moments {
  * k-ary randomised response, a = 1 − p + p/k for the true answer and b = p/k for each other one. A record that
  * contributes nothing (zero-out-one) answers uniformly; otherwise two records with different true answers are compared.
  */
-function randomizedResponse(p: number, k: number, neighboring: Neighboring): Pair {
+function randomizedResponse(p: number, k: number, neighboring: Neighboring): RatioPair {
   const other = p / k;
   const own = 1 - p + other;
   if (neighboring === "zero-out-one")
@@ -175,7 +159,7 @@ function randomizedResponse(p: number, k: number, neighboring: Neighboring): Pai
 }
 
 /** Losses of noise ∝ e^{−a|x|} under an integer shift D: a·clamp(2x − D, ±D), one value for each of D + 1 groups. */
-function discreteLaplacePair(a: number, shift: number): Pair {
+function discreteLaplacePair(a: number, shift: number): RatioPair {
   const end = Math.exp(-a * shift);
   const masses = [end / (1 + Math.exp(-a)), 1 / (1 + Math.exp(-a))];
   const losses = [a * shift, -a * shift];
@@ -188,40 +172,41 @@ function discreteLaplacePair(a: number, shift: number): Pair {
 }
 
 /** Past this shift the two-point pair of the same pure ε stands in. */
-const MOST_GROUPS = 2000;
+const MAXIMUM_GROUPS = 2000;
 
-function discreteLaplace(a: number, shift: number): Moments {
+function discreteLaplace(a: number, shift: number): MechanismMoments {
   if (shift === 0) return NOTHING;
   if (!(a * shift < Infinity)) return EVERYTHING;
-  if (shift > MOST_GROUPS) return epsilonDelta(a * shift * (1 + 2 * ULP), 0);
+  if (shift > MAXIMUM_GROUPS) return epsilonDelta(a * shift * (1 + 2 * ULP), 0);
   const { remove, pure } = discreteLaplacePair(a, shift);
   return { remove: (l) => ratioMoment(remove, l), pure: pure * (1 + 4 * ULP), extraDelta: 0 };
 }
 
-function mixture(
+function mixtureMoments(
   deviation: number,
   shifts: readonly number[],
   probabilities: readonly number[],
   neighboring: Neighboring,
-): Moments {
+): MechanismMoments {
   // Equal shifts merge, those of probability 0 go, the rest is scaled to sum to 1 and to a largest shift of 1.
   const sum = probabilities.reduce((partial, p) => partial + p, 0);
   const merged = new Map<number, number>();
   shifts.forEach((s, i) => {
     if (probabilities[i]! > 0) merged.set(s, (merged.get(s) ?? 0) + probabilities[i]! / sum);
   });
-  const most = Math.max(...merged.keys());
-  if (most === 0 || deviation === Infinity) return NOTHING;
-  if (deviation === 0 || most === Infinity) return EVERYTHING;
-  if (merged.size === 1) return gaussian(((neighboring === "replace-one" ? 2 : 1) * most) / deviation);
+  const largest = Math.max(...merged.keys());
+  if (largest === 0 || deviation === Infinity) return NOTHING;
+  if (deviation === 0 || largest === Infinity) return EVERYTHING;
+  if (merged.size === 1)
+    return gaussianMoments(((neighboring === "replace-one" ? 2 : 1) * largest) / deviation);
   merged.delete(0);
   const scaled: GaussianMixture = {
-    deviation: deviation / most,
-    shifts: [...merged.keys()].map((s) => s / most),
+    deviation: deviation / largest,
+    shifts: [...merged.keys()].map((s) => s / largest),
     probabilities: [...merged.values()],
   };
-  const remove: Moment = (lambda) => mixtureMoment(scaled, 0, lambda);
-  const add: Moment = (lambda) => mixtureMoment(scaled, 1, lambda);
+  const remove: LogMoment = (lambda) => mixtureMoment(scaled, 0, lambda);
+  const add: LogMoment = (lambda) => mixtureMoment(scaled, 1, lambda);
   if (neighboring === "replace-one")
     return { remove: throughCentre(remove, add), pure: Infinity, extraDelta: 0 };
   return { remove, add, pure: Infinity, extraDelta: 0 };
@@ -231,7 +216,7 @@ function mixture(
  * Two mixtures P, P′ on the same centre Q: by Hölder with exponents (2α−1)/α and (2α−1)/λ,
  * log E_{P′}[(P/P′)^α] ≤ (α·K_remove(2λ) + λ·K_add(2λ+1))/(2α−1), which for Gaussians loses nothing.
  */
-function throughCentre(remove: Moment, add: Moment): Moment {
+function throughCentre(remove: LogMoment, add: LogMoment): LogMoment {
   return (lambda) => {
     const alpha = 1 + lambda;
     return ((alpha * remove(2 * lambda) + lambda * add(2 * lambda + 1)) / (alpha + lambda)) * (1 + 8 * ULP);
@@ -243,21 +228,21 @@ function onlyOne(parts: readonly CountedEvent[]): AtomicEvent | undefined {
   return parts.length === 1 && parts[0]!.count === 1 ? parts[0]!.event : undefined;
 }
 
-function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): Moments {
+function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): MechanismMoments {
   const rate = event.samplingRate;
   const inner = flatten(event.event);
   if (rate === 0 || inner.length === 0) return NOTHING;
-  if (rate === 1) return momentsOf(event.event, neighboring);
+  if (rate === 1) return renyiMomentsOf(event.event, neighboring);
   const replace = neighboring === "replace-one";
   // Joint convexity of E[(P/Q)^α] in the pair: (1−q)A + qB against (1−q)A + qB′ has at most (1−q) + q·E, any relation.
-  const whole = momentsOf(event.event, neighboring);
-  const convex: Moments = {
-    remove: (lambda) => logMix(rate, worse(whole)(lambda)),
+  const inside = renyiMomentsOf(event.event, neighboring);
+  const convex: MechanismMoments = {
+    remove: (lambda) => logMix(rate, worse(inside)(lambda)),
     // Under replace-one only the convexity argument is at hand, and it gives pure ε no gain.
-    pure: replace ? whole.pure : logMix(rate, whole.pure),
-    extraDelta: rate * whole.extraDelta * (1 + 2 * ULP),
+    pure: replace ? inside.pure : logMix(rate, inside.pure),
+    extraDelta: rate * inside.extraDelta * (1 + 2 * ULP),
   };
-  const centred = (symmetric: Moment, pure: number): Moments => {
+  const centred = (symmetric: LogMoment, pure: number): MechanismMoments => {
     const remove = replace ? throughCentre(symmetric, symmetric) : symmetric;
     return {
       remove: (l) => Math.min(remove(l), convex.remove(l)),
@@ -281,7 +266,7 @@ function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): M
     return centred((lambda) => mixtureMoment(pair, 0, lambda), Infinity);
   }
   if (only?.kind === "gaussian-mixture")
-    return mixture(
+    return mixtureMoments(
       only.standardDeviation,
       [0, ...only.sensitivities],
       [1 - rate, ...only.probabilities.map((p) => p * rate)],
@@ -289,24 +274,24 @@ function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): M
     );
   // Laplace and discrete Gaussian: symmetric pairs (removing is the worse direction), moments at integer orders.
   if (only?.kind === "laplace" || only?.kind === "discrete-gaussian") {
-    const base = replace ? momentsOf(only, "add-or-remove-one") : whole;
+    const base = replace ? renyiMomentsOf(only, "add-or-remove-one") : inside;
     return centred(poissonSampledMoment(rate, base.remove), logMix(rate, base.pure));
   }
   if (!replace) {
-    let pair: Pair | undefined;
-    if (only?.kind === "discrete-laplace" && only.sensitivity > 0 && only.sensitivity <= MOST_GROUPS)
+    let pair: RatioPair | undefined;
+    if (only?.kind === "discrete-laplace" && only.sensitivity > 0 && only.sensitivity <= MAXIMUM_GROUPS)
       pair = discreteLaplacePair(only.parameter, only.sensitivity);
     else if (only?.kind === "randomized-response")
       pair = randomizedResponse(only.noiseProbability, only.buckets, neighboring);
     else if (only?.kind === "pmf-pair") pair = finitePair(only.upper, only.lower);
-    else if (whole.pure < Infinity && whole.extraDelta === 0) {
-      const ratio = pureRatio(whole.pure);
-      pair = { remove: ratio, add: ratio, extraDelta: 0, pure: whole.pure };
+    else if (inside.pure < Infinity && inside.extraDelta === 0) {
+      const ratio = pureRatio(inside.pure);
+      pair = { remove: ratio, add: ratio, extraDelta: 0, pure: inside.pure };
     }
     const sampled = pair && Number.isFinite(pair.pure) && sampledPair(pair, rate);
     if (sampled) return fromPair(sampled);
   }
-  if (whole.extraDelta > 0) {
+  if (inside.extraDelta > 0) {
     if (only?.kind === "epsilon-delta")
       return epsilonDelta(replace ? only.epsilon : logMix(rate, only.epsilon), convex.extraDelta);
     throw new UnsupportedEventError(NAME, "poisson-sampled", "its event has an additive delta", "pld");
@@ -325,17 +310,17 @@ function sampledWithoutReplacement(
   source: number,
   inner: PrivacyEvent,
   neighboring: Neighboring,
-): Moments {
+): MechanismMoments {
   if (sample === 0) return NOTHING;
   // Zero-out is a replacement, by a record that contributes nothing; one more record takes another's place in the sample.
-  const whole = momentsOf(inner, "replace-one");
-  if (sample === source) return whole;
+  const inside = renyiMomentsOf(inner, "replace-one");
+  if (sample === source) return inside;
   const rate = (sample / source) * (1 + ULP);
-  if (whole.extraDelta > 0)
+  if (inside.extraDelta > 0)
     throw new UnsupportedEventError(NAME, "sampled-without-replacement", "its event has an additive delta");
   // (1−γ)A + γB against (1−γ)A + γB′, all of whose parts are neighbours: the classical amplification [BalleBartheGaboardi2018].
   const only = onlyOne(flatten(inner));
-  const plain = worse(whole);
+  const plain = worse(inside);
   const one = neighboring === "add-or-remove-one";
   if (only?.kind === "gaussian") {
     // One record more: a Poisson sample at twice the shift. One replaced: its losses above 0, and their mirror image below,
@@ -348,11 +333,11 @@ function sampledWithoutReplacement(
       },
       "add-or-remove-one",
     );
-    return { ...whole, remove: one ? remove : (l) => Math.min(plain(l), logMix(2, remove(l))) };
+    return { ...inside, remove: one ? remove : (l) => Math.min(plain(l), logMix(2, remove(l))) };
   }
   // Against A itself: joint convexity.
   const remove = one
     ? (l: number) => logMix(rate, plain(l))
-    : withoutReplacementMoment(rate, plain, whole.pure);
-  return { remove, pure: logMix(rate, whole.pure), extraDelta: 0 };
+    : withoutReplacementMoment(rate, plain, inside.pure);
+  return { remove, pure: logMix(rate, inside.pure), extraDelta: 0 };
 }

@@ -5,8 +5,8 @@ import { minimize } from "../../math/minimize.js";
 import { ULP } from "../../math/rounding.js";
 import { UnsupportedEventError } from "../accountant.js";
 import { bestLogDelta } from "./convert.js";
-import type { Moment } from "./integerOrders.js";
-import type { Moments } from "./moments.js";
+import type { LogMoment } from "./integerOrders.js";
+import type { MechanismMoments } from "./mechanismMoments.js";
 
 /**
  * Truncated negative binomial (η > −1, γ): for every λ̂ ≥ 1 (order), [PapernotSteinke2022, Theorem 2]
@@ -14,11 +14,14 @@ import type { Moments } from "./moments.js";
  * Poisson(μ) [PapernotSteinke2022, Theorem 6]:
  *   ε′(α) = ε(α) + μ·δ̂ + log μ/(α−1), δ̂ = δ(log(1 + 1/(α−1))).
  */
-export function repeatAndSelect(repetitions: RepetitionDistribution, base: Moments): Moments {
+export function repeatAndSelect(
+  repetitions: RepetitionDistribution,
+  base: MechanismMoments,
+): MechanismMoments {
   if (base.extraDelta > 0)
     throw new UnsupportedEventError("rdp", "repeat-and-select", "its event has an additive delta");
   const { remove, add } = base;
-  const moment: Moment = add ? (l) => Math.max(remove(l), add(l)) : remove;
+  const moment: LogMoment = add ? (l) => Math.max(remove(l), add(l)) : remove;
   if (repetitions.kind === "poisson") {
     const { mean } = repetitions;
     if (mean === 0) return { remove: () => 0, pure: 0, extraDelta: 0 };

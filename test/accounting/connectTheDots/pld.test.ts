@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Interval, UnsupportedEventError } from "../../../src/accounting/accountant.js";
 import { closedFormAccountant } from "../../../src/accounting/closedForm/index.js";
-import { Direction } from "../../../src/accounting/connectTheDots/direction.js";
+import { LatticeDirection } from "../../../src/accounting/connectTheDots/direction.js";
 import { connectTheDotsAccountant } from "../../../src/accounting/connectTheDots/index.js";
 import { gaussianPair } from "../../../src/accounting/connectTheDots/mechanisms.js";
 import { dpSgdEvent, type PrivacyEvent } from "../../../src/formats/event.js";
@@ -111,7 +111,7 @@ describe("many small Gaussians on the lattice are one large Gaussian", () => {
     [0.1, 400, 25],
     [0.1, 400, 45],
   ])("shift %d, %d times, at epsilon %d", (shift, count, epsilon) => {
-    const direction = new Direction([{ pair: gaussianPair(shift), count }], {
+    const direction = new LatticeDirection([{ pair: gaussianPair(shift), count }], {
       relativeWidth: 1e-4,
       nodes: 2 ** 20,
     });

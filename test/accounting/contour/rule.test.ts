@@ -79,7 +79,7 @@ describe("the rule's error is within its bound", () => {
           const s = power > 0 ? Math.min(4, power) : power / q ** 0.7;
           const end = reach * Math.max(1, Math.abs(s));
           const log = Math.log(rule(mixture, s, 0, sigma / 40)[0]);
-          const chosen = chooseStep(mixture, s, end, log, Math.log(tolerance));
+          const chosen = chooseStep(mixture, { s, end, logMoment: log, logTolerance: Math.log(tolerance) });
           if (!(chosen.h > sigma / 30)) return;
           for (const share of [0.2, 0.6, 1]) {
             const fine = rule(mixture, s, share * end, chosen.h / 8);

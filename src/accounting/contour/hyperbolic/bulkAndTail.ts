@@ -5,9 +5,10 @@
 //
 // and with cuts κ₁ < … < κ_n the tail is the sum of the parts between two cuts. All parts are ≥ 0, and each is at most
 // G(c)e^{−cε}β(c) at any c > 0: one that this shows to be negligible is not integrated.
+import { logSupremum } from "../../hockeyStickSupremum.js";
 import type { ContourSum, NodeBudget } from "../contourSum.js";
 import { placeStrip, type StripPlacement } from "../stripPlacement.js";
-import { type DirectedComposition, logSupremum } from "../vertical/directedComposition.js";
+import type { DirectedComposition } from "../vertical/directedComposition.js";
 import {
   logUprightBound,
   roughLogUprightMoment,

@@ -1,11 +1,31 @@
 // The trapezoid step in x for E[r^{s+iu}] up to u = U, and a bound on that rule's error at every u ≤ U
-// (docs/math-contour.md, theorem 3 with the smooth cutoff).
+// (docs/math-contour.md, theorem 3).
+//
+// Theorem 3(a) bounds |r^{iu}| at Im x = d by e^{uθ}, θ = reach·d/σ²: far too large where r ≈ 1 carries the mass. So the
+// tilted density p is split by a Gaussian cutoff (3b),
+//
+//   χ(x) = Φ((x₀ − x)/w),   |χ(x + id)| ≤ e^{d²/2w²}χ(x),
+//
+// what χ removes is bounded by its mass, and the rest has an error, in units of E[r^s], of at most
+//
+//   2e^{d²/2σ² + d²/2w²}/(e^{2πd/h} − 1)·∫ pχκ(x)e^{u·arg r(x + id)} dx + 5(τ + e^{−m²/2}):
+//
+//   κ  1 if s ≥ 0; else the least of (cos θ/2)^s and (1 − a(1 − cos θ))^s, a the share of shifts other than 0 in r(x)
+//   τ  tilted mass above x₀ − mw      m  χ differs from 1 by less than e^{−m²/2} below x₀ − mw
 import type { MixtureStep } from "./stepMgf.js";
 
 /** Shares of U at which the error is computed; in between the next one above holds, the bound grows with u. */
 const MARKS = [0.25, 0.5, 0.75, 1] as const;
 /** How much larger than at u = 0 the error may be up to each mark (log): |φ|^T has fallen by then. */
 const ALLOWANCE = [0, 2, 8, 17] as const;
+/** Cells of the range of x, at most, of a third of a deviation each. */
+const MAXIMUM_CELLS = 4000;
+/** The cells begin and end so many deviations beyond where the integrand may be large. */
+const MARGIN = 12;
+/** Depths of the line of integration that are tried, in units of w. */
+const DEPTHS = [1.7, 3.5, 6] as const;
+/** Terms below e^−FADED of the largest count with that. */
+const FADED = 40;
 
 export interface QuadratureStep {
   readonly h: number;
@@ -13,144 +33,179 @@ export interface QuadratureStep {
   logError(u: number): number;
 }
 
-/** logMoment: log E[r^s] to 1e-3; logTolerance: of the error near u = 0, in units of E[r^s]. */
-export function chooseStep(
-  mixture: MixtureStep,
-  s: number,
-  end: number,
-  logMoment: number,
-  logTolerance: number,
-): QuadratureStep {
-  const marks = MARKS.map((f) => f * end);
-  const goals = ALLOWANCE.map((a) => logTolerance + a);
-  const still = mixture.stepFor(s, [0], [logTolerance]);
-  const plain = mixture.stepFor(s, marks, goals);
-  const simple: QuadratureStep = { h: plain, logError: (u) => mixture.logQuadratureError(s, u, plain) };
-  if (plain > 0.7 * still) return simple;
-  const found = new SmoothCutoff(mixture, s, logMoment, logTolerance).best(marks, goals, still);
-  return found && found.h > plain ? found : simple;
+/** What a step is chosen for. */
+export interface QuadratureGoal {
+  readonly s: number;
+  /** U. */
+  readonly end: number;
+  /** log E[r^s] to 1e-3. */
+  readonly logMoment: number;
+  /** log of the error near u = 0, in units of E[r^s]. */
+  readonly logTolerance: number;
 }
 
-/**
- * The bound e^{uθ} on |r^{iu}| at Im x = d is far too large where r ≈ 1 carries the mass. So the tilted density p is
- * split by a Gaussian cutoff χ(x) = Φ((x₀ − x)/w), |χ(x + id)| ≤ e^{d²/2w²}χ(x): what χ removes is bounded by its
- * mass, and the rest has the error 2e^{d²/2σ² + d²/2w² − 2πd/h}·∫ p χ e^{u·arg r(x + id)} dx. arg grows with x.
- */
+/** The wider of the steps by (a) and by (b). */
+export function chooseStep(mixture: MixtureStep, goal: QuadratureGoal): QuadratureStep {
+  const { s, end, logTolerance } = goal;
+  const marks = MARKS.map((share) => share * end);
+  const goals = ALLOWANCE.map((allowance) => logTolerance + allowance);
+  // The widest that there can be: at u = 0 alone.
+  const widest = mixture.stepFor(s, [0], [logTolerance]);
+  const plain = mixture.stepFor(s, marks, goals);
+  const simple: QuadratureStep = { h: plain, logError: (u) => mixture.logQuadratureError(s, u, plain) };
+  if (plain > 0.7 * widest) return simple;
+  const smooth = new SmoothCutoff(mixture, goal).widestStep(marks, goals, widest);
+  return smooth && smooth.h > plain ? smooth : simple;
+}
+
+/** At the ends of the cells: arg r(x + id), and log κ for all x up to there, from above. */
+interface ShiftedLine {
+  readonly angles: Float64Array;
+  readonly walls: Float64Array;
+}
+
+/** log of (cos θ/2)^s: r(x + id) is in a sector of angle θ, and on its bisector it is at least r(x) cos(θ/2). */
+const bisected = (s: number, turn: number): number => (s < 0 ? s * Math.log(Math.cos(turn / 2)) : 0);
+
 class SmoothCutoff {
+  private readonly s: number;
+  private readonly logTolerance: number;
   /** Ends of the cells; upper bounds on the log of the mass of each. */
   private readonly x: number[] = [];
   private readonly logMass: number[] = [];
   /** Cells whose mass is that of p; that of the others is of N·p_0^s. */
-  private readonly plain: number;
+  private readonly cells: number;
+  /** Above it the tilted mass is below e^{logTolerance − 2}: x₀ − mw. */
   private readonly quantile: number;
-  private readonly share: Float64Array;
-  private readonly lineMemory = new Map<number, ShiftedLine>();
+  /** Of the mixture's parts at the x in hand. */
+  private readonly shares: Float64Array;
+  private readonly lines = new Map<number, ShiftedLine>();
 
   constructor(
     private readonly mixture: MixtureStep,
-    private readonly s: number,
-    logMoment: number,
-    private readonly logTolerance: number,
+    { s, logMoment, logTolerance }: QuadratureGoal,
   ) {
-    const { sigma, reach } = mixture;
-    const { x: ends, logMass } = this;
-    const g = sigma / 3;
+    this.s = s;
+    this.logTolerance = logTolerance;
+    const { sigma } = mixture;
+    const cell = sigma / 3;
     const [left, right] = mixture.ends(s);
-    const from = left - 12 * sigma;
-    const to = right + 12 * sigma;
-    const n = Math.min(4000, Math.ceil((to - from) / g));
-    this.share = new Float64Array(mixture.shifts.length);
-    const logCell = Math.log(g / (sigma * Math.sqrt(2 * Math.PI))) + 0.01;
-    let before = -Infinity;
-    for (let j = 0; j <= n; j++) {
-      const x = from + j * g;
-      const log = (-x * x) / (2 * sigma * sigma) + s * mixture.logRatio(x) - logMoment;
-      // (log p)″ ≥ −1/σ² + s·Var/σ⁴, Var ≤ reach²/4 and ≤ reach²·(the share of what is shifted), which grows with x.
-      const variance = s < 0 ? reach * reach * Math.min(0.25, this.shiftedAt(x)) : 0;
-      const bulge = ((g * g) / (8 * sigma * sigma)) * (1 - (s * variance) / (sigma * sigma));
-      ends.push(x);
-      if (j > 0) logMass.push(Math.max(before, log) + bulge + logCell);
-      before = log;
-    }
-    // What lies past the last cell counts with it; a range cut at 4000 cells makes the cutoff useless, not wrong.
-    if (from + n * g < to - g) logMass[n - 1] = 0;
-    else if (s < 0 && mixture.largestNegativeLoss < Infinity)
-      // r^s is at most p_0^s, on the line of integration too where θ ≤ π/2; so is all that is to the right.
-      for (
-        let x = from + n * g, width = g;
-        width < 1000 * sigma;
-        x += width, width *= x < 30 * sigma ? 1 : 1.5
-      ) {
-        logMass.push((-x * x) / (2 * sigma * sigma) - s * mixture.largestNegativeLoss + 1e-9);
-        ends.push(x + width);
-      }
-    this.plain = n;
-    let tail = 0;
-    let q = logMass.length;
-    const least = Math.exp(logTolerance - 2);
-    while (q > 0 && tail + Math.exp(logMass[q - 1]!) < least) tail += Math.exp(logMass[--q]!);
-    this.quantile = ends[q]!;
+    const from = left - MARGIN * sigma;
+    const to = right + MARGIN * sigma;
+    this.cells = Math.min(MAXIMUM_CELLS, Math.ceil((to - from) / cell));
+    this.shares = new Float64Array(mixture.shifts.length);
+    this.measureCells(from, cell, logMoment);
+    // What lies past the last cell counts with it; a range cut at MAXIMUM_CELLS makes the cutoff useless, not wrong.
+    if (from + this.cells * cell < to - cell) this.logMass[this.cells - 1] = 0;
+    else if (s < 0 && mixture.largestNegativeLoss < Infinity) this.extendCells(from, cell);
+    this.quantile = this.quantileOf(Math.exp(logTolerance - 2));
   }
 
-  /** The share of shifts other than 0 in r(x), from above. */
-  private shiftedAt(x: number): number {
-    const { mixture, share } = this;
-    mixture.shares(x, share);
+  /**
+   * Mass of a cell: the larger of p at both ends, times exp(g²/8·(1/σ² + [s < 0]|s|V/σ⁴)), as (log p)″ ≥ −that. (log r)″
+   * is the variance of the shift given x, over σ⁴: at most V = reach²·min(¼, a at the right end), where a grows with x.
+   */
+  private measureCells(from: number, cell: number, logMoment: number): void {
+    const { mixture, s } = this;
+    const { sigma, reach } = mixture;
+    const logCell = Math.log(cell / (sigma * Math.sqrt(2 * Math.PI))) + 0.01;
+    let before = -Infinity;
+    for (let j = 0; j <= this.cells; j++) {
+      const x = from + j * cell;
+      const log = (-x * x) / (2 * sigma * sigma) + s * mixture.logRatio(x) - logMoment;
+      const variance = s < 0 ? reach * reach * Math.min(0.25, this.shiftedShare(x)) : 0;
+      const bulge = ((cell * cell) / (8 * sigma * sigma)) * (1 - (s * variance) / (sigma * sigma));
+      this.x.push(x);
+      if (j > 0) this.logMass.push(Math.max(before, log) + bulge + logCell);
+      before = log;
+    }
+  }
+
+  /** r^s is at most p_0^s, on the line of integration too where θ ≤ π/2; so is all that is to the right of the cells. */
+  private extendCells(from: number, cell: number): void {
+    const { mixture, s } = this;
+    const { sigma } = mixture;
+    for (
+      let x = from + this.cells * cell, width = cell;
+      width < 1000 * sigma;
+      x += width, width *= x < 30 * sigma ? 1 : 1.5
+    ) {
+      this.logMass.push((-x * x) / (2 * sigma * sigma) - s * mixture.largestNegativeLoss + 1e-9);
+      this.x.push(x + width);
+    }
+  }
+
+  /** The end of cells above which the mass is below `least`. */
+  private quantileOf(least: number): number {
+    const { logMass } = this;
+    let tail = 0;
+    let k = logMass.length;
+    while (k > 0 && tail + Math.exp(logMass[k - 1]!) < least) tail += Math.exp(logMass[--k]!);
+    return this.x[k]!;
+  }
+
+  /** a: the share of shifts other than 0 in r(x), from above. */
+  private shiftedShare(x: number): number {
+    const { mixture, shares } = this;
+    mixture.shares(x, shares);
     let shifted = 0;
-    for (let k = 0; k < share.length; k++) if (mixture.shifts[k]! > 0) shifted += share[k]!;
+    for (let k = 0; k < shares.length; k++) if (mixture.shifts[k]! > 0) shifted += shares[k]!;
     return shifted * (1 + 1e-9);
   }
 
-  best(marks: readonly number[], goals: readonly number[], still: number): QuadratureStep | null {
+  /** The widest step of those that the widths w and the depths d allow; null if there is none. */
+  widestStep(marks: readonly number[], goals: readonly number[], widest: number): QuadratureStep | null {
     const { sigma, reach } = this.mixture;
-    const cap = ((this.s < 0 ? 0.7 : 0.95) * Math.PI * sigma * sigma) / reach;
+    const deepest = ((this.s < 0 ? 0.7 : 0.95) * Math.PI * sigma * sigma) / reach;
     let best = 0;
-    let width = 0;
-    let depth = 0;
-    let logs: number[] = [];
+    let bestWidth = 0;
+    let bestDepth = 0;
+    let bestLogs: number[] = [];
     for (let w = sigma; w > 0.004 * sigma; w /= 2) {
       let improved = false;
-      for (const d of [1.7 * w, 3.5 * w, 6 * w]) {
-        if (d > cap) continue;
-        const found = marks.map((u) => this.logSize(u, d, w));
-        let h = still;
-        found.forEach((log, k) => {
+      for (const depth of DEPTHS) {
+        const d = depth * w;
+        if (d > deepest) continue;
+        const logs = marks.map((u) => this.logSize(u, d, w));
+        let h = widest;
+        logs.forEach((log, k) => {
           h = Math.min(h, (2 * Math.PI * d) / Math.max(1e-9, log - goals[k]! + 2));
         });
         if (h > best) {
           best = h;
-          width = w;
-          depth = d;
-          logs = found;
+          bestWidth = w;
+          bestDepth = d;
+          bestLogs = logs;
           improved = true;
         }
       }
-      if (best > 0 && !improved && w < 0.3 * width) break;
-      if (best >= 0.9 * still) break;
+      if (best > 0 && !improved && w < 0.3 * bestWidth) break;
+      if (best >= 0.9 * widest) break;
     }
     if (!(best > 0)) return null;
-    // Once for the integral, at most 3.4 times for the sum (its step may exceed the cells').
-    const cut = Math.log(5) + Math.log(Math.exp(this.logTolerance - 2) + Math.exp(-(this.span() ** 2) / 2));
-    const a = (2 * Math.PI * depth) / best;
-    const errors = logs.map((log) => {
-      const e = log - a - Math.log(-Math.expm1(-a));
-      return Math.max(e, cut) + Math.log1p(Math.exp(-Math.abs(e - cut))) + 1e-9;
+    // 5(τ + e^{−m²/2}): once for the integral, at most 3.4 times for the sum (its step may exceed the cells').
+    const logRemoved =
+      Math.log(5) + Math.log(Math.exp(this.logTolerance - 2) + Math.exp(-(this.span() ** 2) / 2));
+    const a = (2 * Math.PI * bestDepth) / best;
+    const errors = bestLogs.map((log) => {
+      const logRule = log - a - Math.log(-Math.expm1(-a));
+      return Math.max(logRule, logRemoved) + Math.log1p(Math.exp(-Math.abs(logRule - logRemoved))) + 1e-9;
     });
     return {
       h: best,
       logError: (u) => {
-        for (let k = 0; k < marks.length; k++) if (u <= marks[k]!) return errors[k]!;
+        for (const [k, mark] of marks.entries()) if (u <= mark) return errors[k]!;
         return Infinity;
       },
     };
   }
 
-  /** m: χ differs from 1 by less than e^{−m²/2} below x₀ − mw. */
+  /** m. */
   private span(): number {
     return Math.sqrt(2 * (2 - this.logTolerance));
   }
 
-  /** log of 2e^{d²/2σ² + d²/2w²}·∫ p |r(x + id)/r(x)|^s χ e^{u·arg r(x + id)} dx, from above. */
+  /** log of 2e^{d²/2σ² + d²/2w²}·∫ pχκ(x)e^{u·arg r(x + id)} dx, from above: the angle and κ at the right end of a cell. */
   private logSize(u: number, d: number, w: number): number {
     const { mixture, logMass, s } = this;
     const { sigma, reach } = mixture;
@@ -160,15 +215,15 @@ class SmoothCutoff {
     const n = logMass.length;
     let top = -Infinity;
     for (let j = 0; j < n; j++) {
-      const e = this.term(j, u, w, start, line);
-      if (e > top) top = e;
+      const log = this.logTerm(j, u, w, start, line);
+      if (log > top) top = log;
     }
     let sum = 0;
     for (let j = 0; j < n; j++) {
-      const e = this.term(j, u, w, start, line) - top;
-      if (e > -40) sum += Math.exp(e);
+      const log = this.logTerm(j, u, w, start, line) - top;
+      if (log > -FADED) sum += Math.exp(log);
     }
-    sum += n * Math.exp(-40);
+    sum += n * Math.exp(-FADED);
     // Left of the first cell p falls like e^{12x/σ}; right of the last the angle is at most θ, and so does p.
     const z = Math.max(0, (this.x[n]! - start) / w);
     const ends =
@@ -177,46 +232,38 @@ class SmoothCutoff {
     return Math.LN2 + (d * d) / (2 * sigma * sigma) + (d * d) / (2 * w * w) + top + Math.log(sum + ends);
   }
 
-  private term(j: number, u: number, w: number, start: number, { angles, walls }: ShiftedLine): number {
+  /** log of one cell's share: χ is at most e^{−z²/2} above its middle `start`. */
+  private logTerm(j: number, u: number, w: number, start: number, { angles, walls }: ShiftedLine): number {
     const z = (this.x[j]! - start) / w;
     return this.logMass[j]! + u * angles[j + 1]! + walls[j + 1]! - (z > 0 ? (z * z) / 2 : 0);
   }
 
   private lineAt(d: number): ShiftedLine {
-    const known = this.lineMemory.get(d);
-    if (known) return known;
-    const { mixture, share, s, x } = this;
+    const remembered = this.lines.get(d);
+    if (remembered) return remembered;
+    const { mixture, shares, s, x } = this;
     const { shifts, sigma, reach } = mixture;
     const angles = new Float64Array(x.length);
     const walls = new Float64Array(x.length);
     const turns = shifts.map((shift) => (shift * d) / sigma ** 2);
     const turn = (reach * d) / (sigma * sigma);
-    // Where the share of what is shifted is a, Re r(x + id) ≥ r(x)(1 − a(1 − cos θ)); a grows with x.
+    // Re r(x + id) ≥ r(x)(1 − a(1 − cos θ)).
     const lift = 1 - Math.cos(turn);
-    const all = bisected(s, turn);
-    x.forEach((at, j) => {
-      const fallen = this.shiftedAt(at) * lift;
+    const logBisected = bisected(s, turn);
+    x.forEach((end, j) => {
+      const fallen = this.shiftedShare(end) * lift;
       let re = 0;
       let im = 0;
-      for (let k = 0; k < share.length; k++) {
-        re += share[k]! * Math.cos(turns[k]!);
-        im += share[k]! * Math.sin(turns[k]!);
+      for (let k = 0; k < shares.length; k++) {
+        re += shares[k]! * Math.cos(turns[k]!);
+        im += shares[k]! * Math.sin(turns[k]!);
       }
       angles[j] = Math.atan2(im, re) * (1 + 1e-12);
-      if (j > this.plain) walls[j] = turn < Math.PI / 2 ? 0 : all;
-      else if (s < 0) walls[j] = Math.min(all, fallen < 1 ? s * Math.log1p(-fallen) : Infinity);
+      if (j > this.cells) walls[j] = turn < Math.PI / 2 ? 0 : logBisected;
+      else if (s < 0) walls[j] = Math.min(logBisected, fallen < 1 ? s * Math.log1p(-fallen) : Infinity);
     });
-    const made = { angles, walls };
-    this.lineMemory.set(d, made);
-    return made;
+    const line = { angles, walls };
+    this.lines.set(d, line);
+    return line;
   }
 }
-
-/** At the ends of the cells: arg r(x + id), and s log|r(x + id)/r(x)| for all x up to there, from above. */
-interface ShiftedLine {
-  readonly angles: Float64Array;
-  readonly walls: Float64Array;
-}
-
-/** r(x + id) is in a sector of angle `turn`: on its bisector it is at least r(x) cos(turn/2). */
-const bisected = (s: number, turn: number): number => (s < 0 ? s * Math.log(Math.cos(turn / 2)) : 0);

@@ -1,5 +1,15 @@
 // An upper bound on |φ(u)|, the characteristic function of the tilted loss of one step, for every u ≥ some U:
 // what makes it sound to stop the contour sum (docs/math-contour.md, theorem 4).
+//
+// (a) For any set C of points of the tilted law, P(C) its mass, G(u) = E_{C×C}[1 − cos u(ℓ − ℓ′)]:
+//
+//       |φ̂(u)|² ≤ 1 − P(C)²G(u),   G ≥ min(G(a), G(b)) − (b − a)²Var_C/4 on [a, b]      (`logCore`)
+//
+// (b) With the x-integral moved to Im x = ±d, where |r^{iv}| = e^{−v·arg r(x + id)} falls with v, for every v ≥ u:
+//
+//       |φ(v)| ≤ e^{d²/2σ²}(Σ p_i|r(x_i + id)/r(x_i)|^s e^{−u·arg r(x_i + id)} + error)   (`logShift`)
+//
+//   p_i, ℓ_i  tilted law and its losses      s  power of r that tilts      d  depth of the line of integration
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import type { QuadratureStep } from "./quadratureStep.js";
 import type { MixtureStep, TiltedLaw } from "./stepMgf.js";
@@ -12,12 +22,18 @@ interface ShiftedIntegral {
   readonly error: number;
 }
 
+/** Mass that the cores leave out at their upper end. */
+const CORE_CUTS = [0, 1e-3, 0.02, 0.15] as const;
+
 export class DecayBound {
   /** Sets of grid points, the widest first: from, to, mass, variance of the loss. */
   private readonly cores: { from: number; to: number; mass: number; variance: number }[] = [];
+  /** G on every core, by u. */
   private readonly gains = new Map<number, Float64Array>();
-  private readonly shifted = new Map<number, ShiftedIntegral>();
+  private readonly shiftedIntegrals = new Map<number, ShiftedIntegral>();
+  /** Lines of integration that are tried. */
   private readonly depths: number[];
+  /** E[d arg r(x + id)/dd] at d = 0, of every second point: where (b) is best near u = 0. */
   private meanSlope = 0;
 
   constructor(
@@ -26,25 +42,25 @@ export class DecayBound {
     private readonly step: QuadratureStep,
   ) {
     const { p, loss } = tilt;
-    for (const mass of [0, 1e-3, 0.02, 0.15]) {
+    for (const mass of CORE_CUTS) {
       // The loss is monotone in x: cutting the points from its upper end leaves an interval.
-      const up = loss.length > 1 && loss[loss.length - 1]! > loss[0]!;
-      let cut = 0;
+      const rising = loss.length > 1 && loss[loss.length - 1]! > loss[0]!;
+      let removed = 0;
       let n = 0;
-      while (n < p.length && cut + p[up ? p.length - 1 - n : n]! <= mass)
-        cut += p[up ? p.length - 1 - n++ : n++]!;
-      const from = up ? 0 : n;
-      const to = up ? p.length - n : p.length;
-      let m = 0;
-      let m1 = 0;
+      while (n < p.length && removed + p[rising ? p.length - 1 - n : n]! <= mass)
+        removed += p[rising ? p.length - 1 - n++ : n++]!;
+      const from = rising ? 0 : n;
+      const to = rising ? p.length - n : p.length;
+      let coreMass = 0;
+      let mean = 0;
       for (let i = from; i < to; i++) {
-        m += p[i]!;
-        m1 += p[i]! * loss[i]!;
+        coreMass += p[i]!;
+        mean += p[i]! * loss[i]!;
       }
-      m1 /= m;
-      let v = 0;
-      for (let i = from; i < to; i++) v += p[i]! * (loss[i]! - m1) ** 2;
-      this.cores.push({ from, to, mass: m, variance: v / m });
+      mean /= coreMass;
+      let squares = 0;
+      for (let i = from; i < to; i++) squares += p[i]! * (loss[i]! - mean) ** 2;
+      this.cores.push({ from, to, mass: coreMass, variance: squares / coreMass });
     }
     const { sigma, reach } = mixture;
     const half = (Math.PI * sigma * sigma) / reach;
@@ -91,11 +107,12 @@ export class DecayBound {
 
   /** G(u) = 1 − |E_C e^{iuℓ}|² on every core, by sin² so that a small one keeps its digits. */
   private gainsAt(u: number): Float64Array {
-    const known = this.gains.get(u);
-    if (known) return known;
+    const remembered = this.gains.get(u);
+    if (remembered) return remembered;
     const { p, loss } = this.tilt;
-    const made = new Float64Array(this.cores.length);
+    const gains = new Float64Array(this.cores.length);
     const n = p.length;
+    // Sums of e^{iuℓ} − 1 over the first points, so that any core's is a difference.
     const re = new Float64Array(n + 1);
     const im = new Float64Array(n + 1);
     for (let i = 0; i < n; i++) {
@@ -106,13 +123,13 @@ export class DecayBound {
     this.cores.forEach(({ from, to, mass }, k) => {
       const x = (re[to]! - re[from]!) / mass;
       const y = (im[to]! - im[from]!) / mass;
-      made[k] = -2 * x - x * x - y * y;
+      gains[k] = -2 * x - x * x - y * y;
     });
-    this.gains.set(u, made);
-    return made;
+    this.gains.set(u, gains);
+    return gains;
   }
 
-  /** log of a bound on |φ(v)| for every v ≥ u: the x-integral moved to Im x = d, where |r^{iu}| = e^{−u·arg r}. */
+  /** log of a bound on |φ(v)| for every v ≥ u: (b), at the best of the depths. */
   logShift(u: number): number {
     let best = 0;
     // Near 0 the best depth is uσ²·E[slope of log r]; farther out the listed ones do.
@@ -131,9 +148,10 @@ export class DecayBound {
     return best;
   }
 
+  /** The x-integral on Im x = d: it is computed by the trapezoid rule again, whose error is bounded as in theorem 3(a). */
   private shift(d: number): ShiftedIntegral {
-    const known = this.shifted.get(d);
-    if (known) return known;
+    const remembered = this.shiftedIntegrals.get(d);
+    if (remembered) return remembered;
     const { mixture, tilt } = this;
     const { sigma, reach, shifts } = mixture;
     const s2 = sigma * sigma;
@@ -155,32 +173,33 @@ export class DecayBound {
       }
       const square = re * re + im * im;
       // The shares' own errors are below 1e-12 of each.
-      const off = 1e-12 * Math.abs(tilt.s) * (square - 2 * re);
-      const grown = Math.exp((tilt.s / 2) * Math.log1p(2 * re + square) + off);
-      weights[i] = tilt.p[i]! * grown;
-      largest = Math.max(largest, grown);
+      const powerError = 1e-12 * Math.abs(tilt.s) * (square - 2 * re);
+      const growth = Math.exp((tilt.s / 2) * Math.log1p(2 * re + square) + powerError);
+      weights[i] = tilt.p[i]! * growth;
+      largest = Math.max(largest, growth);
       total += weights[i]!;
       // Round-off may not make the angle larger than it is.
       angles[i] = Math.max(0, Math.atan2(im, 1 + re) * (1 - 1e-12));
     }
-    // The rule's error: the integrand continued to |Im| ≤ y stays below its real size (theorem 4).
+    // The integrand continued to x + iy has modulus at most p(x)e^{y²/2σ²}κ while [arg r(x + i(d + y)) +
+    // arg r(x + i(d − y))]/2 ≥ 0: for |y| ≤ d, reach(d + y)/σ² < π, and for reach(d + y)/σ² ≤ π/2.
     const turn = reach / s2;
     const y = Math.max(Math.min(d, 0.95 * (Math.PI / turn - d)), Math.PI / (2 * turn) - d) * 0.999;
-    const back = tilt.s < 0 ? -tilt.s : 0;
+    const negativePower = tilt.s < 0 ? -tilt.s : 0;
     let log = Infinity;
-    const best = Math.min(y, (2 * Math.PI) / tilt.h / (1 / s2 + (back * turn * turn) / 4));
+    const ideal = Math.min(y, (2 * Math.PI) / tilt.h / (1 / s2 + (negativePower * turn * turn) / 4));
     const flat = Math.min(y, (2 * Math.PI * s2) / tilt.h, (0.499 * Math.PI) / turn - d);
-    for (const at of [best, best / 2, flat]) {
-      const a = (2 * Math.PI * at) / tilt.h;
-      const angle = turn * (d + at);
-      if (!(at > 0 && (back === 0 || angle < 0.99 * Math.PI))) continue;
+    for (const height of [ideal, ideal / 2, flat]) {
+      const a = (2 * Math.PI * height) / tilt.h;
+      const angle = turn * (d + height);
+      if (!(height > 0 && (negativePower === 0 || angle < 0.99 * Math.PI))) continue;
       const wall = mixture.wall(tilt.s, angle);
-      log = Math.min(log, (at * at) / (2 * s2) + wall - a - Math.log(-Math.expm1(-a)) + Math.LN2);
+      log = Math.min(log, (height * height) / (2 * s2) + wall - a - Math.log(-Math.expm1(-a)) + Math.LN2);
     }
-    const lost = tilt.dropped * (back > 0 ? Math.cos((turn * d) / 2) ** -back : 1);
+    const lost = tilt.dropped * (negativePower > 0 ? Math.cos((turn * d) / 2) ** -negativePower : 1);
     const rounding = UNIT_ROUNDOFF * (n + 20) * total + largest * tilt.massError;
-    const made = { logFront: (d * d) / (2 * s2), weights, angles, error: Math.exp(log) + lost + rounding };
-    this.shifted.set(d, made);
-    return made;
+    const shifted = { logFront: (d * d) / (2 * s2), weights, angles, error: Math.exp(log) + lost + rounding };
+    this.shiftedIntegrals.set(d, shifted);
+    return shifted;
   }
 }

@@ -7,8 +7,8 @@
 // Its errors: of the rule, ½π⁻¹·Σ± N(c ± d)/(e^{2πd/h} − 1) with N(c′) ≤ F(c′)e^{−c′ε}π/√(c′(1 + c′)) on both ends of the
 // strip; of the end, (1/π)∫_b^∞|F/(t(t + 1))|dv ≤ sup_{v≥b}|F(c + iv)|/(πb); and what each term errs by.
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import { logSupremum } from "../../hockeyStickSupremum.js";
 import { ContourSum, type NodeBudget, type Strip } from "../contourSum.js";
-import { logSupremum } from "./directedComposition.js";
 
 const MAXIMUM_NODES = 3000;
 

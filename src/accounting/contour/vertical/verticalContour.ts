@@ -1,10 +1,25 @@
 // The contour integral on one line Re t = c, with every error bounded: an interval that contains δ(ε)
-// [Alghamdi2023, Theorem 3.1]; the bounds are theorems 1 to 6 of docs/math-contour.md.
+// [Alghamdi2023, Theorem 3.1]; the bounds are theorems 1 to 5 of docs/math-contour.md.
+//
+//   δ(ε) = (1/2π) ∫ M(c + iu)e^{−(c+iu)ε}/((c + iu)(c + iu + 1)) du,   c > 0;   for −1 < c < 0 it is δ(ε) − 1 (theorem 1).
+//
+// g, what is computed, is δ or 1 − δ. With M(c + iu) = M(c)φ(u)e^{iu·center} and the step h = 2π/Λ of the rule in u,
+//
+//   ĝ(ε) = (h/2π)·M(c)e^{−cε}·Σ_j A_j e^{−iu_j(ε − center)},   A_j = ±φ(u_j)/(t_j(t_j + 1)),
+//
+//   c        real part of the line              Λ       period: aliases of g come at ε + kΛ
+//   φ        characteristic function of the     center  mean of the tilted total loss
+//            tilted, centred total loss         c2      a second line, whose moment bounds the aliases
+//
+// ĝ ≥ g always, and ĝ − g is at most 1/(e^{|c|Λ} − 1) + M(c₂)e^{−c₂ε}β(c₂)/(e^{|c₂−c|Λ} − 1) (theorem 2).
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
-import type { DirectedComposition } from "./directedComposition.js";
-import { exponentAt, logSupremum } from "./directedComposition.js";
+import { logSupremum } from "../../hockeyStickSupremum.js";
+import { CharacteristicSum } from "./characteristicSum.js";
+import { cutContour } from "./contourCut.js";
+import { type DirectedComposition, exponentAt } from "./directedComposition.js";
+import { MAXIMUM_GRID_POINTS } from "./mixtureQuadrature.js";
 import { chooseStep, type QuadratureStep } from "./quadratureStep.js";
-import { MAXIMUM_POINTS, type TiltedLaw } from "./stepMgf.js";
+import type { TiltedLaw } from "./stepMgf.js";
 import { DecayBound } from "./tailDecay.js";
 
 /** Where to integrate: Re t = c > 0 gives δ, −1 < c < 0 gives 1 − δ; period Λ; a second line c2 that bounds aliasing. */
@@ -24,6 +39,22 @@ export interface ContourReading {
   readonly slope: number;
 }
 
+/** The mixtures' tilted laws, each with the rule in x that it was made by. */
+interface TiltedComposition {
+  readonly tilts: readonly TiltedLaw[];
+  readonly steps: readonly QuadratureStep[];
+}
+
+/** How far the line goes, and what lies beyond its end. */
+interface LineEnd {
+  readonly nodes: number;
+  readonly tail: number;
+  readonly short: boolean;
+}
+
+/** Least number of nodes that a line is cut down to. */
+const LEAST_NODES = 16;
+/** Nodes between two fresh starts of e^{−iuε}. */
 const BLOCK = 32;
 
 export class VerticalContour {
@@ -33,87 +64,91 @@ export class VerticalContour {
   /** point × node products spent. */
   readonly work: number;
   private readonly step: number;
+  /** log M(c), and a bound on its error. */
   private readonly logFront: number;
   private readonly logFrontError: number;
   private readonly center: number;
   private readonly centerError: number;
+  /** A_j. */
   private readonly re: Float64Array;
   private readonly im: Float64Array;
+  /** Σ of the errors of the A_j; Σ|A_j|; Σ|A_j|u_j. */
   private readonly nodeError: number;
   private readonly size: number;
   private readonly reach: number;
   private readonly tail: number;
 
   private constructor(
-    private readonly place: LinePlacement,
-    { tilts, steps }: { readonly tilts: readonly TiltedLaw[]; readonly steps: readonly QuadratureStep[] },
-    composition: DirectedComposition,
-    { nodes, tail, short }: { readonly nodes: number; readonly tail: number; readonly short: boolean },
+    private readonly placement: LinePlacement,
+    { tilts, steps }: TiltedComposition,
+    { gaussian, mixtures }: DirectedComposition,
+    { nodes, tail, short }: LineEnd,
   ) {
-    const { c, period } = place;
+    const { c, period } = placement;
     this.c = c;
     this.step = (2 * Math.PI) / period;
     this.tail = tail;
     this.short = short;
-    const { gaussian, mixtures } = composition;
-    const logM = [(gaussian * c * (c + 1)) / 2];
-    let error = 6 * UNIT_ROUNDOFF * Math.abs(logM[0]!);
+    // log M(c) and the mean, of the Gaussian and of T steps of each mixture, with the rounding of both sums.
+    const logMoments = [(gaussian * c * (c + 1)) / 2];
+    let error = 6 * UNIT_ROUNDOFF * Math.abs(logMoments[0]!);
     let center = (gaussian * (2 * c + 1)) / 2;
     let centerSize = Math.abs(center) * 4;
-    tilts.forEach((tilt, k) => {
+    for (const [k, tilt] of tilts.entries()) {
       const T = mixtures[k]!.count;
-      logM.push(T * tilt.logMoment);
+      logMoments.push(T * tilt.logMoment);
       error += T * tilt.logMomentError;
       center += T * tilt.mean;
       centerSize += 3 * T * Math.abs(tilt.mean);
-    });
+    }
     let total = 0;
-    for (const each of logM) {
-      total += each;
-      error += 2 * UNIT_ROUNDOFF * (Math.abs(each) + Math.abs(total));
+    for (const log of logMoments) {
+      total += log;
+      error += 2 * UNIT_ROUNDOFF * (Math.abs(log) + Math.abs(total));
     }
     this.logFront = total;
     this.logFrontError = error;
     this.center = center;
     this.centerError = UNIT_ROUNDOFF * (tilts.length + 2) * centerSize;
+    const phi = new CharacteristicSum(nodes, this.step);
+    let work = 0;
+    for (const [k, tilt] of tilts.entries()) {
+      phi.add(mixtures[k]!.count, tilt, steps[k]!);
+      work += tilt.p.length * nodes;
+    }
+    this.work = work;
     this.re = new Float64Array(nodes);
     this.im = new Float64Array(nodes);
-    let work = 0;
-    // log φ_j summed over the mixtures, and the relative error it has picked up.
-    const logRe = new Float64Array(nodes);
-    const logIm = new Float64Array(nodes);
-    const logError = new Float64Array(nodes);
-    tilts.forEach((tilt, k) => {
-      addMixture(mixtures[k]!.count, tilt, steps[k]!, this.step, logRe, logIm, logError);
-      work += tilt.p.length * nodes;
-    });
-    this.work = work;
     let nodeError = 0;
     let size = 0;
     let reach = 0;
     const sign = c > 0 ? 1 : -1;
     for (let j = 0; j < nodes; j++) {
       const u = j * this.step;
-      const log = logRe[j]! - (gaussian * u * u) / 2;
-      const turn = logIm[j]!;
+      const log = phi.logRe[j]! - (gaussian * u * u) / 2;
+      const argument = phi.logIm[j]!;
       const magnitude = Math.exp(log);
       // 1/(t(t + 1)), t = c + iu.
-      const dr = c * (c + 1) - u * u;
-      const di = u * (2 * c + 1);
+      const kernelRe = c * (c + 1) - u * u;
+      const kernelIm = u * (2 * c + 1);
       const norm = (c * c + u * u) * ((c + 1) * (c + 1) + u * u);
-      const weight = (sign * (j === 0 ? 1 : 2) * magnitude) / norm;
-      const cos = Math.cos(turn);
-      const sin = Math.sin(turn);
-      this.re[j] = weight * (cos * dr + sin * di);
-      this.im[j] = weight * (sin * dr - cos * di);
-      const bulk = ((j === 0 ? 1 : 2) * magnitude) / Math.sqrt(norm);
+      // Nodes at u and −u are conjugates: all but the first count twice.
+      const times = j === 0 ? 1 : 2;
+      const weight = (sign * times * magnitude) / norm;
+      const cos = Math.cos(argument);
+      const sin = Math.sin(argument);
+      this.re[j] = weight * (cos * kernelRe + sin * kernelIm);
+      this.im[j] = weight * (sin * kernelRe - cos * kernelIm);
+      const nodeSize = (times * magnitude) / Math.sqrt(norm);
       // |φ̂|^T((1 + e/|φ̂|)^T − 1); where φ̂ is nothing but error, (|φ̂| + e)^T.
-      const off = logError[j]!;
+      const logError = phi.logError[j]!;
       nodeError +=
-        (off < 1 ? bulk * Math.expm1(off) : ((j === 0 ? 1 : 2) * Math.exp(log + off)) / Math.sqrt(norm)) +
-        bulk * UNIT_ROUNDOFF * (40 + 4 * Math.abs(log) + 4 * Math.abs(turn) + 3 * gaussian * u * u);
-      size += bulk;
-      reach += bulk * u;
+        (logError < 1
+          ? nodeSize * Math.expm1(logError)
+          : (times * Math.exp(log + logError)) / Math.sqrt(norm)) +
+        nodeSize * UNIT_ROUNDOFF * (40 + 4 * Math.abs(log) + 4 * Math.abs(argument) + 3 * gaussian * u * u);
+      size += nodeSize;
+      reach += nodeSize * u;
     }
     this.nodeError = nodeError * 1.001;
     this.size = size;
@@ -121,73 +156,90 @@ export class VerticalContour {
   }
 
   /**
-   * Null where a mixture would need more than MAXIMUM_POINTS grid points. tolerance: the relative error of δ aimed at;
-   * maximumWork: most point × node products; where it is too small the contour is cut short and the tail bound says so.
+   * Null where a mixture would need more than MAXIMUM_GRID_POINTS grid points. tolerance: the relative error of δ aimed
+   * at; maximumWork: most point × node products; where it is too small the line is cut short and the tail bound says so.
    */
   static build(
     composition: DirectedComposition,
-    place: LinePlacement,
+    placement: LinePlacement,
     tolerance: number,
     maximumWork: number,
   ): VerticalContour | null {
-    const { gaussian, mixtures } = composition;
-    const { c, period } = place;
+    const { gaussian, mixtures, direction } = composition;
+    const { c, period } = placement;
     const s = exponentAt(composition, c);
     const logTolerance = Math.log(tolerance);
-    const firsts = mixtures.map((m) => m.cumulants(s, m.stepFor(s, [0], [-16])));
-    const variance = firsts.reduce((sum, [, , v], k) => sum + mixtures[k]!.count * v, gaussian);
+    const cumulants = mixtures.map((mixture) => mixture.cumulants(s, mixture.stepFor(s, [0], [-16])));
+    const variance = cumulants.reduce((sum, [, , second], k) => sum + mixtures[k]!.count * second, gaussian);
     if (!(variance < Infinity)) return null;
     // Size of the whole sum, roughly: (1/2π)∫ ≈ 1/(|c|(c + 1)√(2πK″)).
     const curvature = variance + 1 / (c * c) + 1 / ((c + 1) * (c + 1));
     const typical = 1 / (Math.abs(c) * (c + 1) * Math.sqrt(2 * Math.PI * curvature));
     const step = (2 * Math.PI) / period;
-    const upTo = (end: number): { steps: QuadratureStep[]; tilts: TiltedLaw[] } | null => {
+    /** Grids in x that serve every u up to there; null where one has too many points. */
+    const tiltedUpTo = (end: number): TiltedComposition | null => {
       const steps: QuadratureStep[] = [];
       const tilts: TiltedLaw[] = [];
       for (const [k, mixture] of mixtures.entries()) {
-        const chosen = chooseStep(mixture, s, end, firsts[k]![0], logTolerance - 4 - Math.log(mixture.count));
-        const tilt = mixture.tilt(s, chosen.h, Math.min(0, chosen.logError(0)), composition.direction);
+        const quadrature = chooseStep(mixture, {
+          s,
+          end,
+          logMoment: cumulants[k]![0],
+          logTolerance: logTolerance - 4 - Math.log(mixture.count),
+        });
+        const tilt = mixture.tilt(s, quadrature.h, Math.min(0, quadrature.logError(0)), direction);
         if (!tilt) return null;
-        steps.push(chosen);
+        steps.push(quadrature);
         tilts.push(tilt);
       }
       return { steps, tilts };
     };
+    const pointsOf = ({ tilts }: TiltedComposition): number =>
+      tilts.reduce((sum, tilt) => sum + tilt.p.length, 1);
     // A first guess of where the integrand has died out; the grid made for it also proves where it has.
     const guess = 1.15 * Math.sqrt((-2 * logTolerance) / curvature);
-    let made = upTo(guess);
-    if (!made) return null;
-    const bounds = mixtures.map((mixture, k) => new DecayBound(mixture, made!.tilts[k]!, made!.steps[k]!));
+    const first = tiltedUpTo(guess);
+    if (!first) return null;
+    const bounds = mixtures.map((mixture, k) => new DecayBound(mixture, first.tilts[k]!, first.steps[k]!));
     // A longer contour needs a finer grid in x: shorten it until the work is what was allowed.
-    const fewest = made.tilts.reduce((sum, tilt) => sum + tilt.p.length, 1);
+    let tilted: TiltedComposition | null = first;
     const logGoal = logTolerance + Math.log(typical);
+    const deviation = Math.sqrt(curvature);
     let shortened = false;
-    for (let most = Math.min(4e6, Math.max(16, Math.ceil(maximumWork / fewest))); ; ) {
-      const { nodes, tail } = cutContour(composition, bounds, step, Math.sqrt(curvature), logGoal, most);
-      if (nodes * step > guess) made = upTo(nodes * step);
-      const points = made ? made.tilts.reduce((sum, tilt) => sum + tilt.p.length, 1) : MAXIMUM_POINTS;
-      if (made && (points * nodes <= maximumWork || nodes <= 16))
-        return new VerticalContour(place, made, composition, {
+    let maximumNodes = Math.min(4e6, Math.max(LEAST_NODES, Math.ceil(maximumWork / pointsOf(first))));
+    for (;;) {
+      const { nodes, tail } = cutContour(composition, bounds, { step, deviation, logGoal, maximumNodes });
+      if (nodes * step > guess) tilted = tiltedUpTo(nodes * step);
+      const points = tilted ? pointsOf(tilted) : MAXIMUM_GRID_POINTS;
+      if (tilted && (points * nodes <= maximumWork || nodes <= LEAST_NODES))
+        return new VerticalContour(placement, tilted, composition, {
           nodes,
           tail,
           short: Math.log(tail) > logGoal,
         });
-      if (nodes <= 16) return null;
+      if (nodes <= LEAST_NODES) return null;
       // Beyond the first grid the points grow with the nodes; if they did not, no more than what is left is too many.
       const share = maximumWork / (points * nodes);
-      most = Math.max(16, Math.floor(nodes * Math.min(0.9, shortened ? share : Math.sqrt(share))));
+      maximumNodes = Math.max(
+        LEAST_NODES,
+        Math.floor(nodes * Math.min(0.9, shortened ? share : Math.sqrt(share))),
+      );
       shortened = true;
     }
   }
 
-  /** Bounds at ε. Bounded work: one pass over the nodes. */
+  /**
+   * Bounds at ε, by one pass over the nodes. The upper end needs no aliasing bound, as ĝ ≥ g; the Chernoff bound caps it.
+   * Whatever depends on ε times u errs by at most `reach` = Σ|A_j|u_j per unit of ε's error.
+   */
   at(epsilon: number): ContourReading {
-    const { c, step, re, im, place } = this;
+    const { c, step, re, im, placement } = this;
     const shift = epsilon - this.center;
     let sum = 0;
     let slope = 0;
-    const rr = Math.cos(step * shift);
-    const ri = -Math.sin(step * shift);
+    // e^{−iu·shift} advances by its value at one step, afresh every BLOCK nodes.
+    const advanceRe = Math.cos(step * shift);
+    const advanceIm = -Math.sin(step * shift);
     let a = 1;
     let b = 0;
     for (let j = 0; j < re.length; j++) {
@@ -198,8 +250,8 @@ export class VerticalContour {
       // Re A e^{−iuε}, and u·Im of the same for the derivative.
       sum += re[j]! * a - im[j]! * b;
       slope += j * step * (re[j]! * b + im[j]! * a);
-      const next = a * rr - b * ri;
-      b = a * ri + b * rr;
+      const next = a * advanceRe - b * advanceIm;
+      b = a * advanceIm + b * advanceRe;
       a = next;
     }
     const rounding =
@@ -207,165 +259,33 @@ export class VerticalContour {
       this.reach * (UNIT_ROUNDOFF * 6 * (Math.abs(epsilon) + Math.abs(this.center)) + this.centerError);
     const error = (step / (2 * Math.PI)) * (this.nodeError + rounding) + this.tail;
     const value = (step / (2 * Math.PI)) * sum;
-    const front = this.logFront - c * epsilon;
-    const frontError =
-      this.logFrontError + 4 * UNIT_ROUNDOFF * (Math.abs(front) + Math.abs(c * epsilon)) + 64 * UNIT_ROUNDOFF;
-    // Aliases: nearer ones are at most e^{−|c|kΛ}; the farther ones go by the second line.
-    const near = -Math.log(Math.expm1(Math.min(700, Math.abs(c) * place.period))) - front;
-    const far =
-      place.logMoment2 -
-      place.c2 * epsilon +
-      logSupremum(place.c2) -
-      Math.log(Math.expm1(Math.min(700, Math.abs(place.c2 - c) * place.period))) -
-      front;
-    const alias = (Math.exp(Math.min(700, near)) + Math.exp(Math.min(700, far))) * 1.0001;
-    const up = value + error;
-    const chernoff = front + frontError + logSupremum(c) + 4 * UNIT_ROUNDOFF;
-    const upper = up > 0 ? Math.min(0, chernoff, front + Math.log(up) + frontError) : Math.min(0, chernoff);
-    const down = value - error - alias;
-    const lower = down > 0 ? Math.min(upper, front + Math.log(down) - frontError) : -Infinity;
+    const logFront = this.logFront - c * epsilon;
+    const logFrontError =
+      this.logFrontError +
+      4 * UNIT_ROUNDOFF * (Math.abs(logFront) + Math.abs(c * epsilon)) +
+      64 * UNIT_ROUNDOFF;
+    // Theorem 2, in units of e^logFront: nearer aliases are at most e^{−|c|kΛ}; the farther ones go by the second line.
+    const logNear = -Math.log(Math.expm1(Math.min(700, Math.abs(c) * placement.period))) - logFront;
+    const logFar =
+      placement.logMoment2 -
+      placement.c2 * epsilon +
+      logSupremum(placement.c2) -
+      Math.log(Math.expm1(Math.min(700, Math.abs(placement.c2 - c) * placement.period))) -
+      logFront;
+    const aliases = (Math.exp(Math.min(700, logNear)) + Math.exp(Math.min(700, logFar))) * 1.0001;
+    const chernoff = logFront + logFrontError + logSupremum(c) + 4 * UNIT_ROUNDOFF;
+    const largest = value + error;
+    const upper =
+      largest > 0
+        ? Math.min(0, chernoff, logFront + Math.log(largest) + logFrontError)
+        : Math.min(0, chernoff);
+    const least = value - error - aliases;
+    const lower = least > 0 ? Math.min(upper, logFront + Math.log(least) - logFrontError) : -Infinity;
     return {
       lower,
       upper,
-      middle: value > 0 ? front + Math.log(value) : upper,
+      middle: value > 0 ? logFront + Math.log(value) : upper,
       slope: value > 0 ? -c + slope / sum : -c,
     };
-  }
-}
-
-/** How many nodes to take, and a bound on (step/2π)·Σ of the rest (theorem 4). */
-function cutContour(
-  composition: DirectedComposition,
-  bounds: readonly DecayBound[],
-  step: number,
-  deviation: number,
-  logGoal: number,
-  most: number,
-): { nodes: number; tail: number } {
-  const { gaussian, mixtures } = composition;
-  // Panels of whole steps: [from, to) in nodes, and the log of a bound on |φ| over it.
-  const from: number[] = [];
-  const logPhi: number[] = [];
-  let node = Math.max(2, Math.min(most, Math.floor(3 / (deviation * step))));
-  let rest = -Infinity;
-  for (let k = 0; k < 300; k++) {
-    const next = Math.max(node + 1, Math.ceil(node * 1.12));
-    const a = node * step;
-    const plain = (-gaussian * a * a) / 2;
-    let log = plain;
-    for (let i = 0; i < bounds.length; i++) log += mixtures[i]!.count * bounds[i]!.logCore(a, next * step);
-    let forever = Infinity;
-    if (bounds.length === 0) forever = plain;
-    else if (log - Math.log(a) > logGoal - 3 || k % 6 === 5) {
-      forever = plain;
-      for (let i = 0; i < bounds.length; i++) forever += mixtures[i]!.count * bounds[i]!.logShift(a);
-      // Panel by panel the better of the two, mixture by mixture, would be tighter still; the sum is enough.
-      log = Math.min(log, forever);
-    }
-    from.push(node);
-    logPhi.push(log);
-    node = next;
-    rest = forever === Infinity ? 0 : forever;
-    if (forever - Math.log(a) < logGoal - 4) break;
-    if (node > 16 * most) break;
-  }
-  // Σ_{j ≥ m} step/|t(t + 1)| ≤ ∫ du/u² from (m − 1)·step; both signs of u: ÷ π.
-  const sums: number[] = new Array(from.length);
-  let sum = Math.exp(rest) / ((from[from.length - 1]! - 1) * step);
-  for (let k = from.length - 1; k >= 0; k--) {
-    if (k < from.length - 1)
-      sum += Math.exp(logPhi[k]!) * (1 / ((from[k]! - 1) * step) - 1 / ((from[k + 1]! - 1) * step));
-    sums[k] = (sum / Math.PI) * (1 + 1e-12);
-  }
-  let k = 0;
-  while (k < from.length - 1 && Math.log(sums[k]!) > logGoal && from[k + 1]! <= most) k++;
-  return { nodes: from[k]!, tail: sums[k]! };
-}
-
-/** Adds T·log φ(u_j) of one mixture to log, and T·log(1 + error/|φ|) to error, for u_j = j·step. */
-function addMixture(
-  T: number,
-  tilt: TiltedLaw,
-  rule: QuadratureStep,
-  step: number,
-  logRe: Float64Array,
-  logIm: Float64Array,
-  logError: Float64Array,
-): void {
-  const { p, loss } = tilt;
-  const n = p.length;
-  const nodes = logRe.length;
-  // e^{iθ} − 1 advances by (1 + d)(1 + ρ) − 1 = d + (ρ + dρ): its error stays relative to θ, so that T steps may be many.
-  const rr = new Float64Array(n);
-  const ri = new Float64Array(n);
-  const dr = new Float64Array(n);
-  const di = new Float64Array(n);
-  for (let i = 0; i < n; i++) {
-    const half = Math.sin((step * loss[i]!) / 2);
-    rr[i] = -2 * half * half;
-    ri[i] = Math.sin(step * loss[i]!);
-  }
-  // Per unit of u: recurrence, sum and logarithm, weights, losses (theorem 5).
-  const perU =
-    UNIT_ROUNDOFF * (BLOCK + 18 + BLOCK / 2 + 2 + n / BLOCK + 24) * tilt.spread +
-    tilt.weightError +
-    tilt.lossError;
-  for (let j = 0; j < nodes; j++) {
-    if (j % BLOCK === 0) {
-      const u = j * step;
-      for (let i = 0; i < n; i++) {
-        const half = Math.sin((u * loss[i]!) / 2);
-        dr[i] = -2 * half * half;
-        di[i] = Math.sin(u * loss[i]!);
-      }
-    }
-    let sr = 0;
-    let si = 0;
-    for (let start = 0; start < n; start += BLOCK) {
-      const end = Math.min(n, start + BLOCK);
-      let ar = 0;
-      let ai = 0;
-      let br = 0;
-      let bi = 0;
-      let i = start;
-      for (; i + 1 < end; i += 2) {
-        const x = dr[i]!;
-        const y = di[i]!;
-        const a = rr[i]!;
-        const b = ri[i]!;
-        ar += p[i]! * x;
-        ai += p[i]! * y;
-        dr[i] = x + (a + (x * a - y * b));
-        di[i] = y + (b + (x * b + y * a));
-        const x2 = dr[i + 1]!;
-        const y2 = di[i + 1]!;
-        const a2 = rr[i + 1]!;
-        const b2 = ri[i + 1]!;
-        br += p[i + 1]! * x2;
-        bi += p[i + 1]! * y2;
-        dr[i + 1] = x2 + (a2 + (x2 * a2 - y2 * b2));
-        di[i + 1] = y2 + (b2 + (x2 * b2 + y2 * a2));
-      }
-      if (i < end) {
-        const x = dr[i]!;
-        const y = di[i]!;
-        ar += p[i]! * x;
-        ai += p[i]! * y;
-        dr[i] = x + (rr[i]! + (x * rr[i]! - y * ri[i]!));
-        di[i] = y + (ri[i]! + (x * ri[i]! + y * rr[i]!));
-      }
-      sr += ar + br;
-      si += ai + bi;
-    }
-    // log1p where φ is near 1; where it is not, what cancels in it would be lost.
-    const log =
-      sr > -0.5
-        ? 0.5 * Math.log1p(2 * sr + sr * sr + si * si)
-        : 0.5 * Math.log(Math.max(1e-300, (1 + sr) * (1 + sr) + si * si));
-    logRe[j]! += T * log;
-    logIm[j]! += T * Math.atan2(si, 1 + sr);
-    const u = j * step;
-    const error = u * perU + (u > 0 ? Math.exp(Math.min(0, rule.logError(u))) * 2.002 + 2 * tilt.dropped : 0);
-    logError[j] += T * Math.log1p(error / Math.exp(log));
   }
 }

@@ -1,0 +1,116 @@
+// log of the characteristic function of the tilted total loss at equally spaced nodes u_j = jh along the line
+// (docs/math-contour.md, theorem 5): φ(u)^T for each mixture, whose exponent T multiplies relative errors, so that φ is
+// never formed but by
+//
+//   φ(u) − 1 = Σ p_i(e^{iuℓ_i} − 1),   ℓ_i centred losses of the tilted law.
+//
+// d = e^{iθ} − 1 starts from −2sin²(θ/2) + i sin θ and advances by d ← d + (ρ + dρ), ρ = e^{ihℓ} − 1, afresh every BLOCK
+// nodes: its error stays relative to θ. Per unit of u the error of φ is
+//
+//   perU = u(50 + 18 + n/32 + 24)·Σp|ℓ| + Σ p·η·|ℓ| + Σ p·e      (u unit round-off, η of p, e of ℓ),
+//
+// and that of T log|φ| is T log(1 + error/|φ|).
+import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
+import type { QuadratureStep } from "./quadratureStep.js";
+import type { TiltedLaw } from "./stepMgf.js";
+
+/** Nodes between two fresh starts, and points of a block of the sum. */
+const BLOCK = 32;
+
+export class CharacteristicSum {
+  /** log|φ| and arg φ, with their exponents, summed over the mixtures. */
+  readonly logRe: Float64Array;
+  readonly logIm: Float64Array;
+  /** Σ T log(1 + error/|φ|): the relative error that the product has picked up, as a logarithm. */
+  readonly logError: Float64Array;
+
+  constructor(
+    nodes: number,
+    private readonly step: number,
+  ) {
+    this.logRe = new Float64Array(nodes);
+    this.logIm = new Float64Array(nodes);
+    this.logError = new Float64Array(nodes);
+  }
+
+  /** Takes in one mixture, T times; quadrature: the rule in x that its law was made by. */
+  add(T: number, tilt: TiltedLaw, quadrature: QuadratureStep): void {
+    const { step, logRe, logIm, logError } = this;
+    const { p, loss } = tilt;
+    const n = p.length;
+    const nodes = logRe.length;
+    const rr = new Float64Array(n);
+    const ri = new Float64Array(n);
+    const dr = new Float64Array(n);
+    const di = new Float64Array(n);
+    for (let i = 0; i < n; i++) {
+      const half = Math.sin((step * loss[i]!) / 2);
+      rr[i] = -2 * half * half;
+      ri[i] = Math.sin(step * loss[i]!);
+    }
+    // Recurrence, sum and logarithm; weights; losses.
+    const perU =
+      UNIT_ROUNDOFF * (BLOCK + 18 + BLOCK / 2 + 2 + n / BLOCK + 24) * tilt.spread +
+      tilt.weightError +
+      tilt.lossError;
+    for (let j = 0; j < nodes; j++) {
+      if (j % BLOCK === 0) {
+        const u = j * step;
+        for (let i = 0; i < n; i++) {
+          const half = Math.sin((u * loss[i]!) / 2);
+          dr[i] = -2 * half * half;
+          di[i] = Math.sin(u * loss[i]!);
+        }
+      }
+      let sr = 0;
+      let si = 0;
+      for (let start = 0; start < n; start += BLOCK) {
+        const end = Math.min(n, start + BLOCK);
+        let ar = 0;
+        let ai = 0;
+        let br = 0;
+        let bi = 0;
+        let i = start;
+        for (; i + 1 < end; i += 2) {
+          const x = dr[i]!;
+          const y = di[i]!;
+          const a = rr[i]!;
+          const b = ri[i]!;
+          ar += p[i]! * x;
+          ai += p[i]! * y;
+          dr[i] = x + (a + (x * a - y * b));
+          di[i] = y + (b + (x * b + y * a));
+          const x2 = dr[i + 1]!;
+          const y2 = di[i + 1]!;
+          const a2 = rr[i + 1]!;
+          const b2 = ri[i + 1]!;
+          br += p[i + 1]! * x2;
+          bi += p[i + 1]! * y2;
+          dr[i + 1] = x2 + (a2 + (x2 * a2 - y2 * b2));
+          di[i + 1] = y2 + (b2 + (x2 * b2 + y2 * a2));
+        }
+        if (i < end) {
+          const x = dr[i]!;
+          const y = di[i]!;
+          ar += p[i]! * x;
+          ai += p[i]! * y;
+          dr[i] = x + (rr[i]! + (x * rr[i]! - y * ri[i]!));
+          di[i] = y + (ri[i]! + (x * ri[i]! + y * rr[i]!));
+        }
+        sr += ar + br;
+        si += ai + bi;
+      }
+      // log1p where φ is near 1; where it is not, what cancels in it would be lost.
+      const log =
+        sr > -0.5
+          ? 0.5 * Math.log1p(2 * sr + sr * sr + si * si)
+          : 0.5 * Math.log(Math.max(1e-300, (1 + sr) * (1 + sr) + si * si));
+      logRe[j]! += T * log;
+      logIm[j]! += T * Math.atan2(si, 1 + sr);
+      const u = j * step;
+      const error =
+        u * perU + (u > 0 ? Math.exp(Math.min(0, quadrature.logError(u))) * 2.002 + 2 * tilt.dropped : 0);
+      logError[j]! += T * Math.log1p(error / Math.exp(log));
+    }
+  }
+}

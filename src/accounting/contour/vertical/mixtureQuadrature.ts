@@ -1,0 +1,174 @@
+// The trapezoid rule in x for E_Q[r^{s+iu}], Q = N(0, σ²), r a mixture's likelihood ratio: its error, the step that
+// keeps it small, and the range of x that it needs (docs/math-contour.md, theorem 3).
+//
+//   r(x) = Σ p_k e^{z_k}, z_k = d_k(2x − d_k)/2σ²     reach  the largest d_k
+//   h  step of the rule, x_i = ih                     θ      reach·d/σ², the largest angle of r(x + id)
+//   N(x) density of Q                                 κ      `wall`: how much larger |r(x + id)|^s may be than r(x)^s
+import { logAddExp } from "../../../math/log.js";
+import { LikelihoodRatio } from "../likelihoodRatio.js";
+
+/** Grid points whose share of the tilted mass is below e^−SMALL ÷ T are left out (and counted as error). */
+export const SMALL = 44;
+/** Most grid points kept for one atom; past it the atom is accounted as if it were not sampled. */
+export const MAXIMUM_GRID_POINTS = 16384;
+/** Ranges of at most so many points are taken whole. */
+const WHOLE_RANGE = 1500;
+/** Blocks are halved down to so many points, and at most so often. */
+const BLOCK_POINTS = 64;
+const MAXIMUM_HALVINGS = 20000;
+
+export class MixtureQuadrature extends LikelihoodRatio {
+  /** count: how often the step is taken, T. */
+  constructor(
+    sigma: number,
+    shifts: readonly number[],
+    weights: readonly number[],
+    readonly count: number,
+  ) {
+    super(sigma, shifts, weights);
+  }
+
+  /**
+   * log κ of theorem 3(a), the largest angle θ given as `turn` < π: 0 if s ≥ 0; if s < 0, log of (cos θ/2)^s (r is at
+   * least r(x) cos θ/2 on its bisector), and of p_0^s where θ ≤ π/2 (then Re r ≥ p_0).
+   */
+  wall(s: number, turn: number): number {
+    if (s >= 0) return 0;
+    const bisected = s * Math.log(Math.cos(turn / 2));
+    return turn < Math.PI / 2 ? Math.min(bisected, -s * this.largestNegativeLoss * (1 + 1e-12)) : bisected;
+  }
+
+  /**
+   * Theorem 3(c): the ends between which the integrand may be large. N r^s rises to the left of the first by e^{k|x|/σ} at
+   * k deviations from it, and falls so to the right of the second: s·m for s < 0 (m the mean shift at x = 0), s·reach
+   * for s > 0.
+   */
+  ends(s: number): readonly [number, number] {
+    return s < 0 ? [s * this.meanShift(0) * (1 + 1e-9), 0] : [0, s * this.reach];
+  }
+
+  /**
+   * log max over [a, b] of e^{−x²/2σ²}·max(1, r^s), from above. log r is convex: for s > 0 it lies below its chord, for
+   * s < 0 above its tangent at the middle; either way s·log r ≤ s(A + mx), and e^{−x²/2σ² + s(A + mx)} has its peak at
+   * x = smσ².
+   */
+  private ceiling(a: number, b: number, s: number): number {
+    const s2 = this.sigma * this.sigma;
+    let m: number;
+    let A: number;
+    if (s > 0) {
+      const start = this.logRatio(a);
+      m = (this.logRatio(b) - start) / (b - a);
+      A = start - m * a;
+    } else {
+      const x = (a + b) / 2;
+      m = this.meanShift(x) / s2;
+      A = this.logRatio(x) - m * x;
+    }
+    const peak = Math.min(b, Math.max(a, s * m * s2));
+    const nearestToZero = Math.min(b, Math.max(a, 0));
+    return (
+      Math.max((-peak * peak) / (2 * s2) + s * (A + m * peak), (-nearestToZero * nearestToZero) / (2 * s2)) +
+      1e-9
+    );
+  }
+
+  /**
+   * Index ranges [from, to], one after the other, of the grid that hold all but a negligible part of Σ w max(1, r^s);
+   * what is left out is bounded by e^logOut (same units: without the factor h/σ√2π). Empty if more than
+   * MAXIMUM_GRID_POINTS are needed.
+   */
+  protected ranges(s: number, h: number): { ranges: number[]; logOut: number } {
+    const { sigma } = this;
+    const s2 = sigma * sigma;
+    const k = Math.sqrt(2 * (SMALL + Math.log(this.count))) + 1;
+    const [left, right] = this.ends(s);
+    const from = Math.floor((left - k * sigma) / h);
+    const to = Math.ceil((right + k * sigma) / h);
+    const logTerm = (i: number): number => {
+      const x = i * h;
+      return (-x * x) / (2 * s2) + Math.max(0, s * this.logRatio(x));
+    };
+    // Beyond either end the integrand falls at least like e^{−k|x − end|/σ}: a geometric sum.
+    const geometric = -Math.log(Math.expm1((k * h) / sigma));
+    let logOut = logAddExp(logTerm(from), logTerm(to)) + geometric;
+    if (to - from <= WHOLE_RANGE) return { ranges: [from, to], logOut };
+    // Inside, blocks are halved until their ceiling is negligible beside the largest term seen, or they are short.
+    let reference = Math.max(0, logTerm(from), logTerm(to));
+    for (const d of this.shifts) reference = Math.max(reference, logTerm(Math.round((s * d) / h)));
+    const negligible = reference - SMALL - 12 - Math.log(this.count);
+    const ranges: number[] = [];
+    let points = 0;
+    const stack: [number, number][] = [[from, to]];
+    for (let halvings = 0; ; halvings++) {
+      const block = stack.pop();
+      if (!block) break;
+      const [a, b] = block;
+      const logBlock = this.ceiling(a * h, b * h, s) + Math.log(b - a + 1);
+      if (logBlock < negligible) {
+        logOut = logAddExp(logOut, logBlock);
+      } else if (b - a <= BLOCK_POINTS) {
+        const last = ranges.length - 1;
+        if (last > 0 && ranges[last] === a - 1) ranges[last] = b;
+        else ranges.push(a, b);
+        points += b - a + 1;
+      } else {
+        const middle = a + Math.floor((b - a) / 2);
+        stack.push([middle + 1, b], [a, middle]);
+      }
+      if (points > MAXIMUM_GRID_POINTS || halvings > MAXIMUM_HALVINGS)
+        return { ranges: [], logOut: Infinity };
+    }
+    return { ranges, logOut };
+  }
+
+  /**
+   * log of the error of the trapezoid rule of step h for E[r^{s + iu}], in units of E[r^s] (theorem 3(a)): the least over
+   * the depth d of the line of integration of
+   *
+   *   log 2 + d²/2σ² + uθ + log κ(θ) − log(e^{2πd/h} − 1).
+   */
+  logQuadratureError(s: number, u: number, h: number): number {
+    const s2 = this.sigma * this.sigma;
+    const turnPerDepth = this.reach / s2;
+    // The exponent's slope at d = 0, with its sign changed.
+    const slope = (2 * Math.PI) / h - u * turnPerDepth;
+    if (!(slope > 0)) return Infinity;
+    const errorAt = (d: number): number => {
+      // (1 + e^{uθ}) ≤ 2e^{uθ}; 1/(e^a − 1) ≤ e^{−a}/(1 − e^{−a}).
+      const a = (2 * Math.PI * d) / h;
+      return (
+        (d * d) / (2 * s2) +
+        u * turnPerDepth * d +
+        this.wall(s, d * turnPerDepth) -
+        a -
+        Math.log(-Math.expm1(-a)) +
+        Math.LN2 +
+        1e-9
+      );
+    };
+    // No wall at all, or next to none, and the best d within it.
+    if (s >= 0) return errorAt(Math.min(slope * s2, (0.99 * Math.PI) / turnPerDepth));
+    const flat = errorAt(Math.min(slope * s2, (0.499 * Math.PI) / turnPerDepth));
+    if (slope * s2 * turnPerDepth < 0.499 * Math.PI && -s * this.largestNegativeLoss < 0.5) return flat;
+    // (cos θ/2)^s is about e^{|s|θ²/8}: it adds to the parabola.
+    const walled = Math.min(
+      slope / (1 / s2 - (s * turnPerDepth * turnPerDepth) / 4),
+      (0.8 * Math.PI) / turnPerDepth,
+    );
+    return Math.min(flat, errorAt(walled));
+  }
+
+  /** The widest step whose quadrature error at each of `us` stays below e^ of the tolerance that goes with it. */
+  stepFor(s: number, us: readonly number[], logTolerances: readonly number[]): number {
+    const s2 = this.sigma * this.sigma;
+    let h = 0.8 * this.sigma;
+    us.forEach((u, i) => {
+      const deviations = Math.sqrt(-2 * Math.min(-1, logTolerances[i]!));
+      h = Math.min(h, (2 * Math.PI * s2) / (u * this.reach + this.sigma * deviations));
+    });
+    const fits = (): boolean => us.every((u, i) => this.logQuadratureError(s, u, h) <= logTolerances[i]!);
+    for (let i = 0; i < 400 && !fits(); i++) h *= 0.93;
+    return h;
+  }
+}
