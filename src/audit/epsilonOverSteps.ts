@@ -1,8 +1,10 @@
 // How ε grew over a run: at a dozen numbers of steps, for a chart.
 import { everyAccountant } from "../accounting/accountants.js";
 import { tightestEpsilon } from "../accounting/tightest.js";
-import type { PrivacyEvent } from "../formats/event.js";
+import { flatten, type PrivacyEvent } from "../formats/event.js";
 import type { Neighboring } from "../formats/guarantee.js";
+import type { Plan } from "../formats/plan.js";
+import { eventAfter } from "../formats/plannedEvent.js";
 
 /** ε after so many steps. */
 export interface EpsilonAfter {
@@ -14,6 +16,20 @@ export interface EpsilonAfter {
 /** Curves of events that are still in use: a report draws its curve twice, and few steps of much noise take a second. */
 const known = new WeakMap<PrivacyEvent, Map<string, EpsilonAfter[]>>();
 
+export interface OverSteps {
+  /** About how many numbers of steps; default 14. */
+  readonly points?: number;
+  /** Of a run that followed it so far: what its steps spend is then what the plan says they do. */
+  readonly plan?: Plan;
+  /** An upper bound on ε of the whole event, as the audit found it: where the curve ends. */
+  readonly end?: number;
+}
+
+interface At {
+  readonly delta: number;
+  readonly neighboring: Neighboring;
+}
+
 /**
  * ε after 0, …, all steps of a report's event, at about `points` numbers of steps, closer together at the beginning, where ε
  * grows about as the root of their number. Uses of the data that are no steps count from the start. Each value is an upper
@@ -21,32 +37,48 @@ const known = new WeakMap<PrivacyEvent, Map<string, EpsilonAfter[]>>();
  */
 export function epsilonOverSteps(
   event: PrivacyEvent,
-  at: { readonly delta: number; readonly neighboring: Neighboring },
-  points = 14,
+  at: At,
+  options: OverSteps = {},
 ): readonly EpsilonAfter[] {
+  const { points = 14, plan, end } = options;
+  const follows = plan !== undefined && followed(event, plan);
   const curves = known.get(event) ?? new Map<string, EpsilonAfter[]>();
   known.set(event, curves);
-  const key = `${at.delta} ${at.neighboring} ${points}`;
-  const curve = curves.get(key) ?? computed(event, at, points);
+  const key = `${at.delta} ${at.neighboring} ${points} ${follows} ${end}`;
+  const after = (count: number): PrivacyEvent =>
+    follows && count > 0 ? eventAfter(plan, count) : afterSteps(event, count);
+  const curve = curves.get(key) ?? computed(event, at, points, after, end);
   curves.set(key, curve);
   return curve;
 }
 
+/** Whether all steps of the event are the plan's first ones. */
+function followed(event: PrivacyEvent, plan: Plan): boolean {
+  const steps = stepsIn(event);
+  return steps > 0 && JSON.stringify(flatten(event)) === JSON.stringify(flatten(eventAfter(plan, steps)));
+}
+
 function computed(
   event: PrivacyEvent,
-  at: { readonly delta: number; readonly neighboring: Neighboring },
+  at: At,
   points: number,
+  after: (count: number) => PrivacyEvent,
+  end = Infinity,
 ): EpsilonAfter[] {
   const total = stepsIn(event);
   const counts = new Set([0, Math.min(1, total), total]);
   for (let i = 1; i < points; i++) counts.add(Math.round(total * (i / points) ** 2));
   const accountants = everyAccountant(at.neighboring);
+  // No part spends more than the whole.
   return [...counts]
     .sort((a, b) => a - b)
-    .map((count) => {
-      const spent = tightestEpsilon(accountants, afterSteps(event, count), at.delta).upper;
-      return { steps: count, epsilon: spent };
-    });
+    .map((steps) => ({
+      steps,
+      epsilon:
+        steps === total && end < Infinity
+          ? end
+          : Math.min(end, tightestEpsilon(accountants, after(steps), at.delta).upper),
+    }));
 }
 
 /** A search whose runs are like the one that was taken, or several times the same. */

@@ -8,6 +8,7 @@ import { type Remaining, remaining } from "../audit/remaining.js";
 import type { Neighboring } from "../formats/guarantee.js";
 import type { LedgerPosition } from "../formats/ledger.js";
 import type { AuditReport, OlderSums, Verdict } from "../formats/report.js";
+import { type BudgetAnswer, budgetAnswer } from "../report/budgetModel.js";
 import { chargeRuns, recordedHead } from "../runs/budgetRun.js";
 import { datasetFingerprint } from "../runs/data/fingerprint.js";
 import { hashLineNode } from "../runs/ledgerFile.js";
@@ -17,14 +18,7 @@ import { type AuditPageFile, writePage } from "./auditPageFile.js";
 import { openImages } from "./openData.js";
 import { UsageError } from "./options.js";
 import { printJson, say } from "./print.js";
-import {
-  type BudgetAnswer,
-  budgetAnswer,
-  showBudget,
-  showFindings,
-  showJoint,
-  showReport,
-} from "./showAudit.js";
+import { showBudget, showJoint, showReport } from "./showAudit.js";
 
 export interface AuditRunsOptions {
   readonly remaining: boolean;
@@ -151,7 +145,6 @@ function showAll(
     say("");
   });
   showJoint(joint, reports.length);
-  showFindings(joint.findings);
 }
 
 /** Audits a run folder with every accountant, for the relation that its plan claims. */

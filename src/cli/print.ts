@@ -1,5 +1,5 @@
 // Printing: one JSON object for scripts, aligned lines for people.
-import { roundedDown, roundedUp } from "../formats/rounded.js";
+import { intervalText, type Row, type Section, spelled } from "../report/model.js";
 
 /** Prints the object as the only thing on standard output; JSON has no Infinity, so it is written as a string. */
 export function printJson(value: unknown): void {
@@ -26,6 +26,17 @@ export function printRows(rows: readonly (readonly [label: string, text: string]
     say(wrapped(text, terminalWidth(), " ".repeat(column)).replace(/^ +/, `  ${label}`.padEnd(column)));
 }
 
+/** A model's rows, symbols spelled out. */
+export function printModel(rows: readonly Row[]): void {
+  printRows(rows.map(({ label, text }) => [spelled(label), harmless(spelled(text), 2000)]));
+}
+
+/** Prints a section below others. */
+export function printSection({ title, rows }: Section): void {
+  say(`\n${spelled(title)}`);
+  printModel(rows);
+}
+
 export function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
@@ -50,10 +61,8 @@ export function wrapped(text: string, width: number, indent = ""): string {
 }
 
 /** An upper bound in `digits` digits; with the lower one where they differ by more than those digits show. */
-export function shownInterval({ lower, upper }: { lower: number; upper: number }, digits = 6): string {
-  if (!(upper < Infinity)) return "Infinity: no guarantee";
-  const narrow = lower >= upper * (1 - 10 ** (1 - digits));
-  return `${roundedUp(upper, digits)}${narrow || lower === 0 ? "" : ` (at least ${roundedDown(lower, digits)})`}`;
+export function shownInterval(interval: { lower: number; upper: number }, digits = 6): string {
+  return spelled(intervalText(interval, digits));
 }
 
 /** Text of unknown origin on one line: nothing in it can drive the terminal, and it ends. */

@@ -11,7 +11,7 @@ import {
   type Swept,
 } from "../planner/frontier.js";
 import { sweepValues } from "../planner/sweep.js";
-import { frontierSvg } from "../report/frontierChart.js";
+import { frontierSvg } from "../report/charts/frontierSvg.js";
 import { checkDistinctFiles, writeWholeFile } from "./files.js";
 import { type Arguments, type Option, positive, readText, UsageError, whole } from "./options.js";
 import { printJson, say, tell, terminalWidth, wrapped } from "./print.js";

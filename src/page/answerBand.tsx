@@ -1,8 +1,9 @@
 // The answer, large, with what else describes the run, and the ways to take it away.
 import { useEffect, useState } from "preact/hooks";
 import { roundedUp } from "../formats/rounded.js";
+import { short } from "../report/charts/scales.js";
+import { grouped } from "../report/model.js";
 import type { Answer } from "./answer.js";
-import { grouped, short } from "./charts/axes.js";
 import { download } from "./charts/exportChart.js";
 import { copied } from "./clipboard.js";
 import { fieldText, quantity } from "./quantities.js";

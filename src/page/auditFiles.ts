@@ -4,40 +4,36 @@ import { audit } from "../audit/audit.js";
 import { certifyReport } from "../audit/certified.js";
 import { finder, recompute, smallestEpsilon } from "../audit/recompute.js";
 import { remaining } from "../audit/remaining.js";
-import { assumedOfSums } from "../audit/sums.js";
-import { ACCOUNTANT_NAMES, type Guarantee } from "../formats/guarantee.js";
 import type { Plan } from "../formats/plan.js";
 import { PlanFormatError, planFromJson } from "../formats/planReader.js";
 import { type AuditReport, ENGINE_TOLERANCE, type Finding } from "../formats/report.js";
-import { statement } from "../report/statement.js";
+import { auditDetails, auditModel } from "../report/auditModel.js";
 import type { Audited, DroppedFiles } from "./messages.js";
 
-/** The report, and once more with the certificate, which takes longer. */
+/** The report, and once more with what takes longer: certificate, curve and statement. */
 export async function* auditFiles(files: DroppedFiles): AsyncGenerator<Audited> {
   const { name, planText, ledgerText } = files;
-  const plan = planText === undefined ? undefined : readPlan(planText);
+  const read = planText === undefined ? undefined : readPlan(planText);
   if (ledgerText === undefined) {
-    const of = "plan" as const;
-    yield { name, of, report: checkPlan(plan!), ...(plan!.plan && { plan: plan!.plan }), unfinished: false };
+    const report = planReport(read ?? { raw: undefined });
+    yield withPlan({ model: auditModel({ name, report, of: "plan" }), details: {} }, read?.plan);
     return;
   }
-  const report = audit(plan && (plan.plan ?? plan.raw), ledgerText);
-  const whole = plan ? plan.plan : planIn(ledgerText);
+  const report = audit(read && (read.plan ?? read.raw), ledgerText);
+  const plan = read ? read.plan : planIn(ledgerText);
   const left = remaining(report);
-  const audited: Audited = {
-    name,
-    of: "run",
-    report,
-    ...(left && { remaining: left }),
-    ...(whole && { plan: whole }),
-    unfinished: report.claimed !== null,
-  };
-  yield audited;
-  if (report.claimed === null) return;
-  const certified = await certifyReport(report);
-  const words = whole && stated(whole, certified);
-  yield { ...audited, report: certified, ...(words && { statement: words }), unfinished: false };
+  const isClaimed = report.claimed !== null;
+  const audited = { name, report: { ...report, ...(left && { remaining: left }) }, ...(plan && { plan }) };
+  yield withPlan({ model: auditModel({ ...audited, certifying: isClaimed }), details: {} }, plan);
+  if (!isClaimed) return;
+  const certified = { ...audited, report: await certifyReport(audited.report) };
+  yield withPlan({ model: auditModel(certified), details: auditDetails(certified) }, plan);
 }
+
+const withPlan = (audited: Audited, plan: Plan | undefined): Audited => ({
+  ...audited,
+  ...(plan && { plan }),
+});
 
 /** The plan, or why it is none and what the audit is to see instead. */
 function readPlan(text: string): { plan?: Plan; raw: unknown; error?: string } {
@@ -66,10 +62,10 @@ function planIn(ledgerText: string): Plan | undefined {
 }
 
 /** Whether accountants prove what the plan says it achieves. Nothing was run: the verdict is on the arithmetic only. */
-function checkPlan({ plan, error }: ReturnType<typeof readPlan>): AuditReport {
+function planReport({ plan, error }: ReturnType<typeof readPlan>): AuditReport {
   const findings: Finding[] = [];
   const find = finder(findings);
-  if (!plan) find("unreadable-plan", "a plan of version 2 or 1", error!);
+  if (!plan) find("unreadable-plan", "a plan of version 2 or 1", error ?? "none");
   const claimed = plan?.achieved ?? null;
   const recomputed = plan
     ? recompute(plan.event, plan.achieved, everyAccountant(plan.achieved.neighboring), find)
@@ -90,23 +86,4 @@ function checkPlan({ plan, error }: ReturnType<typeof readPlan>): AuditReport {
     run: null,
     event: plan?.event ?? { kind: "composed", events: [] },
   };
-}
-
-/** The statement of the finished run, by the accountant that proves the least. */
-function stated(
-  plan: Plan,
-  { verdict, event, stepsDone, recomputed, sums }: AuditReport,
-): string | undefined {
-  const best = recomputed.find(({ epsilon }) => epsilon !== null && epsilon === smallestEpsilon(recomputed));
-  if (!best || !ACCOUNTANT_NAMES.some((name) => name === best.accountant)) return undefined;
-  const guarantee: Guarantee = { ...best, epsilon: best.epsilon! };
-  return statement(plan, {
-    audited: {
-      holds: verdict === "holds",
-      event,
-      steps: stepsDone,
-      guarantee,
-      ...(sums && { assumes: assumedOfSums(sums) }),
-    },
-  });
 }

@@ -1,8 +1,8 @@
 // One quantity of the plan: what it is, its text, its slider, and what is wrong with it.
 import type { ComponentChildren } from "preact";
 import { roundedUp } from "../formats/rounded.js";
+import { grouped } from "../report/model.js";
 import type { Reading } from "./answer.js";
-import { grouped } from "./charts/axes.js";
 import { fieldText, type Quantity, SLIDER_STEPS, sliderPosition, sliderValue } from "./quantities.js";
 
 interface FieldProps {

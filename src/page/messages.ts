@@ -1,7 +1,6 @@
 // What the page and its workers say to each other. Numbers and text only: all of it can be copied.
-import type { Remaining } from "../audit/remaining.js";
 import type { Plan } from "../formats/plan.js";
-import type { AuditReport } from "../formats/report.js";
+import type { AuditDetails, AuditModel } from "../report/auditModel.js";
 import type { Answer } from "./answer.js";
 import type { ProxyPoint, TradeOff, TrainingCurves } from "./curves.js";
 import type { Risk } from "./risk.js";
@@ -62,14 +61,8 @@ export type ChartsMessage =
 
 /** What an audit of dropped files found. */
 export interface Audited {
-  readonly name: string;
-  /** A run's ledger, or only a plan's claim about itself. */
-  readonly of: "run" | "plan";
-  readonly report: AuditReport;
-  readonly remaining?: Remaining;
+  readonly model: AuditModel;
+  readonly details: AuditDetails;
   /** Whole, where it can be read: to go on with in the planner. */
   readonly plan?: Plan;
-  readonly statement?: string;
-  /** More is to come: the certificate. */
-  readonly unfinished: boolean;
 }

@@ -1,8 +1,8 @@
 // Statement and risk: the slow words, made when the plan rests.
 import type { Plan } from "../formats/plan.js";
 import { roundedUp } from "../formats/rounded.js";
+import { Markdown } from "../report/view/text.js";
 import { copied } from "./clipboard.js";
-import { Statement } from "./markdown.js";
 import type { Charts } from "./messages.js";
 import type { Risk } from "./risk.js";
 
@@ -32,7 +32,7 @@ export function Words({ charts: { risk, statement }, plan, onCopied }: Props) {
           </button>
         )}
       </h2>
-      {statement ? <Statement text={statement.replace(/^\*\*Privacy statement\.\*\* /, "")} /> : waiting}
+      {statement ? <Markdown text={statement.replace(/^\*\*Privacy statement\.\*\* /, "")} /> : waiting}
     </section>
   );
 }

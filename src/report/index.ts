@@ -1,5 +1,4 @@
-// dpsgd/report: what is shown of plans and audits: statements, pages, charts. No Node: runs in a browser.
-
+// dpsgd/report: what is shown of plans and audits: models in words, statements, pages, charts. No Node: runs in a browser.
 export type { JointAudit } from "../audit/joint.js";
 export type { Remaining } from "../audit/remaining.js";
 export type { PrivacyEvent } from "../formats/event.js";
@@ -8,7 +7,9 @@ export type { Plan } from "../formats/plan.js";
 export type { AuditReport } from "../formats/report.js";
 export type { Frontier } from "../planner/frontier.js";
 export type { GroupGuarantee } from "../planner/group.js";
-export { type AuditPageOptions, auditPage, type PageRun } from "./auditPage.js";
-export { frontierSvg } from "./frontierChart.js";
-export type { Html } from "./htmlPage.js";
+export { type AuditedRun, type AuditModel, auditModel } from "./auditModel.js";
+export { type AuditPageOptions, auditPage, type PageRun, type PageSection } from "./auditPage.js";
+export { frontierSvg } from "./charts/frontierSvg.js";
+export type { ChartLine, LineChartData } from "./charts/lineChartData.js";
+export type * from "./model.js";
 export { type StatementOptions, statement } from "./statement.js";

@@ -8,6 +8,8 @@ import { roundedDown, roundedUp } from "../formats/rounded.js";
 import { searchOf, tuningText, wholeEvent } from "../formats/tuning.js";
 import { VERSION } from "../formats/version.js";
 import type { GroupGuarantee } from "../planner/group.js";
+import { raised } from "./charts/scales.js";
+import { grouped } from "./model.js";
 
 /** What a privacy statement names besides the plan. */
 export interface StatementOptions {
@@ -170,17 +172,10 @@ function escaped(text: string): string {
   return text.replaceAll(/\s+/g, " ").replaceAll(/[\\`*_<>&[\]]/g, "\\$&");
 }
 
-/** 60,000; 2,048.5. */
-function grouped(value: number): string {
-  const [whole, fraction] = String(value).split(".");
-  return whole!.replace(/\B(?=(\d{3})+$)/g, ",") + (fraction === undefined ? "" : `.${fraction}`);
-}
-
 /** 10⁻⁵; 8 × 10⁻⁷; 0.01; rounded up to four digits. */
 function scientific(value: number): string {
   const text = roundedUp(value);
   const [digits, power] = Number(text).toExponential().split("e");
   if (Number(power) > -3) return text;
-  const raised = [...String(Number(power))].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)])).join("");
-  return `${digits === "1" ? "" : `${digits} × `}10${raised}`;
+  return `${digits === "1" ? "" : `${digits} × `}10${raised(Number(power))}`;
 }

@@ -1,15 +1,19 @@
 // report.html of a finished run: the audit's page, with the plan and the accuracy besides; and the charts by themselves.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { epsilonOverSteps } from "../audit/epsilonOverSteps.js";
 import type { Plan } from "../formats/plan.js";
 import type { AuditReport } from "../formats/report.js";
-import { roundedDown, roundedUp } from "../formats/rounded.js";
+import { roundedDown } from "../formats/rounded.js";
+import { searchOf } from "../formats/tuning.js";
+import { epsilonCurve } from "../report/auditModel.js";
 import { auditPage } from "../report/auditPage.js";
-import { facts, section, text } from "../report/htmlPage.js";
-import { lineChart } from "../report/lineChart.js";
+import type { LineChartData } from "../report/charts/lineChartData.js";
+import { lineChartSvg } from "../report/charts/lineChartSvg.js";
+import type { Row } from "../report/model.js";
+import { planSection, searchSection } from "../report/planModel.js";
 import { writeWhole } from "./disk.js";
 import { RUN_FILES } from "./runFolder.js";
+import { mostRepetitions } from "./secretSearch.js";
 
 interface Measured {
   readonly step: number;
@@ -25,83 +29,65 @@ export function writeRunReport(folder: string, plan: Plan, report: AuditReport, 
     runs: [{ name: folder, report, plan }],
     command,
     more: [
-      section(
-        "Accuracy on the public test set",
-        facts(
-          measured
-            .slice(-1)
-            .flatMap(({ testAccuracy, testAccuracyAverage }) => [
-              ...(testAccuracyAverage === undefined
-                ? []
-                : [["averaged weights", percent(testAccuracyAverage)] as const]),
-              [
-                testAccuracyAverage === undefined ? "weights" : "last weights",
-                percent(testAccuracy),
-              ] as const,
-            ]),
-        ),
-        ...(accuracy === undefined ? [] : [{ html: accuracy }]),
-      ),
-      section("Plan", facts(planRows(plan))),
+      {
+        title: "Accuracy on the public test set",
+        rows: accuracyRows(measured.at(-1)),
+        ...(accuracy && { chart: accuracy }),
+      },
+      ...planSections(plan),
     ],
   });
-  writeWhole(join(folder, RUN_FILES.epsilonChart), epsilonChart(plan, report));
-  if (accuracy !== undefined) writeWhole(join(folder, RUN_FILES.accuracyChart), accuracy);
+  const curve = epsilonCurve(report, plan);
+  if (curve?.lines.some(({ points }) => points.length > 0))
+    writeWhole(join(folder, RUN_FILES.epsilonChart), lineChartSvg({ ...curve, title: curve.description }));
+  if (accuracy) writeWhole(join(folder, RUN_FILES.accuracyChart), lineChartSvg(accuracy));
   writeWhole(join(folder, RUN_FILES.report), page);
 }
 
-function planRows({ examples, batchSize, samplingRate, steps, noiseMultiplier }: Plan) {
+function planSections(plan: Plan) {
+  const search = searchOf(plan);
+  const most = search?.repetitions && mostRepetitions(search.repetitions, 0.99);
   return [
-    ["examples", text(examples)],
-    ["expected batch", text(`${batchSize} (sampling rate ${roundedUp(samplingRate)})`)],
-    ["steps", text(`${steps} (${roundedUp((steps * batchSize) / examples, 3)} epochs)`)],
-    ["noise multiplier", text(noiseMultiplier)],
-  ] as const;
+    { ...planSection(plan), title: "Plan" },
+    ...(search ? [{ ...searchSection(search, plan, most), title: "The search that ε includes" }] : []),
+  ];
 }
 
-/** ε after each part of the steps that the ledger shows, with what the plan claims. */
-export function epsilonChart(plan: Plan, { event, stepsDone }: AuditReport): string {
-  const { epsilon, delta } = plan.achieved;
-  const spent = epsilonOverSteps(event, plan.achieved).filter((point) => point.epsilon < Infinity);
-  return lineChart({
-    title: `Privacy spent: ε at δ = ${roundedUp(delta)}`,
-    xLabel: "step",
-    yLabel: "ε",
-    lines: [
-      { name: "spent", points: spent.map((point) => [point.steps, point.epsilon] as const) },
-      {
-        name: `claimed: ${roundedUp(epsilon)}`,
-        reference: true,
-        points: [
-          [0, epsilon],
-          [Math.max(stepsDone, plan.steps), epsilon],
-        ],
-      },
-    ],
-  });
+function accuracyRows(last: Measured | undefined): Row[] {
+  if (!last) return [];
+  const { testAccuracy, testAccuracyAverage } = last;
+  if (testAccuracyAverage === undefined) return [{ label: "weights", text: percent(testAccuracy) }];
+  return [
+    { label: "averaged weights", text: percent(testAccuracyAverage) },
+    { label: "last weights", text: percent(testAccuracy) },
+  ];
 }
 
-function accuracyChart(measured: readonly Measured[]): string | undefined {
+function accuracyChart(measured: readonly Measured[]): LineChartData | undefined {
   if (measured.length === 0) return undefined;
   const averaged = measured.flatMap(({ step, testAccuracyAverage }) =>
     testAccuracyAverage === undefined ? [] : [[step, testAccuracyAverage] as const],
   );
-  return lineChart({
+  const lines = [
+    ...(averaged.length > 0 ? [{ name: "averaged weights", points: averaged }] : []),
+    {
+      name: averaged.length > 0 ? "last weights" : "weights",
+      points: measured.map(({ step, testAccuracy }) => [step, testAccuracy] as const),
+    },
+  ];
+  const last = accuracyRows(measured.at(-1)).map(({ label, text }) => `${label} ${text}`);
+  return {
     title: "Accuracy on the public test set",
-    xLabel: "step",
+    xLabel: "steps",
     yLabel: "accuracy",
     percent: true,
-    lines: [
-      ...(averaged.length > 0 ? [{ name: "averaged weights", points: averaged }] : []),
-      {
-        name: averaged.length > 0 ? "last weights" : "weights",
-        points: measured.map(({ step, testAccuracy }) => [step, testAccuracy] as const),
-      },
-    ],
-  });
+    lines,
+    description: `Accuracy on the public test set, at the end: ${last.join(", ")}`,
+    caption: "Of the weights after so many steps. The test set is public: it costs no privacy.",
+  };
 }
 
-const percent = (value: number) => text(`${roundedDown(100 * value, 4)} %`);
+const percent = (value: number): string => `${roundedDown(100 * value, 4)} %`;
 
 /** Lines that a crash cut are left out, and of two for one step the later counts. */
 function readMetrics(path: string): Measured[] {

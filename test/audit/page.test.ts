@@ -1,5 +1,7 @@
 // The audit's page: verdict first, nothing from outside, nothing that can become markup, numbers that never flatter.
 import fc from "fast-check";
+import { h } from "preact";
+import { renderToString } from "preact-render-to-string";
 import { expect, test } from "vitest";
 import { accountant } from "../../src/accounting/accountants.js";
 import { audit } from "../../src/audit/audit.js";
@@ -12,7 +14,7 @@ import type { LedgerEntry } from "../../src/formats/ledger.js";
 import type { AuditReport } from "../../src/formats/report.js";
 import { plan } from "../../src/planner/solve.js";
 import { auditPage } from "../../src/report/auditPage.js";
-import { markdown, text } from "../../src/report/htmlPage.js";
+import { Markdown } from "../../src/report/view/text.js";
 import { ARITHMETIC, olderEntries, sampleEntries } from "../support/runs.js";
 
 const made = plan({ examples: 60_000, batchSize: 2048, steps: 60, epsilon: 3, delta: 1e-5 });
@@ -27,9 +29,15 @@ const exceeded = pageOf(audit(made, entries.map(lessNoise)));
 const unreadable = pageOf(audit(made, entries.toSpliced(30, 1)));
 
 test("the verdict comes first, then what was spent, the curve, findings, statement and how to reproduce it", () => {
-  const order = ["The claim holds", "What was spent", "ε over the steps", "Findings", "Statement"].concat(
+  const order = [
+    "The claim holds",
+    "What was claimed, what was found",
+    "The run",
+    "ε over the steps",
+    "Findings",
+    "Statement",
     "How to reproduce it",
-  );
+  ];
   const places = order.map((each) => holds.indexOf(`>${each}<`));
   expect(places.every((place, i) => place > (places[i - 1] ?? 0))).toBe(true);
   expect(holds).toContain("(ε, δ)-differential privacy with ε = 3 at δ = 10⁻⁵");
@@ -39,15 +47,15 @@ test("the verdict comes first, then what was spent, the curve, findings, stateme
 
 test("a claim that is not confirmed gets no statement, and its findings with their lines", () => {
   expect(exceeded).toContain(">The claim is exceeded<");
-  expect(exceeded).toContain("<code>less-noise</code></td><td>32</td>");
-  expect(unreadable).toContain(">The record cannot be relied on<");
+  expect(exceeded).toContain("<code>less-noise</code> (line 32)");
+  expect(unreadable).toContain(">The claim is unreadable<");
   expect(unreadable).toContain("<code>missing-step</code>");
   for (const page of [exceeded, unreadable]) {
     expect(page).toContain("None can be given: the claim is not confirmed.");
     expect(page).not.toContain("Privacy statement");
   }
   const nothing = pageOf(audit("no plan", "no ledger"), "x", "no plan");
-  expect(nothing).toContain(">The record cannot be relied on<");
+  expect(nothing).toContain(">The claim is unreadable<");
   expect(nothing).not.toContain("<svg");
 });
 
@@ -71,7 +79,9 @@ test("what the verdict takes for granted stands beside ε in the statement", () 
 
 test("no page asks for anything from outside, and none has a script", () => {
   for (const page of [holds, exceeded, unreadable]) {
-    expect(page).not.toMatch(/https?:|<script|<link|<img|src=|url\(|@import/);
+    expect(page.replaceAll('xmlns="http://www.w3.org/2000/svg"', "")).not.toMatch(
+      /https?:|<script|<link|<img|src=|url\(|@import/,
+    );
     expect(page).toContain("default-src 'none'");
   }
 });
@@ -114,16 +124,17 @@ test("text of unknown origin cannot become markup, wherever it stands", () => {
     }),
     { numRuns: 6 },
   );
-  expect(text("\u202e\u0007")).toEqual({ html: "\\u{202e}\\u{7}" });
-  expect(markdown("**a<b** `c&d` \\*e\\*").html).toBe(
-    "<p><strong>a&#60;b</strong> <code>c&#38;d</code> *e*</p>",
-  );
+  const turned = pageOf(report, "a\u202e\u0007b");
+  expect(turned).toContain("Privacy audit of a\\u{202e}\\u{7}b");
+  for (const hidden of ["\u202e", "\u0007"]) expect(turned).not.toContain(hidden);
+  const words = renderToString(h(Markdown, { text: "**a<b** `c&d` \\*e\\*" }));
+  expect(words).toBe("<p><strong>a&lt;b</strong> <code>c&amp;d</code> *e*</p>");
 });
 
 test("shown bounds are never below the accountants', and what is left is never above", () => {
   const report = audit(made, entries.map(lessNoise));
   const page = pageOf(report);
-  const shown = [...page.matchAll(/recomputed by (\w+)<\/th><td>ε ≤ ([\d.]+)/g)];
+  const shown = [...page.matchAll(/by (\w+)<\/th><td>ε ([\d.]+)/g)];
   expect(shown.map(([, name]) => name)).toEqual(report.recomputed.map((each) => each.accountant));
   shown.forEach(([, , value], i) => {
     const { epsilon } = report.recomputed[i]!;
@@ -134,7 +145,7 @@ test("shown bounds are never below the accountants', and what is left is never a
 
 test("the curve is the accountants' ε of the first steps, kind by kind, and rises", () => {
   const report = audit(made, entries.map(lessNoise));
-  const curve = epsilonOverSteps(report.event, made.achieved, 12);
+  const curve = epsilonOverSteps(report.event, made.achieved, { points: 12 });
   expect(curve[0]).toEqual({ steps: 0, epsilon: 0 });
   expect(curve.at(-1)!.steps).toBe(60);
   curve.forEach(({ steps, epsilon }, i) => {
@@ -155,6 +166,6 @@ test("no guarantee, no steps and no claim have their pages too", () => {
       undefined,
     );
   expect(of("0,0.1,5", 1)).toContain("no ε is guaranteed");
-  expect(of("1.1,0.01,0")).toContain(">Nothing is claimed<");
+  expect(of("1.1,0.01,0")).toContain(">The run has no claim<");
   expect(of("1.1,0.01,1000")).toContain("<svg");
 });

@@ -41,10 +41,8 @@ describe.skipIf(!hasChromium)(IN_CHROMIUM, () => {
     page.on("request", (request) => complaints.push(request.url()));
     await page.setContent(pages[which], { waitUntil: "load" });
     expect(complaints).toEqual([]);
-    const answer = page.locator(".answer").first();
-    expect(await answer.innerText()).toBe(
-      which === "holds" ? "The claim holds" : "The record cannot be relied on",
-    );
+    const answer = page.locator(".verdict").first();
+    expect(await answer.innerText()).toBe(which === "holds" ? "The claim holds" : "The claim is unreadable");
     // The answer is what is seen first, without scrolling; nothing sticks out of the page; the colour is legible.
     const seen = await page.evaluate(() => {
       const root = (globalThis as any).document.documentElement;

@@ -5,7 +5,7 @@ import { frontier, frontierCsv } from "../../src/planner/frontier.js";
 import { proxyOf } from "../../src/planner/proxy.js";
 import { plan } from "../../src/planner/solve.js";
 import { sweepValues } from "../../src/planner/sweep.js";
-import { frontierSvg } from "../../src/report/frontierChart.js";
+import { frontierSvg } from "../../src/report/charts/frontierSvg.js";
 
 const cifar = { examples: 50_000, epsilon: 8, delta: 1e-5 };
 

@@ -3,11 +3,14 @@ import { scaleLog } from "d3-scale";
 import { useMemo, useState } from "preact/hooks";
 import type { Plan } from "../../formats/plan.js";
 import { roundedUp } from "../../formats/rounded.js";
+import { Axes, Svg } from "../../report/charts/axes.js";
+import { logTicks, short } from "../../report/charts/scales.js";
+import { grouped } from "../../report/model.js";
 import { LEAST_EPOCHS, type Surface } from "../surface.js";
-import { Axes, grouped, logTicks, Svg, short, useBox } from "./axes.js";
 import { bandsOf } from "./bands.js";
 import { Figure } from "./figure.js";
 import { paperRuns } from "./paperRuns.js";
+import { useBox } from "./useBox.js";
 
 interface Props {
   readonly plan: Plan;

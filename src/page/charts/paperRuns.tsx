@@ -1,6 +1,6 @@
 // The published runs on the map: a mark for each, a label for those of one data set and batch size.
 import { PRESETS } from "../../planner/presets.js";
-import { type Box, short } from "./axes.js";
+import { type Box, short } from "../../report/charts/scales.js";
 import { overlap, type Place } from "./bands.js";
 
 const DATASETS: Readonly<Record<string, string>> = {

@@ -3,9 +3,12 @@ import { scaleLog } from "d3-scale";
 import { line } from "d3-shape";
 import type { Plan } from "../../formats/plan.js";
 import { roundedUp } from "../../formats/rounded.js";
+import { Axes, Svg } from "../../report/charts/axes.js";
+import { logTicks, power, short } from "../../report/charts/scales.js";
+import { grouped } from "../../report/model.js";
 import type { ProxyPoint } from "../curves.js";
-import { Axes, grouped, logTicks, power, Svg, short, useBox } from "./axes.js";
 import { Figure } from "./figure.js";
+import { useBox } from "./useBox.js";
 
 interface Props {
   readonly plan: Plan;

@@ -2,9 +2,11 @@
 import { scaleLog } from "d3-scale";
 import { area, line } from "d3-shape";
 import { roundedUp } from "../../formats/rounded.js";
+import { Axes, Svg } from "../../report/charts/axes.js";
+import { logTicks, short } from "../../report/charts/scales.js";
 import type { TradeOff } from "../curves.js";
-import { Axes, logTicks, Svg, short, useBox } from "./axes.js";
 import { Figure } from "./figure.js";
+import { useBox } from "./useBox.js";
 
 export function TradeOffChart({ rates }: { rates: TradeOff }) {
   const { ref, box } = useBox();

@@ -3,9 +3,11 @@ import { scaleLinear } from "d3-scale";
 import { line } from "d3-shape";
 import type { Plan } from "../../formats/plan.js";
 import { roundedUp } from "../../formats/rounded.js";
+import { Axes, Svg } from "../../report/charts/axes.js";
+import { grouped } from "../../report/model.js";
 import type { TrainingCurves } from "../curves.js";
-import { Axes, grouped, Svg, useBox } from "./axes.js";
 import { Figure } from "./figure.js";
+import { useBox } from "./useBox.js";
 
 const NAMES: Readonly<Record<string, string>> = { pld: "exact (PLD)", rdp: "Rényi (RDP)" };
 
