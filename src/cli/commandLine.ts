@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { UnsupportedEventError } from "../accounting/accountant.js";
 import { BudgetExceededError } from "../audit/budget.js";
+import { ArgumentError } from "../formats/argumentError.js";
 import { NoSolutionError } from "../formats/plan.js";
 import { helpPage, type VerbHelp } from "./help.js";
 import { harmless, printJson, say, tell, terminalWidth, wrapped } from "./print.js";
@@ -97,7 +98,6 @@ const USAGE_ERRORS = new Set([
   "WeightsError",
   "LedgerResumeError",
   "RunBusyError",
-  "ArgumentError",
   "BudgetBusyError",
   "BudgetUseError",
 ]);
@@ -146,12 +146,14 @@ export async function commandLine(args: readonly string[]): Promise<number> {
       if (rest.includes("--json")) printJson(answer);
       return refused(who, error.message, STATUS.no);
     }
-    // A TypeError or RangeError of ours says what an argument must be; any other is a fault in the program.
-    const speaksOfArgument = /^(TypeError|RangeError)$/.test(error.name) && /\bmust\b/.test(error.message);
-    if (speaksOfArgument || USAGE_ERRORS.has(error.name))
+    if (error instanceof ArgumentError) {
+      const { field, allowed, found } = error;
+      return refused(who, `${asOption(field, help)} must be ${allowed}, got ${found}`);
+    }
+    if (USAGE_ERRORS.has(error.name))
       return refused(
         who,
-        error.message.replace(/^[a-z]\w*/, (field) => asOption(field, help)),
+        error.message.replace(/^[a-z]\w*/, (word) => asOption(word, help)),
       );
     if (/^(Type|Range|Reference|Syntax)Error$/.test(error.name)) process.stderr.write(`${error.stack}\n`);
     return refused(who, error.message, STATUS.fault);

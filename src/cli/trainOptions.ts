@@ -273,7 +273,7 @@ export async function trainingOptions(values: Arguments["values"]): Promise<Part
     ema: noAverage ? false : numbers.ema,
     evaluations: numbers.evaluations,
     checkpointEvery: numbers["checkpoint-every"],
-    logPrivateMetrics: values["log-private-metrics"] === true,
+    logPrivateMetrics: values["log-private-metrics"] === true ? true : undefined,
   };
   return Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),

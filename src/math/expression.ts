@@ -40,6 +40,14 @@ const LONGEST = 200;
 /** An expression that cannot be used; the message is one line without the option's name. */
 export class ExpressionError extends Error {
   override readonly name = "ExpressionError";
+  /** allowed: what it must be, without the verb; found: what it is. */
+  constructor(
+    readonly allowed: string,
+    readonly found: string,
+    message = `must be ${allowed}, got ${found}`,
+  ) {
+    super(message);
+  }
 }
 
 /**
@@ -70,18 +78,17 @@ export class Expressions {
     const plain = plainNumber(text);
     if (plain !== undefined && Number.isFinite(plain)) return plain;
     const quoted = JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}...` : text);
-    if (text.trim() === "") throw new ExpressionError("must be a number or an expression, got nothing");
+    if (text.trim() === "") throw new ExpressionError("a number or an expression", "nothing");
     if (text.length > LONGEST)
-      throw new ExpressionError(`must be at most ${LONGEST} characters long, got ${text.length}: ${quoted}`);
+      throw new ExpressionError(`at most ${LONGEST} characters long`, `${text.length}: ${quoted}`);
     // Anything but this alphabet is no arithmetic; quotes, brackets, comments and line ends never reach the parser.
     const stranger = /[^\w\s.+\-*/^(),]|[\n\r]/.exec(text);
-    if (stranger)
-      throw new ExpressionError(`must be arithmetic, got ${quoted} with ${JSON.stringify(stranger[0])}`);
+    if (stranger) throw new ExpressionError("arithmetic", `${quoted} with ${JSON.stringify(stranger[0])}`);
     let node: MathNode;
     try {
       node = this.parse(text.replaceAll(/(?<![\w.])\d+(?:_\d+)+/g, (digits) => digits.replaceAll("_", "")));
     } catch (error) {
-      throw new ExpressionError(`must be arithmetic, got ${quoted}: ${firstLine(error)}`);
+      throw new ExpressionError("arithmetic", `${quoted}: ${firstLine(error)}`);
     }
     const scope = new Map<string, number>();
     this.check(node, quoted, scope);
@@ -89,10 +96,14 @@ export class Expressions {
     try {
       value = node.compile().evaluate(scope);
     } catch (error) {
-      throw new ExpressionError(`must have a value, got ${quoted}: ${firstLine(error)}`);
+      throw new ExpressionError(
+        "an expression that has a value",
+        `${quoted}: ${firstLine(error)}`,
+        `must have a value, got ${quoted}: ${firstLine(error)}`,
+      );
     }
     if (!(typeof value === "number" && Number.isFinite(value)))
-      throw new ExpressionError(`must be a finite real number, got ${quoted} = ${String(value)}`);
+      throw new ExpressionError("a finite real number", `${quoted} = ${String(value)}`);
     return value;
   }
 
@@ -102,8 +113,7 @@ export class Expressions {
     if (known !== undefined) return known;
     const meaning = this.resolve(name);
     if (meaning === undefined) return undefined;
-    if (this.open.includes(name))
-      throw new ExpressionError(`must not depend on itself: ${[...this.open, name].join(" -> ")}`);
+    if (this.open.includes(name)) throw dependsOnItself([...this.open, name].join(" -> "));
     this.open.push(name);
     try {
       const value = typeof meaning === "number" ? meaning : this.evaluate(meaning);
@@ -117,7 +127,7 @@ export class Expressions {
   /** Throws unless every node of the tree is of an allowed kind; collects the values of its names. */
   private check(node: MathNode, quoted: string, scope: Map<string, number>): void {
     const refuse = (what: string): never => {
-      throw new ExpressionError(`must be arithmetic, got ${quoted} with ${what}`);
+      throw new ExpressionError("arithmetic", `${quoted} with ${what}`);
     };
     const parts = node as unknown as Record<string, unknown>;
     switch (node.type) {
@@ -224,3 +234,10 @@ function isFunction(name: string): boolean {
 function firstLine(error: unknown): string {
   return String((error as Error).message).split("\n", 1)[0]!;
 }
+
+const dependsOnItself = (way: string): ExpressionError =>
+  new ExpressionError(
+    "an expression that does not depend on itself",
+    way,
+    `must not depend on itself: ${way}`,
+  );

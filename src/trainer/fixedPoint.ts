@@ -1,4 +1,5 @@
 // The grid of exact sums: how fine it may be for so many examples.
+import { ArgumentError, shown } from "../formats/argumentError.js";
 
 /**
  * Bits behind the binary point of a clipped sum over at most `examples` examples: min(40, 52 − ⌈log₂ examples⌉).
@@ -10,6 +11,6 @@
  */
 export function fractionBits(examples: number): number {
   if (!(Number.isSafeInteger(examples) && examples >= 1 && examples <= 2 ** 40))
-    throw new RangeError(`examples must be a whole number in [1, 2^40], got ${examples}`);
+    throw new ArgumentError("examples", "a whole number in [1, 2^40]", shown(examples));
   return Math.min(40, 52 - Math.ceil(Math.log2(examples)));
 }

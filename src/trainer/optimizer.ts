@@ -1,4 +1,5 @@
 // The update: SGD with momentum or Adam on the noisy mean, and the average of the parameters over the run.
+import { ArgumentError } from "../formats/argumentError.js";
 import type { Schedule } from "./schedule.js";
 
 /** Decay of the average at update t ≥ 0: min(μ, (1 + t)/(10 + t)) [De2022]. */
@@ -88,7 +89,7 @@ export class Optimizer {
     };
   }
 
-  /** Goes on from a state of an optimizer like this one. Throws RangeError if it is of another kind. */
+  /** Goes on from a state of an optimizer like this one. Throws ArgumentError if it is of another kind. */
   restore(state: OptimizerState): void {
     const own = this.state.arrays;
     const shapeOf = (arrays: OptimizerState["arrays"]) =>
@@ -98,7 +99,7 @@ export class Optimizer {
           .sort(),
       );
     if (!(shapeOf(state.arrays) === shapeOf(own)))
-      throw new RangeError("optimizer state must be that of the same optimizer and network");
+      throw new ArgumentError("optimizer state", "that of the same optimizer and network", "another's");
     for (const [name, parts] of Object.entries(own))
       parts.forEach((part, index) => {
         part.set(state.arrays[name][index]);

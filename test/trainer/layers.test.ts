@@ -385,7 +385,7 @@ test("what is frozen must exist and leave something to train", () => {
   const whole = new Network(EVERY_LAYER).initialise(5);
   expect(frozen("0.conv2d/*").initialise(5)).toEqual(whole.slice(2));
   expect(() => frozen("0.conv2d/*").upload(whole.slice(2))).toThrow(
-    "0.conv2d/kernel is frozen and must have values",
+    "frozenValues must be there for 0.conv2d/kernel, which is frozen, got none",
   );
 });
 
@@ -401,7 +401,9 @@ test("the models have the published number of parameters", () => {
   expect(() => buildModel("resnet", [28, 28, 1], 10)).toThrow(
     "model must be one of cnn, cnn-cifar, linear, wrn-D-k, got resnet",
   );
-  expect(() => buildModel("wrn-17-4", [32, 32, 3], 10)).toThrow("the depth D of wrn-D-k must be 6 n + 4");
+  expect(() => buildModel("wrn-17-4", [32, 32, 3], 10)).toThrow(
+    "model must be wrn-D-k of a depth D = 6 n + 4",
+  );
   expect(() => buildModel("wrn-16-4-gn", [32, 32, 3], 10)).toThrow("model must be one of");
   expect(() => buildModel("cnn", [3, 3, 1], 10)).toThrow(
     "kernelSize of 0.conv2d must be at most its input with the padding, 7 x 7, got 8",

@@ -1,5 +1,7 @@
 // Which TensorFlow.js backend computes: tfjs-node-gpu, tfjs-node, WASM, plain JS.
+
 import * as tf from "@tensorflow/tfjs-core";
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { BackendChoice, BackendName, TensorFlowName } from "../../trainer/backendNames.js";
 import { BACKEND_NAMES } from "../../trainer/backendNames.js";
 import type { Kernels } from "../../trainer/kernels.js";
@@ -75,14 +77,12 @@ function explain(name: TensorFlowName, error: unknown): string {
 
 /**
  * Starts a backend and makes it TensorFlow.js's current one. "auto" takes wasm, or cpu where that does not start; a name that cannot
- * start throws BackendUnavailableError, an unknown one RangeError.
+ * start throws BackendUnavailableError, an unknown one ArgumentError.
  */
 export async function startBackend(request: BackendName | "auto" = "auto"): Promise<BackendChoice> {
   if (request !== "auto") {
     if (!isTensorFlow(request))
-      throw new RangeError(
-        `backend must be one of auto, ${BACKEND_NAMES.join(", ")}, got ${String(request)}`,
-      );
+      throw new ArgumentError("backend", `one of auto, ${BACKEND_NAMES.join(", ")}`, String(request));
     try {
       await STARTERS[request]();
     } catch (error) {

@@ -216,7 +216,11 @@ class WebGpuEngine implements GradientEngine {
     checkClipRule(clip);
     // Its kernels clip to the norm: what was asked for would silently be something else.
     if (clip.gamma !== undefined)
-      throw new RangeError("clip gamma must be left out with backend webgpu: it clips to a norm");
+      throw new ArgumentError(
+        "clip.gamma",
+        "left out with backend webgpu, which clips to a norm",
+        `${clip.gamma}`,
+      );
     // The sum has room for each example once.
     if (!(batch.indices.length <= this.examples))
       throw new RangeError(

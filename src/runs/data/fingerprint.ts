@@ -1,5 +1,7 @@
 // The salted fingerprint of training data that a ledger may carry.
+
 import { createHmac, randomBytes } from "node:crypto";
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { LabelledImages } from "../../trainer/data/dataset.js";
 
 /** 32 secret bytes for a fingerprint. Whoever has them can test guesses about the data: keep them with the data. */
@@ -15,7 +17,7 @@ export function newFingerprintSalt(): Uint8Array {
  * the owner can show later which data a run used.
  */
 export function datasetFingerprint(train: LabelledImages, salt: Uint8Array): string {
-  if (!(salt.length >= 32)) throw new RangeError(`salt must have 32 bytes or more, got ${salt.length}`);
+  if (!(salt.length >= 32)) throw new ArgumentError("salt", "of 32 bytes or more", `${salt.length}`);
   return createHmac("sha256", salt)
     .update(JSON.stringify({ count: train.count, shape: train.shape }))
     .update(train.pixels)

@@ -76,8 +76,9 @@ function frontEndFor(data: Dataset, options: ScatteringOptions): ScatteringFront
   try {
     return new ScatteringFrontEnd(data.train.shape, options);
   } catch (error) {
-    if (error instanceof ArgumentError) throw error;
-    if (error instanceof RangeError) throw new DatasetError(`${data.name}: ${error.message}`);
+    // What is asked of the images is a matter of the data.
+    if (error instanceof ArgumentError && error.field.startsWith("image "))
+      throw new DatasetError(`${data.name}: ${error.message}`);
     throw error;
   }
 }

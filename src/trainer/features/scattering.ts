@@ -1,4 +1,5 @@
 // The scattering transform of one image plane [Bruna2013]: |… ||x ∗ ψ| ∗ ψ'| averaged over 4 × 4 pixels; J = 2, L = 8.
+import { ArgumentError } from "../../formats/argumentError.js";
 import { Fourier2d } from "./fourier.js";
 import { lowPass, morlet, ORIENTATIONS, SCALES } from "./morlet.js";
 
@@ -62,7 +63,7 @@ export class Scattering {
       ["width", width],
     ] as const)
       if (!(size >= 2 * PADDING && size % STRIDE === 0))
-        throw new RangeError(`scattering: image ${name} must be a multiple of 4 and at least 8, got ${size}`);
+        throw new ArgumentError(`image ${name}`, "a multiple of 4 and at least 8 for scattering", `${size}`);
     [this.outHeight, this.outWidth] = [height / STRIDE, width / STRIDE];
     const [h, w] = [height + 2 * PADDING, width + 2 * PADDING];
     this.fine = new Fourier2d(h, w);

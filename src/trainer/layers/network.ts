@@ -109,7 +109,8 @@ export class Network {
       const own = this.parameters.includes(parameter)
         ? values[next++]
         : this.frozenValues.get(parameter.name);
-      if (!own) throw new RangeError(`${parameter.name} is frozen and must have values`);
+      if (!own)
+        throw new ArgumentError("frozenValues", `there for ${parameter.name}, which is frozen`, "none");
       // Copied where it is in shared memory: not every backend takes views of that.
       return tf.tensor(own.buffer instanceof SharedArrayBuffer ? own.slice() : own, [...parameter.shape]);
     });
@@ -224,7 +225,7 @@ export class Network {
     // A label beyond the classes would stand in the next example's row.
     for (let n = 0; n < labels.length; n++)
       if (!(labels[n]! >= 0 && labels[n]! < this.spec.classes))
-        throw new RangeError(`labels must be below ${this.spec.classes}, the number of classes`);
+        throw new ArgumentError("labels", `below ${this.spec.classes}, the number of classes`, "another");
     for (let row = 0; row < rows; row++)
       target[row * this.spec.classes + labels[Math.floor(row / views)]] = 1;
     const gradient = tf.mul(

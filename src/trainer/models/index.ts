@@ -1,4 +1,5 @@
 // The built-in models. Weights start normal with variance 1/fan-in, biases at zero (see Network.initialise).
+import { ArgumentError } from "../../formats/argumentError.js";
 import { Network, type NetworkSpec } from "../layers/network.js";
 import { wideResidual } from "./wideResidual.js";
 
@@ -76,15 +77,14 @@ export const BUILT_IN_MODELS: readonly ModelDescription[] = [
 /** As messages list them. */
 export const MODEL_NAMES: readonly string[] = [...Object.keys(MODELS), "wrn-D-k"];
 
-/** The layers that a name stands for. Throws RangeError on a name that is not built in, before any data are read. */
+/** The layers that a name stands for. Throws ArgumentError on a name that is not built in, before any data are read. */
 export function checkModelName(name: string): (classes: number) => NetworkSpec["layers"] {
   const build = Object.hasOwn(MODELS, name) ? MODELS[name].layers : wideResidual(name);
-  if (!build)
-    throw new RangeError(`model must be one of ${MODEL_NAMES.join(", ")}, got ${name || "nothing"}`);
+  if (!build) throw new ArgumentError("model", `one of ${MODEL_NAMES.join(", ")}`, name || "nothing");
   return build;
 }
 
-/** Builds a model by name for images of [height, width, channels]. Throws RangeError on a name that is not built in. */
+/** Builds a model by name for images of [height, width, channels]. Throws ArgumentError on a name that is not built in. */
 export function buildModel(name: string, inputShape: Shape, classes: number): Network {
   return new Network({ name, inputShape, classes, layers: checkModelName(name)(classes) });
 }

@@ -1,5 +1,6 @@
 // Wide residual networks [ZagoruykoKomodakis2016] in the form that trains privately [De2022]: group normalisation after
 // the ReLU, standardised weights, no normalisation across examples.
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { LayerSpec } from "../layers/network.js";
 
 /**
@@ -9,14 +10,16 @@ import type { LayerSpec } from "../layers/network.js";
 const NAME = /^wrn-(\d+)-(\d+)(-gn-relu-shortcut)?$/;
 const GROUPS = 16;
 
-/** The layers of `wrn-D-k` or `wrn-D-k-gn-relu-shortcut` for a number of classes; undefined if name is of another form, RangeError if there is no such depth or width. */
+/** The layers of `wrn-D-k` or `wrn-D-k-gn-relu-shortcut` for a number of classes; undefined if name is of another form, ArgumentError if there is no such depth or width. */
 export function wideResidual(name: string): ((classes: number) => readonly LayerSpec[]) | undefined {
   const match = NAME.exec(name);
   if (!match) return undefined;
   const [depth, width, normFirst] = [Number(match[1]), Number(match[2]), match[3] !== undefined];
   if (!(depth >= 10 && (depth - 4) % 6 === 0 && width >= 1 && depth <= 1000 && width <= 100))
-    throw new RangeError(
-      `model ${name}: the depth D of wrn-D-k must be 6 n + 4 (10, 16, 22, 28, 40, ...) and the width k a whole number >= 1`,
+    throw new ArgumentError(
+      "model",
+      "wrn-D-k of a depth D = 6 n + 4 (10, 16, 22, 28, 40, ...) up to 1000 and a width k in [1, 100]",
+      name,
     );
   const blocks = (depth - 4) / 6;
   const stages = [16, 32, 64].flatMap((filters, stage) =>

@@ -1,4 +1,5 @@
 // Gaussian noise from a cryptographic stream, added so that the floating-point format of the sum tells nothing.
+import { ArgumentError, shown } from "../../formats/argumentError.js";
 import { SecureStream } from "./secureStream.js";
 
 // The ziggurat of Marsaglia and Tsang, in Doornik's form with independent bits for layer, sign and position
@@ -150,7 +151,7 @@ export class GaussianNoise {
    */
   addTo(target: Float32Array | Float64Array, standardDeviation: number): void {
     if (!(standardDeviation >= 2 ** -900 && standardDeviation <= 2 ** 900))
-      throw new RangeError(`standardDeviation must be > 0 and finite, got ${standardDeviation}`);
+      throw new ArgumentError("standardDeviation", "> 0 and finite", shown(standardDeviation));
     checkFinite(target);
     const perCell = 2 ** (GRID_BITS - Math.floor(Math.log2(standardDeviation)));
     const cell = 1 / perCell;
@@ -180,8 +181,7 @@ export class GaussianNoise {
   ): AddedNoise {
     const { noiseMultiplier, sensitivity } = mechanism;
     for (const [name, value] of Object.entries({ noiseMultiplier, sensitivity }))
-      if (!(value > 0 && value < Infinity))
-        throw new RangeError(`${name} must be > 0 and finite, got ${value}`);
+      if (!(value > 0 && value < Infinity)) throw new ArgumentError(name, "> 0 and finite", shown(value));
     const standardDeviation = noiseMultiplier * sensitivity;
     for (const part of parts) this.addTo(part, standardDeviation);
     // The margin of 2^-14 exceeds the rounding of this product, so σ·sensitivity is what was added at least.

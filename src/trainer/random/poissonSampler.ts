@@ -1,4 +1,5 @@
 // Poisson sampling: every example enters every batch independently with probability q.
+import { ArgumentError, shown } from "../../formats/argumentError.js";
 import { SecureStream } from "./secureStream.js";
 
 /** The rate as a count of 64-bit words: an example enters if its uniform word lies below high·2^32 + low. */
@@ -13,7 +14,7 @@ export interface SamplingThreshold {
  */
 export function samplingThreshold(samplingRate: number): SamplingThreshold {
   if (!(typeof samplingRate === "number" && samplingRate >= 0 && samplingRate <= 1))
-    throw new RangeError(`samplingRate must be in [0, 1], got ${samplingRate}`);
+    throw new ArgumentError("samplingRate", "in [0, 1]", shown(samplingRate));
   // Scaling by a power of two is exact, and the floor of a double is a double: no rounding up anywhere.
   const words = BigInt(Math.floor(samplingRate * 2 ** 64));
   return { high: Number(words >> 32n), low: Number(words & 0xffff_ffffn) };
@@ -36,7 +37,7 @@ export class PoissonSampler {
   /** examples: a whole number in [1, 2^32 − 1]; samplingRate q in [0, 1]. The stream must be used for nothing else. */
   constructor(examples: number, samplingRate: number, stream: SecureStream = new SecureStream()) {
     if (!(Number.isSafeInteger(examples) && examples >= 1 && examples < 2 ** 32))
-      throw new RangeError(`examples must be a whole number in [1, 2^32 - 1], got ${examples}`);
+      throw new ArgumentError("examples", "a whole number in [1, 2^32 - 1]", shown(examples));
     this.examples = examples;
     this.samplingRate = samplingRate;
     this.#threshold = samplingThreshold(samplingRate);

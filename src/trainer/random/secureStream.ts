@@ -1,4 +1,5 @@
 // Cryptographic random words for sampling and noise, from the operating system's seed, that nobody can set or repeat.
+import { ArgumentError, shown } from "../../formats/argumentError.js";
 
 /** 65,536 bytes: what one call of WebCrypto may ask for. No other module draws secret randomness. */
 const BLOCK_WORDS = 16_384;
@@ -33,7 +34,7 @@ export class SecureStream {
   /** Throws TypeError unless stream is one of these: the guard against a seeded generator from plain JavaScript. */
   static check(stream: SecureStream): SecureStream {
     if (!(typeof stream === "object" && stream !== null && #words in stream))
-      throw new TypeError("stream must be a SecureStream: sampling and noise cannot be seeded");
+      throw new ArgumentError("stream", "a SecureStream: sampling and noise cannot be seeded", shown(stream));
     return stream;
   }
 }

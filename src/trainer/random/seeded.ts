@@ -1,4 +1,5 @@
 // A seeded generator for what is public or secret to nobody: initial weights and augmentations. NOT for sampling or noise.
+import { ArgumentError, shown } from "../../formats/argumentError.js";
 
 /**
  * xoshiro128** [BlackmanVigna2021], seeded through splitmix32. Repeatable: equal seeds give equal numbers on every machine.
@@ -14,7 +15,7 @@ export class SeededRandom {
   /** seed: a whole number in [0, 2^53 − 1]. */
   constructor(seed: number) {
     if (!(Number.isSafeInteger(seed) && seed >= 0))
-      throw new RangeError(`seed must be a whole number in [0, 2^53 - 1], got ${seed}`);
+      throw new ArgumentError("seed", "a whole number in [0, 2^53 - 1]", shown(seed));
     this.seed = seed;
     const low = splitmix(seed >>> 0);
     const high = splitmix(Math.floor(seed / 2 ** 32) ^ 0x5bf0_3635);
@@ -47,7 +48,7 @@ export class SeededRandom {
   /** A whole number, uniform on [0, bound), without bias; bound a whole number in [1, 2^32]. */
   below(bound: number): number {
     if (!(Number.isSafeInteger(bound) && bound >= 1 && bound <= 2 ** 32))
-      throw new RangeError(`bound must be a whole number in [1, 2^32], got ${bound}`);
+      throw new ArgumentError("bound", "a whole number in [1, 2^32]", shown(bound));
     const limit = 2 ** 32 - (2 ** 32 % bound);
     let word = this.nextWord();
     while (word >= limit) word = this.nextWord();
@@ -63,7 +64,7 @@ export class SeededRandom {
   /** A generator of its own for a numbered purpose (a step, an example), the same whenever it is asked for. */
   child(index: number): SeededRandom {
     if (!(Number.isSafeInteger(index) && index >= 0))
-      throw new RangeError(`index must be a whole number >= 0, got ${index}`);
+      throw new ArgumentError("index", "a whole number >= 0", shown(index));
     const mix = splitmix((this.seed ^ Math.imul(index, 0x9e37_79b1)) >>> 0);
     const high = splitmix((Math.floor(index / 2 ** 32) ^ Math.floor(this.seed / 2 ** 32) ^ mix()) >>> 0);
     return new SeededRandom((high() & 0x1f_ffff) * 2 ** 32 + mix());

@@ -153,6 +153,6 @@ test("the fingerprint depends on the salt and on every byte, and repeats", () =>
   expect(datasetFingerprint({ ...images, pixels: Uint8Array.of(1, 3) }, salt)).not.toBe(print);
   expect(datasetFingerprint({ ...images, shape: [2, 1, 1] }, salt)).not.toBe(print);
   expect(() => datasetFingerprint(images, new Uint8Array(8))).toThrow(
-    "salt must have 32 bytes or more, got 8",
+    "salt must be of 32 bytes or more, got 8",
   );
 });

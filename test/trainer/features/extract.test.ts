@@ -89,6 +89,6 @@ test("a linear model trains on them, and the ledger's fingerprint is that of the
 test("images that no front end takes are refused in one line", async () => {
   const odd = { ...data, train: { ...data.train, shape: [4, 16, 1] as const } };
   await expect(scatteringFeatures(odd)).rejects.toThrow(
-    "small: scattering: image height must be a multiple of 4 and at least 8, got 4",
+    "small: image height must be a multiple of 4 and at least 8 for scattering, got 4",
   );
 });
