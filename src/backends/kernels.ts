@@ -137,12 +137,39 @@ export interface Kernels {
    */
   addRows(sum: ExactSum, rows: tf.Tensor2D, factors: Float64Array): void;
   /**
-   * sum[i·units + j] += Σ_n trunc(inputScales[n]·x[n, i])·outputs[n·units + j], exactly, where outputs are whole numbers and
-   * inputScales powers of two such that the truncated products are below 2^24; examples whose scale is 0 are not read.
-   * x [n, inputs] is scaled in float32, without rounding: what becomes subnormal there is truncated to 0 anyway.
+   * Rows x [n, inputs] as whole numbers of at most WHOLE_LARGEST: each row scaled until the largest is as large, and each number
+   * rounded to the nearest. Call inside tf.tidy.
    */
-  addOuterProducts(sum: ExactSum, x: tf.Tensor2D, inputScales: Float64Array, outputs: Float64Array): void;
+  wholeRows(x: tf.Tensor2D): WholeRows;
+  /**
+   * sum[i·units + j] += unit·Σ_n x[n, i]·outputs[n·units + j], exactly, where outputs are whole numbers of at most MOST_OUTPUT in
+   * magnitude whose products with x are at most 2^WHOLE_BITS, and unit is a power of two of at most 2^4. Where outputs are 0,
+   * nothing is added, whatever x holds.
+   */
+  addOuterProducts(sum: ExactSum, x: WholeRows, outputs: Float64Array, unit: number): void;
 }
+
+/** Rows of whole numbers, as the kernels keep them. */
+export interface WholeRows {
+  /** What each row was multiplied by; 0 where its largest number is below 2^-100: it counts as zeros; NaN where one is not finite. */
+  readonly scales: Float64Array;
+  /** Of the whole numbers, exact; NaN where the scale is. */
+  readonly squaredNorms: Float64Array;
+  /** Of the kernels that made them: where the numbers are. */
+  readonly place: tf.Tensor;
+}
+
+/** What the largest number of a row becomes: fifteen bits. */
+export const WHOLE_LARGEST = 2 ** 15 - 1;
+/** Bits of a product of whole numbers. */
+export const WHOLE_BITS = 36;
+/** Somewhat more than 2^WHOLE_BITS / WHOLE_LARGEST. */
+export const MOST_OUTPUT = 2 ** 21 + 2 ** 7;
+const LEAST_LARGEST = 2 ** -100;
+
+/** The scale of a row with that largest magnitude. */
+export const wholeScale = (largest: number): number =>
+  largest < LEAST_LARGEST ? 0 : largest < Infinity ? Math.fround(WHOLE_LARGEST / largest) : Number.NaN;
 
 /** Sums of whole numbers in float64: exact, in whatever order they are added, while they stay below 2^53. */
 export interface ExactSum {
@@ -284,17 +311,37 @@ export const stockKernels: Kernels = {
       for (let j = 0, at = n * width; j < width; j++, at++) values[j] += Math.trunc(factor * numbers[at]);
     });
   },
-  addOuterProducts({ values }, x, inputScales, outputs) {
+  wholeRows(x) {
+    const [n, inputs] = x.shape;
     const numbers = x.dataSync() as Float32Array;
-    const inputs = x.shape[1];
-    const units = values.length / inputs;
-    inputScales.forEach((scale, n) => {
-      if (scale === 0) return;
+    const whole = new Float32Array(n * inputs);
+    const [scales, squaredNorms] = [new Float64Array(n), new Float64Array(n)];
+    for (let row = 0; row < n; row++) {
+      const own = numbers.subarray(row * inputs, (row + 1) * inputs);
+      const scale = wholeScale(own.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
+      scales[row] = scale;
       for (let i = 0; i < inputs; i++) {
-        const input = Math.trunc(scale * numbers[n * inputs + i]);
-        if (input === 0) continue;
-        for (let j = 0; j < units; j++) values[i * units + j] += input * outputs[n * units + j];
+        // 1.5·2^23 leaves the nearest whole number, of two the even one.
+        const value = Math.fround(Math.fround(Math.fround(scale * own[i]) + ROUNDING) - ROUNDING);
+        whole[row * inputs + i] = value;
+        squaredNorms[row] += value * value;
       }
-    });
+    }
+    return { scales, squaredNorms, place: tf.tensor2d(whole, [n, inputs]) };
+  },
+  addOuterProducts({ values }, { place }, outputs, unit) {
+    const whole = place.dataSync() as Float32Array;
+    const [n, inputs] = place.shape as [number, number];
+    const units = values.length / inputs;
+    for (let row = 0; row < n; row++) {
+      const own = outputs.subarray(row * units, (row + 1) * units);
+      if (own.every((value) => value === 0)) continue;
+      for (let i = 0; i < inputs; i++) {
+        const input = unit * whole[row * inputs + i];
+        for (let j = 0; j < units; j++) values[i * units + j] += input * own[j];
+      }
+    }
   },
 };
+
+const ROUNDING = 1.5 * 2 ** 23;

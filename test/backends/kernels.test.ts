@@ -353,35 +353,86 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
       }
     });
 
-    test("outer products of cut inputs and whole numbers are added up exactly", async () => {
+    test("rows become whole numbers of fifteen bits, with their norms, and outer products of them add up exactly", async () => {
       const k = await kernels();
       for (const [n, inputs, units] of [
         [1, 1, 1],
         [5, 7, 3],
         [70, 9, 10],
+        [64, 32, 2],
         [130, 4, 6],
         [3, 30, 17],
+        [2, 49, 1],
       ]) {
         const x = numbers(n * inputs);
-        const scales = Float64Array.from({ length: n }, (_, i) => (i % 5 === 3 ? 0 : 2 ** (18 - (i % 4))));
-        scales.forEach((scale, i) => {
-          if (scale === 0) x.fill(Number.NaN, i * inputs, (i + 1) * inputs);
+        // Rows of any magnitude, of zeros, of hardly more, and of what is no number.
+        const magnitudes = [1, 2 ** 120, 2 ** -99, 0, 2 ** -140, Number.NaN, Number.POSITIVE_INFINITY];
+        x.forEach((value, at) => {
+          x[at] = Math.fround(value * magnitudes[Math.floor(at / inputs) % (n === 70 ? 7 : 3)]);
         });
-        const outputs = Float64Array.from({ length: n * units }, () => Math.trunc(1e5 * numbers(1)[0]));
-        const sum = k.exactSum(inputs * units);
-        k.addOuterProducts(sum, tf.tensor2d(x, [n, inputs]), scales, outputs);
-        const expected = Array.from({ length: inputs * units }, (_, at) => {
-          let total = 0n;
-          scales.forEach((scale, i) => {
-            if (scale === 0) return;
-            const input = Math.trunc(scale * Math.fround(x[i * inputs + Math.floor(at / units)]));
-            total += BigInt(input) * BigInt(outputs[i * units + (at % units)]);
+        const unit = 2 ** (n % 5);
+        const rows = k.wholeRows(tf.tensor2d(x, [n, inputs]));
+        const whole = Array.from({ length: n }, (_, row) => {
+          const own = x.slice(row * inputs, (row + 1) * inputs);
+          const largest = Math.max(...own.map(Math.abs));
+          if (!(largest < Infinity)) {
+            expect([rows.scales[row], rows.squaredNorms[row]]).toEqual([Number.NaN, Number.NaN]);
+            return own.map(() => 0);
+          }
+          if (largest < 2 ** -100) {
+            expect([rows.scales[row], rows.squaredNorms[row]]).toEqual([0, 0]);
+            return own.map(() => 0);
+          }
+          expect(rows.scales[row]).toBe(Math.fround(32767 / largest));
+          // The error: half a unit of fifteen bits, and what float32 rounds off a number of fifteen bits.
+          const nearest = own.map((value) => {
+            const scaled = Math.fround(value * rows.scales[row]);
+            const below = Math.floor(scaled);
+            const half = scaled - below;
+            return half > 0.5 || (half === 0.5 && below % 2 !== 0) ? below + 1 : below;
           });
-          return Number(total);
+          nearest.forEach((value, i) => {
+            expect(Math.abs(value - (own[i] * 32767) / largest)).toBeLessThanOrEqual(0.5 + 2 ** -8);
+          });
+          expect(Math.max(...nearest.map(Math.abs))).toBe(32767);
+          expect(rows.squaredNorms[row]).toBe(nearest.reduce((sum, value) => sum + value * value, 0));
+          return nearest;
         });
-        expect([...sum.values]).toEqual(expected);
+        // The largest that there may be, too.
+        const outputs = Float64Array.from({ length: n * units }, (_, at) =>
+          rows.scales[Math.floor(at / units)] > 0
+            ? ([2 ** 21 + 2 ** 6, -(2 ** 21), 1023, 1024, -1024, -1025][at % 7] ??
+              Math.trunc(1e5 * numbers(1)[0]))
+            : 0,
+        );
+        const sum = k.exactSum(inputs * units);
+        for (const times of [1, 2]) {
+          k.addOuterProducts(sum, rows, outputs, unit);
+          const expected = Array.from({ length: inputs * units }, (_, at) => {
+            let total = 0n;
+            whole.forEach((own, row) => {
+              const output = outputs[row * units + (at % units)];
+              total += BigInt(times * unit) * BigInt(own[Math.floor(at / units)]) * BigInt(output);
+            });
+            return Number(total);
+          });
+          expect([...sum.values]).toEqual(expected);
+        }
         sum.dispose();
       }
+    });
+
+    test("sums of the most extreme products do not overflow", async () => {
+      const k = await kernels();
+      for (const value of [1024, -1024, 2048 * 1023 + 1024, -2048 * 1024 - 64])
+        for (const sign of [1, -1]) {
+          const [n, inputs] = [129, 17];
+          const rows = k.wholeRows(tf.fill([n, inputs], sign * 3) as tf.Tensor2D);
+          const sum = k.exactSum(inputs);
+          k.addOuterProducts(sum, rows, new Float64Array(n).fill(value), 1);
+          expect([...sum.values]).toEqual(Array.from({ length: inputs }, () => n * sign * 32767 * value));
+          sum.dispose();
+        }
     });
 
     test("bytes become the numbers of their channel's table", async () => {

@@ -73,16 +73,23 @@ export const i32 = {
   select: (first: Code, second: Code, condition: Code): Code => cat(first, second, condition, [0x1b]),
   load: (address: Code, offset = 0): Code => cat(address, [0x28, 2, ...unsigned(offset)]),
   loadByte: (address: Code, offset = 0): Code => cat(address, [0x2d, 0, ...unsigned(offset)]),
+  store: (address: Code, value: Code): Code => cat(address, value, [0x36, 2, 0]),
 };
 export const f32 = {
   /** f32 constant. */
   constant: (value: number): Code => [0x43, ...new Uint8Array(new Float32Array([value]).buffer)],
   add: two([0x92]),
   mul: two([0x94]),
+  div: two([0x95]),
+  /** The float32 number with these bits. */
+  ofBits: one([0xbe]),
   /** To a whole number, towards zero. */
   trunc: one([0x8f]),
   load: (address: Code, offset = 0): Code => cat(address, [0x2a, 2, ...unsigned(offset)]),
   store: (address: Code, value: Code): Code => cat(address, value, [0x38, 2, 0]),
+};
+export const i64 = {
+  add: two([0x7c]),
 };
 export const f64 = {
   add: two([0xa0]),
@@ -90,6 +97,7 @@ export const f64 = {
   /** To a whole number, towards zero. */
   trunc: one([0x9d]),
   promote: one([0xbb]),
+  fromUnsigned64: one([0xba]),
   load: (address: Code, offset = 0): Code => cat(address, [0x2b, 0, ...unsigned(offset)]),
   store: (address: Code, value: Code, offset = 0): Code =>
     cat(address, value, [0x39, 0, ...unsigned(offset)]),
@@ -120,6 +128,8 @@ export const f32x4 = {
   pseudoMin: two(simd(234)),
   /** a < b ? b : a. */
   pseudoMax: two(simd(235)),
+  fromIntegers: one(simd(250)),
+  splat: one(simd(19)),
   equal: two(simd(65)),
   notEqual: two(simd(66)),
   greater: two(simd(68)),
@@ -137,11 +147,34 @@ export const f32x4 = {
 /** The value computed and not wanted. */
 export const drop = (value: Code): Code => cat(value, [0x1a]);
 
+export const i32x4 = {
+  splat: one(simd(17)),
+  add: two(simd(174)),
+  /** Of signed numbers. */
+  max: two(simd(184)),
+  shiftLeft: two(simd(171)),
+  /** Of eight signed numbers of 16 bits each, the sums of products of neighbours: exact but for four times −2^15. */
+  dot: two(simd(186)),
+  /** The first or last four of eight unsigned numbers of 16 bits. */
+  fromLowHalves: one(simd(169)),
+  fromHighHalves: one(simd(170)),
+  lane: (a: Code, lane: number): Code => cat(a, simd(27), [lane]),
+};
+export const i16x8 = {
+  fromLowBytes: one(simd(137)),
+  fromHighBytes: one(simd(138)),
+};
+export const i64x2 = {
+  add: two(simd(206)),
+  /** Lanes of an i32x4, unsigned: 0 and 1, 2 and 3. */
+  extendLow: one(simd(201)),
+  extendHigh: one(simd(202)),
+  lane: (a: Code, lane: number): Code => cat(a, simd(29), [lane]),
+};
+
 export const f64x2 = {
   add: two(simd(240)),
   mul: two(simd(242)),
-  /** a·b + c with one rounding or with two: relaxed SIMD. */
-  relaxedMultiplyAdd: (a: Code, b: Code, c: Code): Code => cat(a, b, c, simd(263)),
   /** To whole numbers, towards zero. */
   trunc: one(simd(122)),
   zero: [...simd(12), ...new Uint8Array(16)] as Code,
@@ -152,6 +185,9 @@ export const f64x2 = {
     cat(a, b, simd(13), [8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31]),
   /** Lanes 0 and 1 of an f32x4 as f64x2. */
   promoteLow: one(simd(95)),
+  /** Lanes 0 and 1 of an i32x4, signed; lanes 2 and 3. */
+  convertLow: one(simd(254)),
+  convertHigh: (a: Code): Code => cat(highHalf(a), simd(254)),
   lane: (a: Code, lane: 0 | 1): Code => cat(a, simd(33), [lane]),
 };
 /** Lanes 2 and 3 of an f32x4 moved to 0 and 1. */

@@ -12,7 +12,8 @@ import { maxPool, maxPoolGradient } from "./pooling.js";
 import { outerProducts, windowProducts } from "./products.js";
 import { standardisedGradients } from "./standardised.js";
 import { addRows, squaredNorm } from "./sums.js";
-import { MULTIPLY_ADD, MULTIPLY_ADD_64, type Variant, WebAssembly } from "./variant.js";
+import { MULTIPLY_ADD, type Variant, WebAssembly } from "./variant.js";
+import { wholeRows } from "./wholeRows.js";
 import { addPatches, filterGradients } from "./windows.js";
 import { tileTransforms } from "./winograd.js";
 
@@ -48,6 +49,7 @@ export interface WasmKernels {
   readonly maxPoolGradientSteps2: Kernel;
   readonly squaredNorm: (address: number, count: number) => number;
   readonly addRows: Kernel;
+  readonly wholeRows: Kernel;
   readonly addOuterProducts: Kernel;
   readonly lookUp: Kernel;
   readonly tanh: Kernel;
@@ -82,7 +84,8 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     maxPoolGradient(2, true),
     squaredNorm(),
     addRows(),
-    addOuterProducts(MULTIPLY_ADD_64[variant]),
+    wholeRows(),
+    addOuterProducts(),
     lookUp(),
     tanh(multiplyAdd),
     tanhGradient(),

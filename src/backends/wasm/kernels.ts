@@ -1,15 +1,25 @@
 // The Kernels of the WASM backend: own SIMD code on the tensors where they lie in the backend's memory.
 import * as tf from "@tensorflow/tfjs-core";
-import { type ExactSum, type Kernels, stockKernels } from "../kernels.js";
+import {
+  type ExactSum,
+  type Kernels,
+  MOST_OUTPUT,
+  stockKernels,
+  type WholeRows,
+  wholeScale,
+} from "../kernels.js";
+import { roundUp } from "./arithmetic.js";
 import { instantiateKernels, type WasmKernels } from "./code.js";
 import { Convolutions } from "./convolution.js";
-import { BLOCK_BYTES, MOST_EXAMPLES } from "./exactProducts.js";
+import { DIGIT_BITS, GROUP, GROUP_BYTES, MOST_PAIRS } from "./exactProducts.js";
 import { FLOAT_BYTES, TensorMemory, type WasmBackend } from "./memory.js";
 import { Normalisation } from "./normalisation.js";
 import { Pooling } from "./poolingInMemory.js";
 import { bestVariant, type Variant } from "./variant.js";
+import { ROOM_BYTES } from "./wholeRows.js";
 
 const DOUBLE_BYTES = 8;
+const HALF_DIGIT = 2 ** (DIGIT_BITS - 1);
 /** Rows that are added side by side: the memory is read ahead in a few places, not in hundreds. */
 const ROWS_AT_ONCE = 8;
 
@@ -159,36 +169,51 @@ class KernelsInMemory implements Kernels {
     });
   }
 
-  addOuterProducts(sum: ExactSum, x: tf.Tensor2D, inputScales: Float64Array, outputs: Float64Array): void {
+  wholeRows(x: tf.Tensor2D): WholeRows {
     const [n, inputs] = x.shape;
+    const even = roundUp(n, 2);
+    // Blocks of equal size, as near as may be: a short last one costs as much as a long one to add to the sum.
+    const blocks = Math.ceil(even / 2 / MOST_PAIRS);
+    const pairs = Math.ceil(even / 2 / blocks);
+    const groups = Math.ceil(inputs / GROUP);
+    const place = this.memory.output([blocks, groups, pairs, GROUP]);
+    const largest = this.memory.output([even]);
+    const squares = this.memory.output([2 * even]);
+    const room = this.memory.output([ROOM_BYTES / FLOAT_BYTES]);
+    this.code.wholeRows(
+      ...[this.memory.address(x), n, inputs],
+      ...[place, largest, squares, room].map((each) => this.memory.address(each)),
+      pairs,
+      groups,
+    );
+    const scales = Float64Array.from(this.memory.floats(largest).subarray(0, n), wholeScale);
+    const squaredNorms = this.memory.doubles(squares).slice(0, n);
+    scales.forEach((scale, row) => {
+      if (!(scale > 0)) squaredNorms[row] = scale;
+    });
+    tf.dispose([largest, squares, room]);
+    return { scales, squaredNorms, place };
+  }
+
+  addOuterProducts(sum: ExactSum, { place, scales }: WholeRows, outputs: Float64Array, unit: number): void {
+    const n = scales.length;
     const units = outputs.length / n;
-    const read = [...inputScales.keys()].filter((example) => inputScales[example] !== 0);
+    const [blocks, groups, pairs] = place.shape as [number, number, number];
+    const inputs = (sum as SumInMemory).size / units;
     tf.tidy(() => {
-      const right = this.memory.output([2 * read.length * units]);
-      const scales = this.memory.output([read.length]);
-      const rows = this.memory.output([read.length]);
-      const block = this.memory.output([BLOCK_BYTES / FLOAT_BYTES]);
-      const from = this.memory.address(x);
-      const rowAt = new Int32Array(this.memory.floats(rows).buffer, this.memory.address(rows), read.length);
-      rowAt.set(read.map((example) => from + example * inputs * FLOAT_BYTES));
-      this.memory.floats(scales).set(read.map((example) => inputScales[example]));
-      const wide = this.memory.doubles(right);
-      if (read.length === n) wide.set(outputs);
-      else
-        read.forEach((example, at) => {
-          wide.set(outputs.subarray(example * units, (example + 1) * units), at * units);
-        });
-      const [sumAt, blockAt] = [(sum as SumInMemory).address, this.memory.address(block)];
-      for (let first = 0; first < read.length; first += MOST_EXAMPLES)
+      const digits = this.memory.output([blocks, units, pairs, 2]);
+      splitDigits(
+        outputs,
+        units,
+        pairs,
+        new Int16Array(this.memory.floats(digits).buffer, this.memory.address(digits), 2 * digits.size),
+      );
+      for (let block = 0; block < blocks; block++)
         this.code.addOuterProducts(
-          sumAt,
-          this.memory.address(rows) + first * FLOAT_BYTES,
-          this.memory.address(scales) + first * FLOAT_BYTES,
-          this.memory.address(right) + first * units * DOUBLE_BYTES,
-          blockAt,
-          Math.min(MOST_EXAMPLES, read.length - first),
-          inputs,
-          units,
+          (sum as SumInMemory).address,
+          this.memory.address(place) + block * groups * pairs * GROUP_BYTES,
+          this.memory.address(digits) + block * units * pairs * 2 * FLOAT_BYTES,
+          ...([pairs, inputs, units, pairs * GROUP_BYTES, unit] as const),
         );
     });
   }
@@ -217,13 +242,32 @@ class KernelsInMemory implements Kernels {
   }
 }
 
+/** outputs [n][units] to [blocks][units][pairs] of four digits: the higher ones of both examples of a pair, then the lower ones. */
+function splitDigits(outputs: Float64Array, units: number, pairs: number, digits: Int16Array): void {
+  const n = outputs.length / units;
+  // Of the last block's missing examples, and of blocks used before.
+  digits.fill(0);
+  for (let example = 0, at = 0; example < n; example++) {
+    const block = Math.floor(example / (2 * pairs));
+    let to = 4 * (block * units * pairs + ((example >> 1) % pairs)) + (example & 1);
+    for (let j = 0; j < units; j++, at++, to += 4 * pairs) {
+      const value = outputs[at];
+      if (!(Math.abs(value) <= MOST_OUTPUT))
+        throw new RangeError(`a whole number of ${value} has too many digits`);
+      const higher = (value + HALF_DIGIT) >> DIGIT_BITS;
+      digits[to] = higher;
+      digits[to + 2] = value - (higher << DIGIT_BITS);
+    }
+  }
+}
+
 /** Whole numbers in float64 where the kernels can add to them. */
 class SumInMemory implements ExactSum {
   private readonly room: tf.Tensor;
 
   constructor(
     private readonly memory: TensorMemory,
-    size: number,
+    readonly size: number,
   ) {
     // It outlives every tidy: it is as old as the step.
     this.room = tf.keep(memory.output([2 * size], 0));

@@ -1,7 +1,7 @@
 // Fully connected layer: of an example with one view no gradient is formed, its norm is that of an outer product
 // [Goodfellow2015]; of one with several it is.
 import * as tf from "@tensorflow/tfjs-core";
-import type { ExactSum, Kernels } from "../../backends/index.js";
+import { type ExactSum, type Kernels, WHOLE_BITS, type WholeRows } from "../../backends/index.js";
 import { formed } from "./formed.js";
 import {
   type Backward,
@@ -79,18 +79,14 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
 /** One pixel a row. */
 const asImages = (rows: tf.Tensor2D): tf.Tensor4D => tf.reshape(rows, [-1, 1, 1, rows.shape[1]]);
 
-/** Inputs whose squared norm is below this count as zeros: their scale would not be a float32. */
-const LEAST_SQUARED_INPUT = 2 ** -200;
-
 /**
  * g_n = (x_n, 1) ⊗ dy_n; without a bias x_n ⊗ dy_n.
  *
- * Both factors are rounded, not their product (docs/math-clipping.md, theorem 2): (x, 1) scaled by a power of two to norm in
- * (½, 1] and cut to multiples of 2^-a, the weighted dy divided by the same power and cut to multiples of 2^-b, a + b the
- * grid's bits. Cutting makes both shorter, their outer product is a multiple of the grid, and its sums are exact.
+ * Both factors are made whole numbers, not their product (docs/math-clipping.md, theorem 2): x̃ nearest to t·x, 15 bits, its norm
+ * as it is then; dy weighted, divided by t and cut. Their outer product is a multiple of the grid, and its sums are exact.
  */
 class OuterProducts implements ExampleGradients {
-  private norms: { readonly input: Float64Array; readonly output: Float64Array } | undefined;
+  private rounded: WholeRows | undefined;
 
   constructor(
     private readonly x: tf.Tensor2D,
@@ -107,55 +103,40 @@ class OuterProducts implements ExampleGradients {
     return this.bias ? 2 : 1;
   }
 
-  /** ‖(x, 1)‖² and ‖dy‖² of each example, rounded up. */
-  private squares() {
-    const one = this.bias ? 1 : 0;
-    this.norms ??= {
-      input: this.kernels.squaredNorms(this.x).map((value) => (value + one) * (1 + 2 ** -52)),
-      output: this.kernels.squaredNorms(this.dy),
-    };
-    return this.norms;
+  private get whole(): WholeRows {
+    this.rounded ??= this.kernels.wholeRows(this.x);
+    return this.rounded;
   }
 
-  /** ‖(x, 1) ⊗ dy‖² = (‖x‖² + 1)·‖dy‖². */
+  /** ‖(x̃/t, 1) ⊗ dy‖² = (‖x̃‖²/t² + 1)·‖dy‖². */
   squaredNorms(): Float64Array {
-    const { input, output } = this.squares();
-    return input.map((value, n) => value * output[n] * (1 + 2 ** -52));
+    const one = this.bias ? 1 : 0;
+    const { scales, squaredNorms } = this.whole;
+    const result = this.kernels.squaredNorms(this.dy);
+    for (let n = 0; n < result.length; n++) {
+      const scale = scales[n];
+      const input = scale === 0 ? 0 : squaredNorms[n] / (scale * scale);
+      result[n] *= (input + one) * (1 + 2 ** -50);
+    }
+    return result;
   }
 
   addTo([kernel, shift]: readonly ExactSum[], factors: Float64Array, fractionBits: number): void {
     const units = this.dy.shape[1];
-    const inputBits = Math.ceil(fractionBits / 2);
     const slopes = this.dy.dataSync() as Float32Array;
-    const { input } = this.squares();
-    const scales = new Float64Array(factors.length);
+    const { scales } = this.whole;
+    const bits = Math.min(fractionBits, WHOLE_BITS);
     const outputs = new Float64Array(slopes.length);
-    factors.forEach((factor, n) => {
-      if (factor === 0 || input[n] < LEAST_SQUARED_INPUT) return;
-      const scale = 2 ** -halfExponent(input[n]);
-      scales[n] = scale * 2 ** inputBits;
-      const weight = (factor / scale) * 2 ** (fractionBits - inputBits);
-      for (let at = n * units; at < (n + 1) * units; at++) outputs[at] = Math.trunc(weight * slopes[at]);
-    });
-    this.kernels.addOuterProducts(kernel, this.x, scales, outputs);
-    if (!this.bias) return;
-    const { values } = shift;
-    scales.forEach((scale, n) => {
-      const one = Math.trunc(scale);
-      for (let j = 0; j < units; j++) values[j] += one * outputs[n * units + j];
-    });
+    const values = this.bias ? shift.values : undefined;
+    for (let n = 0; n < factors.length; n++) {
+      if (factors[n] === 0) continue;
+      const weight = factors[n] * 2 ** fractionBits;
+      const outer = scales[n] === 0 ? 0 : (factors[n] * 2 ** bits) / scales[n];
+      for (let j = 0, at = n * units; j < units; j++, at++) {
+        outputs[at] = Math.trunc(outer * slopes[at]);
+        if (values) values[j] += Math.trunc(weight * slopes[at]);
+      }
+    }
+    this.kernels.addOuterProducts(kernel, this.whole, outputs, 2 ** (fractionBits - bits));
   }
 }
-
-/** The least whole e with value ≤ 4^e; value > 0, finite. */
-function halfExponent(value: number): number {
-  // value = m·2^k, m in [1, 2), by its bits: at most 4^e with 2e = k or above, unless m is more than 1 there.
-  bits[0] = value;
-  const k = ((high[1] >>> 20) & 2047) - 1023;
-  const even = k % 2 === 0;
-  return even && value === 2 ** k ? k / 2 : even ? k / 2 + 1 : (k + 1) / 2;
-}
-
-const bits = new Float64Array(1);
-/** On little-endian processors, the only ones that WebAssembly and Node run on, the second word holds the exponent. */
-const high = new Uint32Array(bits.buffer);
