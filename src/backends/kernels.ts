@@ -110,20 +110,17 @@ export interface Kernels {
     slope: tf.Tensor1D,
     projected: tf.Tensor1D,
   ): [tf.Tensor2D, tf.Tensor2D];
-  /** a [m, n] times b [n, p]; transposed: b is given as [p, n]. */
-  product(a: tf.Tensor2D, b: tf.Tensor2D, transposed?: boolean): tf.Tensor2D;
+  /** a [m, n] times b [n, p], plus bias [p]; transposed: b is given as [p, n]. */
+  product(a: tf.Tensor2D, b: tf.Tensor2D, transposed?: boolean, bias?: tf.Tensor1D): tf.Tensor2D;
   tanh<T extends tf.Tensor>(x: T): T;
   /** dy · (1 − y²), y = tanh(x). */
   tanhGradient<T extends tf.Tensor>(y: T, dy: T): T;
   /** Σ_j rows[n, j]² for each n, rounded up: never below the true value. NaN or Infinity where a row is not finite. */
   squaredNorms(rows: tf.Tensor2D): Float64Array;
-  /**
-   * A tensor of numbers looked up for bytes, which `write` fills in: element i is tables[c][byte i], c = i modulo the number of
-   * tables, 256 numbers each.
-   */
+  /** A tensor of numbers from bytes, which `write` fills in: element i is `scaled(byte i, scaling, c)`, c = i modulo channels. */
   fromBytes<T extends tf.Tensor>(
     shape: readonly number[],
-    tables: readonly Float32Array[],
+    scaling: ByteScaling,
     write: (bytes: Uint8Array) => void,
   ): T;
   /** A tensor whose numbers `write` fills in, where they are to lie if the backend's memory can be reached: nothing is copied. */
@@ -148,6 +145,16 @@ export interface Kernels {
    */
   addOuterProducts(sum: ExactSum, x: WholeRows, outputs: Float64Array, unit: number): void;
 }
+
+/** Of each channel. */
+export interface ByteScaling {
+  readonly factor: Float32Array;
+  readonly offset: Float32Array;
+}
+
+/** byte·factor + offset in float32, each of the two operations rounded, on every backend alike. */
+export const scaled = (byte: number, { factor, offset }: ByteScaling, channel: number): number =>
+  Math.fround(Math.fround(byte * factor[channel]) + offset[channel]);
 
 /** Rows of whole numbers, as the kernels keep them. */
 export interface WholeRows {
@@ -276,7 +283,10 @@ export const stockKernels: Kernels = {
       ] as [tf.Tensor2D, tf.Tensor2D];
     });
   },
-  product: (a, b, transposed = false) => tf.matMul(a, b, false, transposed),
+  product: (a, b, transposed = false, bias) => {
+    const product: tf.Tensor2D = tf.matMul(a, b, false, transposed);
+    return bias ? tf.add<tf.Tensor2D>(product, bias) : product;
+  },
   tanh: (x) => tf.tanh(x),
   tanhGradient: (y, dy) => tf.tidy(() => tf.mul(dy, tf.sub(1, tf.square(y)))) as typeof y,
   squaredNorms(rows) {
@@ -289,11 +299,12 @@ export const stockKernels: Kernels = {
     const up = 1 / (1 - (width + 2) * FLOAT32_ROUND_OFF);
     return Float64Array.from(values, (value) => value * up + width * 2 ** -126);
   },
-  fromBytes<T extends tf.Tensor>(...[shape, tables, write]: Parameters<Kernels["fromBytes"]>): T {
+  fromBytes<T extends tf.Tensor>(...[shape, scaling, write]: Parameters<Kernels["fromBytes"]>): T {
     const bytes = new Uint8Array(shape.reduce((a, b) => a * b, 1));
     write(bytes);
+    const channels = scaling.factor.length;
     return tf.tensor(
-      Float32Array.from(bytes, (byte, i) => tables[i % tables.length][byte]),
+      Float32Array.from(bytes, (byte, i) => scaled(byte, scaling, i % channels)),
       [...shape],
     ) as T;
   },

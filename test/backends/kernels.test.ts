@@ -313,6 +313,9 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
         [9, 37, 10],
         [4, 1, 1],
         [13, 8, 23],
+        [3, 784, 10],
+        [1, 8, 9],
+        [4, 16, 32],
       ]) {
         const [left, right] = [numbers(m * n), numbers(n * p)];
         const expected = Array.from({ length: m * p }, (_, at) =>
@@ -323,6 +326,11 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
           expect(product.shape).toEqual([m, p]);
           close(product.dataSync(), expected);
         }
+        const bias = numbers(p);
+        close(
+          k.product(a, b, false, tf.tensor1d(bias)).dataSync(),
+          expected.map((value, at) => value + bias[at % p]),
+        );
       }
     });
 
@@ -435,13 +443,25 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
         }
     });
 
-    test("bytes become the numbers of their channel's table", async () => {
+    test("bytes become numbers by the factor and the offset of their channel, rounded twice", async () => {
       const k = await kernels();
-      for (const channels of [1, 3]) {
-        const tables = Array.from({ length: channels }, () => Float32Array.from(numbers(256)));
-        const bytes = Uint8Array.from({ length: 7 * channels }, (_, i) => (i * 83) % 256);
-        const looked = k.fromBytes([7, channels], tables, (out) => out.set(bytes));
-        expect([...looked.dataSync()]).toEqual(Array.from(bytes, (byte, i) => tables[i % channels][byte]));
+      for (const [pixels, channels] of [
+        [1, 1],
+        [7, 1],
+        [32, 1],
+        [7, 3],
+        [32, 3],
+        [100, 5],
+      ]) {
+        const scaling = { factor: numbers(channels), offset: numbers(channels) };
+        const bytes = Uint8Array.from({ length: pixels * channels }, (_, i) => (i * 83 + pixels) % 256);
+        const found = k.fromBytes([pixels, channels], scaling, (out) => out.set(bytes));
+        expect([...found.dataSync()]).toEqual(
+          Array.from(bytes, (byte, i) => {
+            const [factor, offset] = [scaling.factor[i % channels], scaling.offset[i % channels]];
+            return Math.fround(Math.fround(byte * factor) + offset);
+          }),
+        );
       }
     });
   },

@@ -110,6 +110,9 @@ export const v128 = {
   loadSplat64: (address: Code, offset = 0): Code => cat(address, simd(10), [0, ...unsigned(offset)]),
   store: (address: Code, value: Code, offset = 0): Code =>
     cat(address, value, simd(11), [0, ...unsigned(offset)]),
+  /** The first of four lanes. */
+  storeLane: (address: Code, value: Code, offset = 0): Code =>
+    cat(address, value, simd(90), [0, ...unsigned(offset), 0]),
   and: two(simd(78)),
   /** a and not b. */
   andNot: two(simd(79)),

@@ -7,9 +7,10 @@ import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts, channelSums } from "./channels.js";
 import { copyRows, transpose } from "./copies.js";
 import { addOuterProducts } from "./exactProducts.js";
-import { lookUp } from "./lookUp.js";
+import { scaleBytes } from "./lookUp.js";
 import { maxPool, maxPoolGradient } from "./pooling.js";
 import { outerProducts, windowProducts } from "./products.js";
+import { rowProducts } from "./rowProducts.js";
 import { standardisedGradients } from "./standardised.js";
 import { addRows, squaredNorm } from "./sums.js";
 import { MULTIPLY_ADD, type Variant, WebAssembly } from "./variant.js";
@@ -23,6 +24,7 @@ export interface WasmKernels {
   readonly filterGradients4: Kernel;
   readonly filterGradients1: Kernel;
   readonly windowProducts: Kernel;
+  readonly rowProducts: Kernel;
   readonly outerProducts: Kernel;
   readonly pack: Kernel;
   readonly imageToFrequencies2: Kernel;
@@ -51,7 +53,7 @@ export interface WasmKernels {
   readonly addRows: Kernel;
   readonly wholeRows: Kernel;
   readonly addOuterProducts: Kernel;
-  readonly lookUp: Kernel;
+  readonly scaleBytes: Kernel;
   readonly tanh: Kernel;
   readonly tanhGradient: Kernel;
   readonly reluGradient: Kernel;
@@ -75,6 +77,7 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     filterGradients(4, multiplyAdd),
     filterGradients(1, multiplyAdd),
     windowProducts(multiplyAdd),
+    rowProducts(multiplyAdd),
     outerProducts(multiplyAdd),
     ...tileTransforms(multiplyAdd),
     copyRows(),
@@ -86,7 +89,7 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     addRows(),
     wholeRows(),
     addOuterProducts(),
-    lookUp(),
+    scaleBytes(),
     tanh(multiplyAdd),
     tanhGradient(),
     reluGradient(),

@@ -12,6 +12,7 @@ import { roundUp } from "./arithmetic.js";
 import { instantiateKernels, type WasmKernels } from "./code.js";
 import { Convolutions } from "./convolution.js";
 import { DIGIT_BITS, GROUP, GROUP_BYTES, MOST_PAIRS } from "./exactProducts.js";
+import { STEP as BYTES_AT_ONCE } from "./lookUp.js";
 import { FLOAT_BYTES, TensorMemory, type WasmBackend } from "./memory.js";
 import { Normalisation } from "./normalisation.js";
 import { Pooling } from "./poolingInMemory.js";
@@ -218,26 +219,25 @@ class KernelsInMemory implements Kernels {
     });
   }
 
-  fromBytes<T extends tf.Tensor>(...[shape, tables, write]: Parameters<Kernels["fromBytes"]>): T {
+  fromBytes<T extends tf.Tensor>(...[shape, scaling, write]: Parameters<Kernels["fromBytes"]>): T {
     const out = this.memory.output(shape);
-    tf.tidy(() => {
-      const bytes = this.memory.output([Math.ceil(out.size / FLOAT_BYTES)]);
-      const table = this.memory.output([256 * tables.length]);
-      const at = this.memory.address(bytes);
-      write(new Uint8Array(this.memory.floats(bytes).buffer, at, out.size));
-      tables.forEach((own, c) => {
-        this.memory.floats(table).set(own, 256 * c);
-      });
-      tables.forEach((_, c) => {
-        this.code.lookUp(
-          at + c,
-          this.memory.address(table) + 256 * c * FLOAT_BYTES,
-          this.memory.address(out) + c * FLOAT_BYTES,
-          out.size - c,
-          tables.length,
-        );
-      });
-    });
+    const channels = scaling.factor.length;
+    const [bytes, pattern, room] = [
+      roundUp(out.size, BYTES_AT_ONCE) / FLOAT_BYTES,
+      2 * BYTES_AT_ONCE * channels,
+      BYTES_AT_ONCE,
+    ].map((size) => this.memory.output([size]));
+    const at = this.memory.address(bytes);
+    write(new Uint8Array(this.memory.floats(bytes).buffer, at, out.size));
+    const numbers = this.memory.floats(pattern);
+    for (let i = 0; i < BYTES_AT_ONCE * channels; i++) {
+      const place = i + BYTES_AT_ONCE * Math.floor(i / BYTES_AT_ONCE);
+      numbers[place] = scaling.factor[i % channels];
+      numbers[place + BYTES_AT_ONCE] = scaling.offset[i % channels];
+    }
+    const [to, patternAt, roomAt] = [out, pattern, room].map((each) => this.memory.address(each));
+    this.code.scaleBytes(at, to, out.size, patternAt, channels, roomAt);
+    tf.dispose([bytes, pattern, room]);
     return out as T;
   }
 }

@@ -8,7 +8,7 @@ import { clipFactor } from "./clipFactor.js";
 import type { FeatureStore } from "./featureStore.js";
 import type { ClipRule, Evaluation } from "./gradientEngine.js";
 import type { PartialSum } from "./partialSum.js";
-import { type Augmentation, byteTables, fillViews, viewsPerExample } from "./views.js";
+import { type Augmentation, byteScaling, fillViews, viewsPerExample } from "./views.js";
 
 /** The network on the current backend of this thread. */
 export class MicroBatchRunner {
@@ -41,7 +41,7 @@ export class MicroBatchRunner {
       const shape = [(end - first) * viewsPerExample(augmentation), ...image];
       if (augmentation.views === 0 && pixels instanceof Uint8Array) {
         const size = image[0] * image[1] * image[2];
-        return this.kernels.fromBytes(shape, byteTables(images), (bytes) => {
+        return this.kernels.fromBytes(shape, byteScaling(images), (bytes) => {
           for (let n = first; n < end; n++)
             bytes.set(pixels.subarray(indices[n] * size, (indices[n] + 1) * size), (n - first) * size);
         });

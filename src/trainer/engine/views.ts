@@ -1,4 +1,5 @@
 // Network inputs from stored pixels: scaling, and K augmented views an example (pad, crop, flip) [De2022, §3].
+import { type ByteScaling, scaled } from "../../backends/index.js";
 import type { LabelledImages } from "../data/index.js";
 import { linearScaling } from "../data/normalisation.js";
 import { SeededRandom } from "../random/index.js";
@@ -17,15 +18,21 @@ export interface Augmentation {
 /** Network input of a stored value in a channel, by the images' public constants. */
 type Scale = (value: number, channel: number) => number;
 
+/** Of images of bytes: the network input of a byte is `scaled(byte, …)`. */
+export function byteScaling(images: LabelledImages): ByteScaling {
+  const { factor, offset } = linearScaling(images);
+  return { factor: Float32Array.from(factor), offset: Float32Array.from(offset) };
+}
+
 const tables = new WeakMap<LabelledImages, readonly Float32Array[]>();
 
 /** Of images of bytes, for each channel: the network input of each byte. */
-export function byteTables(images: LabelledImages): readonly Float32Array[] {
+function byteTables(images: LabelledImages): readonly Float32Array[] {
   let found = tables.get(images);
   if (!found) {
-    const { factor, offset } = linearScaling(images);
-    found = Array.from(factor, (each, c) =>
-      Float32Array.from({ length: 256 }, (_, value) => value * each + offset[c]),
+    const scaling = byteScaling(images);
+    found = Array.from(scaling.factor, (_, c) =>
+      Float32Array.from({ length: 256 }, (_, value) => scaled(value, scaling, c)),
     );
     tables.set(images, found);
   }

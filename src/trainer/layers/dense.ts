@@ -63,8 +63,9 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       ...(bias ? [{ name: `${name}/bias`, shape: [units], initialise: zeros }] : []),
     ],
     forward(input, [kernel, shift], kernels): Forward {
-      const product = kernels.product(input as tf.Tensor2D, kernel as tf.Tensor2D);
-      return { output: bias ? tf.add(product, shift) : product, saved: [input] };
+      const product = [input as tf.Tensor2D, kernel as tf.Tensor2D, false] as const;
+      const output = bias ? kernels.product(...product, shift as tf.Tensor1D) : kernels.product(...product);
+      return { output, saved: [input] };
     },
     backward(outputGradient, [input], [kernel], context): Backward {
       const dy = outputGradient as tf.Tensor2D;
