@@ -139,11 +139,17 @@ export interface Kernels {
    */
   wholeRows(x: tf.Tensor2D): WholeRows;
   /**
-   * sum[i·units + j] += unit·Σ_n x[n, i]·outputs[n·units + j], exactly, where outputs are whole numbers of at most MOST_OUTPUT in
-   * magnitude whose products with x are at most 2^WHOLE_BITS, and unit is a power of two of at most 2^4. Where outputs are 0,
-   * nothing is added, whatever x holds.
+   * sum[i·units + j] += unit·Σ_n x[n, i]·d[n, j], d[n, j] = trunc(weights[n]·slopes[n, j]), the product in float64; exactly. unit
+   * is a power of two of at most 2^4. Where a weight is 0, nothing is added, whatever x and slopes hold. Throws RangeError where
+   * a d is above MOST_OUTPUT: products with x must be at most 2^WHOLE_BITS.
    */
-  addOuterProducts(sum: ExactSum, x: WholeRows, outputs: Float64Array, unit: number): void;
+  addOuterProducts(
+    sum: ExactSum,
+    x: WholeRows,
+    slopes: tf.Tensor2D,
+    weights: Float64Array,
+    unit: number,
+  ): void;
 }
 
 /** Of each channel. */
@@ -172,6 +178,7 @@ export const WHOLE_LARGEST = 2 ** 15 - 1;
 export const WHOLE_BITS = 36;
 /** Somewhat more than 2^WHOLE_BITS / WHOLE_LARGEST. */
 export const MOST_OUTPUT = 2 ** 21 + 2 ** 7;
+export const TOO_LONG = "an example's contribution would be longer than 1: no such sum is exact";
 const LEAST_LARGEST = 2 ** -100;
 
 /** The scale of a row with that largest magnitude. */
@@ -340,13 +347,17 @@ export const stockKernels: Kernels = {
     }
     return { scales, squaredNorms, place: tf.tensor2d(whole, [n, inputs]) };
   },
-  addOuterProducts({ values }, { place }, outputs, unit) {
+  addOuterProducts({ values }, { place }, slopes, weights, unit) {
     const whole = place.dataSync() as Float32Array;
     const [n, inputs] = place.shape as [number, number];
-    const units = values.length / inputs;
+    const units = slopes.shape[1];
+    const numbers = slopes.dataSync() as Float32Array;
     for (let row = 0; row < n; row++) {
-      const own = outputs.subarray(row * units, (row + 1) * units);
-      if (own.every((value) => value === 0)) continue;
+      if (weights[row] === 0) continue;
+      const own = Float64Array.from(numbers.subarray(row * units, (row + 1) * units), (value) =>
+        Math.trunc(weights[row] * value),
+      );
+      if (!own.every((value) => Math.abs(value) <= MOST_OUTPUT)) throw new RangeError(TOO_LONG);
       for (let i = 0; i < inputs; i++) {
         const input = unit * whole[row * inputs + i];
         for (let j = 0; j < units; j++) values[i * units + j] += input * own[j];

@@ -406,26 +406,33 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
           expect(rows.squaredNorms[row]).toBe(nearest.reduce((sum, value) => sum + value * value, 0));
           return nearest;
         });
-        // The largest that there may be, too.
-        const outputs = Float64Array.from({ length: n * units }, (_, at) =>
-          rows.scales[Math.floor(at / units)] > 0
-            ? ([2 ** 21 + 2 ** 6, -(2 ** 21), 1023, 1024, -1024, -1025][at % 7] ??
-              Math.trunc(1e5 * numbers(1)[0]))
-            : 0,
+        // The largest that there may be, too; rows that count for nothing hold anything.
+        const outputs = [2 ** 21 + 2 ** 7, -(2 ** 21), 1023, 1024, -1024, -1025.75];
+        const weights = Float64Array.from({ length: n }, (_, row) =>
+          rows.scales[row] > 0 && row % 5 !== 4 ? 2 ** ((row % 3) - 1) : 0,
         );
+        const slopes = Float32Array.from({ length: n * units }, (_, at) => {
+          const weight = weights[Math.floor(at / units)];
+          return weight === 0 ? Number.NaN : (outputs[at % 7] ?? 1e5 * numbers(1)[0]) / weight;
+        });
         const sum = k.exactSum(inputs * units);
         for (const times of [1, 2]) {
-          k.addOuterProducts(sum, rows, outputs, unit);
+          k.addOuterProducts(sum, rows, tf.tensor2d(slopes, [n, units]), weights, unit);
           const expected = Array.from({ length: inputs * units }, (_, at) => {
             let total = 0n;
             whole.forEach((own, row) => {
-              const output = outputs[row * units + (at % units)];
+              if (weights[row] === 0) return;
+              const output = Math.trunc(weights[row] * slopes[row * units + (at % units)]);
               total += BigInt(times * unit) * BigInt(own[Math.floor(at / units)]) * BigInt(output);
             });
             return Number(total);
           });
           expect([...sum.values]).toEqual(expected);
         }
+        slopes[0] = (2 ** 21 + 2 ** 7 + 2) / weights[0];
+        expect(() => k.addOuterProducts(sum, rows, tf.tensor2d(slopes, [n, units]), weights, unit)).toThrow(
+          RangeError,
+        );
         sum.dispose();
       }
     });
@@ -437,7 +444,8 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
           const [n, inputs] = [129, 17];
           const rows = k.wholeRows(tf.fill([n, inputs], sign * 3) as tf.Tensor2D);
           const sum = k.exactSum(inputs);
-          k.addOuterProducts(sum, rows, new Float64Array(n).fill(value), 1);
+          const slopes = tf.fill([n, 1], value) as tf.Tensor2D;
+          k.addOuterProducts(sum, rows, slopes, new Float64Array(n).fill(1), 1);
           expect([...sum.values]).toEqual(Array.from({ length: inputs }, () => n * sign * 32767 * value));
           sum.dispose();
         }

@@ -67,6 +67,10 @@ export const i32 = {
   and: two([0x71]),
   shiftLeft: two([0x74]),
   shiftRight: two([0x76]),
+  shiftRightSigned: two([0x75]),
+  or: two([0x72]),
+  /** Of a float64 number, towards zero; what is none becomes 0, what is too large the largest. */
+  truncSaturated: one([0xfc, 2]),
   /** Unsigned: the memory has addresses beyond 2^31. */
   lessThan: two([0x49]),
   /** `first` where the condition is not zero, else `second`. */
@@ -74,6 +78,9 @@ export const i32 = {
   load: (address: Code, offset = 0): Code => cat(address, [0x28, 2, ...unsigned(offset)]),
   loadByte: (address: Code, offset = 0): Code => cat(address, [0x2d, 0, ...unsigned(offset)]),
   store: (address: Code, value: Code): Code => cat(address, value, [0x36, 2, 0]),
+  /** The low sixteen bits. */
+  storeHalf: (address: Code, value: Code, offset = 0): Code =>
+    cat(address, value, [0x3b, 1, ...unsigned(offset)]),
 };
 export const f32 = {
   /** f32 constant. */

@@ -6,7 +6,7 @@ import { reluGradient, tanh, tanhGradient } from "./activations.js";
 import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts, channelSums } from "./channels.js";
 import { copyRows, transpose } from "./copies.js";
-import { addOuterProducts } from "./exactProducts.js";
+import { addOuterProducts, splitDigits } from "./exactProducts.js";
 import { scaleBytes } from "./lookUp.js";
 import { maxPool, maxPoolGradient } from "./pooling.js";
 import { outerProducts, windowProducts } from "./products.js";
@@ -53,6 +53,7 @@ export interface WasmKernels {
   readonly addRows: Kernel;
   readonly wholeRows: Kernel;
   readonly addOuterProducts: Kernel;
+  readonly splitDigits: (...operands: number[]) => number;
   readonly scaleBytes: Kernel;
   readonly tanh: Kernel;
   readonly tanhGradient: Kernel;
@@ -89,6 +90,7 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     addRows(),
     wholeRows(),
     addOuterProducts(),
+    splitDigits(),
     scaleBytes(),
     tanh(multiplyAdd),
     tanhGradient(),

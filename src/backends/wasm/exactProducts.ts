@@ -1,7 +1,19 @@
 // Exact sums of examples' outer products, whose factors are whole numbers: sixteen bits a factor, eight products an instruction.
 
-import { DOUBLE, plus, times, upTo } from "./arithmetic.js";
-import { type Code, cat, FunctionBuilder, f64, f64x2, i32, i32x4, int, v128, when } from "./assembler.js";
+import { DOUBLE, FLOAT, plus, times, upTo } from "./arithmetic.js";
+import {
+  type Code,
+  cat,
+  FunctionBuilder,
+  f32,
+  f64,
+  f64x2,
+  i32,
+  i32x4,
+  int,
+  v128,
+  when,
+} from "./assembler.js";
 
 /** Inputs that stay in registers while the examples stream by, and what two examples' take: a line of the cache. */
 export const GROUP = 16;
@@ -98,6 +110,64 @@ export function addOuterProducts(): FunctionBuilder {
         groupAt.add(groupBytes.get),
       ),
     ),
+  );
+  return f;
+}
+
+/**
+ * Whole numbers trunc(weights[n]·d[n, j]) of float32 d [n][units] as the digits that `addOuterProducts` takes, block by block of
+ * `pairs` pairs; zeros for examples that a block lacks. `weights` [blocks·pairs·2] float64. Not 0 if one of them is above `most`
+ * in magnitude: then the digits mean nothing.
+ */
+export function splitDigits(): FunctionBuilder {
+  const f = new FunctionBuilder("splitDigits", 8, "i32");
+  const [d, weights, out, n, units, blocks, pairs, most] = f.parameters;
+  const [block, k, j, example, from, to, value, higher, tooLarge] = f.integers(9);
+  const weight = f.local("f64");
+  const DIGIT = int(DIGIT_BITS);
+  const eachUnit = cat(
+    value.set(i32.truncSaturated(f64.mul(weight.get, f64.promote(f32.load(from.get))))),
+    tooLarge.set(
+      i32.or(tooLarge.get, i32.lessThan(i32.shiftLeft(most.get, int(1)), plus(value.get, most.get))),
+    ),
+    higher.set(i32.shiftRightSigned(plus(value.get, int(2 ** (DIGIT_BITS - 1))), DIGIT)),
+    i32.storeHalf(to.get, higher.get),
+    i32.storeHalf(to.get, i32.sub(value.get, i32.shiftLeft(higher.get, DIGIT)), 4),
+    from.add(int(4)),
+    to.add(times(pairs.get, int(8))),
+  );
+  f.body = cat(
+    f.loop(
+      block,
+      int(0),
+      blocks.get,
+      1,
+      cat(
+        f.loop(
+          k,
+          int(0),
+          times(pairs.get, int(2)),
+          1,
+          cat(
+            weight.set(f64.load(weights.get)),
+            weights.add(DOUBLE),
+            // Of a missing example the last one's numbers, times a weight of zero.
+            from.set(plus(d.get, times(example.get, units.get, FLOAT))),
+            when(i32.lessThan(plus(example.get, int(1)), n.get), example.add(int(1))),
+            to.set(
+              plus(
+                out.get,
+                times(i32.shiftRight(k.get, int(1)), int(8)),
+                times(i32.and(k.get, int(1)), int(2)),
+              ),
+            ),
+            f.loop(j, int(0), units.get, 1, eachUnit),
+          ),
+        ),
+        out.add(times(units.get, pairs.get, int(8))),
+      ),
+    ),
+    tooLarge.get,
   );
   return f;
 }

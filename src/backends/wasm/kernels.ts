@@ -5,13 +5,14 @@ import {
   type Kernels,
   MOST_OUTPUT,
   stockKernels,
+  TOO_LONG,
   type WholeRows,
   wholeScale,
 } from "../kernels.js";
 import { roundUp } from "./arithmetic.js";
 import { instantiateKernels, type WasmKernels } from "./code.js";
 import { Convolutions } from "./convolution.js";
-import { DIGIT_BITS, GROUP, GROUP_BYTES, MOST_PAIRS } from "./exactProducts.js";
+import { GROUP, GROUP_BYTES, MOST_PAIRS } from "./exactProducts.js";
 import { STEP as BYTES_AT_ONCE } from "./lookUp.js";
 import { FLOAT_BYTES, TensorMemory, type WasmBackend } from "./memory.js";
 import { Normalisation } from "./normalisation.js";
@@ -20,7 +21,6 @@ import { bestVariant, type Variant } from "./variant.js";
 import { ROOM_BYTES } from "./wholeRows.js";
 
 const DOUBLE_BYTES = 8;
-const HALF_DIGIT = 2 ** (DIGIT_BITS - 1);
 /** Rows that are added side by side: the memory is read ahead in a few places, not in hundreds. */
 const ROWS_AT_ONCE = 8;
 
@@ -134,9 +134,10 @@ class KernelsInMemory implements Kernels {
     const start = this.memory.address(rows);
     // Squares of float32 are exact in float64; the sum of m of them is short by at most a factor 1 − m·2^-53.
     const up = 1 + (width + 4) * 2 ** -52;
-    return Float64Array.from({ length: n }, (_, i) => {
-      return this.code.squaredNorm(start + i * width * FLOAT_BYTES, width) * up;
-    });
+    const squares = new Float64Array(n);
+    for (let i = 0, at = start; i < n; i++, at += width * FLOAT_BYTES)
+      squares[i] = this.code.squaredNorm(at, width) * up;
+    return squares;
   }
 
   filled<T extends tf.Tensor>(shape: readonly number[], write: (values: Float32Array) => void): T {
@@ -187,36 +188,52 @@ class KernelsInMemory implements Kernels {
       pairs,
       groups,
     );
-    const scales = Float64Array.from(this.memory.floats(largest).subarray(0, n), wholeScale);
-    const squaredNorms = this.memory.doubles(squares).slice(0, n);
-    scales.forEach((scale, row) => {
+    const [scales, squaredNorms] = [new Float64Array(n), this.memory.doubles(squares).slice(0, n)];
+    const largestOf = this.memory.floats(largest);
+    for (let row = 0; row < n; row++) {
+      const scale = wholeScale(largestOf[row]);
+      scales[row] = scale;
       if (!(scale > 0)) squaredNorms[row] = scale;
-    });
+    }
     tf.dispose([largest, squares, room]);
     return { scales, squaredNorms, place };
   }
 
-  addOuterProducts(sum: ExactSum, { place, scales }: WholeRows, outputs: Float64Array, unit: number): void {
-    const n = scales.length;
-    const units = outputs.length / n;
+  addOuterProducts(
+    sum: ExactSum,
+    { place }: WholeRows,
+    slopes: tf.Tensor2D,
+    weights: Float64Array,
+    unit: number,
+  ): void {
+    const [n, units] = slopes.shape;
     const [blocks, groups, pairs] = place.shape as [number, number, number];
     const inputs = (sum as SumInMemory).size / units;
-    tf.tidy(() => {
-      const digits = this.memory.output([blocks, units, pairs, 2]);
-      splitDigits(
-        outputs,
+    const digits = this.memory.output([blocks, units, pairs, 2]);
+    const own = this.memory.output([2, blocks, pairs, 2], 0);
+    this.memory.doubles(own).set(weights);
+    const [placeAt, digitsAt, ownAt] = [place, digits, own].map((each) => this.memory.address(each));
+    if (
+      this.code.splitDigits(
+        this.memory.address(slopes),
+        ownAt,
+        digitsAt,
+        n,
         units,
+        blocks,
         pairs,
-        new Int16Array(this.memory.floats(digits).buffer, this.memory.address(digits), 2 * digits.size),
+        MOST_OUTPUT,
+      )
+    )
+      throw new RangeError(TOO_LONG);
+    for (let block = 0; block < blocks; block++)
+      this.code.addOuterProducts(
+        (sum as SumInMemory).address,
+        placeAt + block * groups * pairs * GROUP_BYTES,
+        digitsAt + block * units * pairs * 2 * FLOAT_BYTES,
+        ...([pairs, inputs, units, pairs * GROUP_BYTES, unit] as const),
       );
-      for (let block = 0; block < blocks; block++)
-        this.code.addOuterProducts(
-          (sum as SumInMemory).address,
-          this.memory.address(place) + block * groups * pairs * GROUP_BYTES,
-          this.memory.address(digits) + block * units * pairs * 2 * FLOAT_BYTES,
-          ...([pairs, inputs, units, pairs * GROUP_BYTES, unit] as const),
-        );
-    });
+    tf.dispose([digits, own]);
   }
 
   fromBytes<T extends tf.Tensor>(...[shape, scaling, write]: Parameters<Kernels["fromBytes"]>): T {
@@ -239,25 +256,6 @@ class KernelsInMemory implements Kernels {
     this.code.scaleBytes(at, to, out.size, patternAt, channels, roomAt);
     tf.dispose([bytes, pattern, room]);
     return out as T;
-  }
-}
-
-/** outputs [n][units] to [blocks][units][pairs] of four digits: the higher ones of both examples of a pair, then the lower ones. */
-function splitDigits(outputs: Float64Array, units: number, pairs: number, digits: Int16Array): void {
-  const n = outputs.length / units;
-  // Of the last block's missing examples, and of blocks used before.
-  digits.fill(0);
-  for (let example = 0, at = 0; example < n; example++) {
-    const block = Math.floor(example / (2 * pairs));
-    let to = 4 * (block * units * pairs + ((example >> 1) % pairs)) + (example & 1);
-    for (let j = 0; j < units; j++, at++, to += 4 * pairs) {
-      const value = outputs[at];
-      if (!(Math.abs(value) <= MOST_OUTPUT))
-        throw new RangeError(`a whole number of ${value} has too many digits`);
-      const higher = (value + HALF_DIGIT) >> DIGIT_BITS;
-      digits[to] = higher;
-      digits[to + 2] = value - (higher << DIGIT_BITS);
-    }
   }
 }
 

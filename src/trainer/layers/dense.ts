@@ -123,21 +123,18 @@ class OuterProducts implements ExampleGradients {
   }
 
   addTo([kernel, shift]: readonly ExactSum[], factors: Float64Array, fractionBits: number): void {
-    const units = this.dy.shape[1];
-    const slopes = this.dy.dataSync() as Float32Array;
     const { scales } = this.whole;
     const bits = Math.min(fractionBits, WHOLE_BITS);
-    const outputs = new Float64Array(slopes.length);
-    const values = this.bias ? shift.values : undefined;
-    for (let n = 0; n < factors.length; n++) {
-      if (factors[n] === 0) continue;
-      const weight = factors[n] * 2 ** fractionBits;
-      const outer = scales[n] === 0 ? 0 : (factors[n] * 2 ** bits) / scales[n];
-      for (let j = 0, at = n * units; j < units; j++, at++) {
-        outputs[at] = Math.trunc(outer * slopes[at]);
-        if (values) values[j] += Math.trunc(weight * slopes[at]);
-      }
-    }
-    this.kernels.addOuterProducts(kernel, this.whole, outputs, 2 ** (fractionBits - bits));
+    const [whole, one] = [2 ** bits, 2 ** fractionBits];
+    const weights = new Float64Array(factors.length);
+    for (let n = 0; n < factors.length; n++)
+      if (factors[n] !== 0 && scales[n] !== 0) weights[n] = (factors[n] * whole) / scales[n];
+    this.kernels.addOuterProducts(kernel, this.whole, this.dy, weights, one / whole);
+    if (!this.bias) return;
+    this.kernels.addRows(
+      shift,
+      this.dy,
+      factors.map((factor) => factor * one),
+    );
   }
 }
