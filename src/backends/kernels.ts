@@ -112,6 +112,8 @@ export interface Kernels {
   ): [tf.Tensor2D, tf.Tensor2D];
   /** a [m, n] times b [n, p], plus bias [p]; transposed: b is given as [p, n]. */
   product(a: tf.Tensor2D, b: tf.Tensor2D, transposed?: boolean, bias?: tf.Tensor1D): tf.Tensor2D;
+  /** share·(softmax(logits) − onehot(label)) of each row of logits [n, classes]; labels [n] are below classes. */
+  crossEntropyGradient(logits: tf.Tensor2D, labels: ArrayLike<number>, share: number): tf.Tensor2D;
   tanh<T extends tf.Tensor>(x: T): T;
   /** dy · (1 − y²), y = tanh(x). */
   tanhGradient<T extends tf.Tensor>(y: T, dy: T): T;
@@ -293,6 +295,14 @@ export const stockKernels: Kernels = {
   product: (a, b, transposed = false, bias) => {
     const product: tf.Tensor2D = tf.matMul(a, b, false, transposed);
     return bias ? tf.add<tf.Tensor2D>(product, bias) : product;
+  },
+  crossEntropyGradient(logits, labels, share) {
+    const [rows, classes] = logits.shape;
+    const target = new Float32Array(rows * classes);
+    for (let row = 0; row < rows; row++) target[row * classes + labels[row]] = 1;
+    return tf.tidy(() =>
+      tf.mul<tf.Tensor2D>(tf.sub(tf.softmax(logits), tf.tensor2d(target, [rows, classes])), share),
+    );
   },
   tanh: (x) => tf.tanh(x),
   tanhGradient: (y, dy) => tf.tidy(() => tf.mul(dy, tf.sub(1, tf.square(y)))) as typeof y,

@@ -289,6 +289,33 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
       ]);
     });
 
+    test("the cross-entropy's gradient is the softmax less the label, for logits of any size", async () => {
+      const k = await kernels();
+      for (const [n, classes] of [
+        [1, 2],
+        [3, 10],
+        [8, 7],
+        [70, 100],
+      ])
+        for (const size of [0, 1e-3, 1, 20, 1e4, 3e38]) {
+          const logits = numbers(n * classes).map((value) => size * value);
+          const labels = Uint32Array.from({ length: n }, (_, row) => (row * 7) % classes);
+          const found = k.crossEntropyGradient(tf.tensor2d(logits, [n, classes]), labels, 1 / 3);
+          const expected = Array.from({ length: n }, (_, row) => {
+            const own = [...logits.slice(row * classes, (row + 1) * classes)];
+            const powers = own.map((value) => Math.exp(value - Math.max(...own)));
+            const sum = powers.reduce((total, value) => total + value, 0);
+            return powers.map((value, c) => (value / sum - (c === labels[row] ? 1 : 0)) / 3);
+          }).flat();
+          // Of softmax and label the difference may cancel: the error is that of a float32 number of 1.
+          close(found.dataSync(), expected, 4e-7);
+        }
+      const broken = [0, Number.NaN, 1, Number.POSITIVE_INFINITY, 1, 2, Number.NEGATIVE_INFINITY, 0, 0];
+      const rows = [...k.crossEntropyGradient(tf.tensor2d(broken, [3, 3]), [0, 1, 2], 1).dataSync()];
+      expect(rows.slice(0, 6).some(Number.isFinite)).toBe(false);
+      close(rows.slice(6), [0, 0.5, -0.5], 4e-7);
+    });
+
     test("squared norms are never below the exact ones, and barely above", async () => {
       const k = await kernels();
       for (const width of [1, 7, 640, 5003]) {

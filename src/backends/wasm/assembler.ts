@@ -86,8 +86,11 @@ export const f32 = {
   /** f32 constant. */
   constant: (value: number): Code => [0x43, ...new Uint8Array(new Float32Array([value]).buffer)],
   add: two([0x92]),
+  sub: two([0x93]),
   mul: two([0x94]),
   div: two([0x95]),
+  /** No number where one of them is none. */
+  max: two([0x97]),
   /** The float32 number with these bits. */
   ofBits: one([0xbe]),
   /** To a whole number, towards zero. */

@@ -6,6 +6,7 @@ import { reluGradient, tanh, tanhGradient } from "./activations.js";
 import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts, channelSums } from "./channels.js";
 import { copyRows, transpose } from "./copies.js";
+import { exponential, lessLargest, shareLessLabel } from "./crossEntropy.js";
 import { addOuterProducts, splitDigits } from "./exactProducts.js";
 import { scaleBytes } from "./lookUp.js";
 import { maxPool, maxPoolGradient } from "./pooling.js";
@@ -55,6 +56,9 @@ export interface WasmKernels {
   readonly addOuterProducts: Kernel;
   readonly splitDigits: (...operands: number[]) => number;
   readonly scaleBytes: Kernel;
+  readonly lessLargest: Kernel;
+  readonly exponential: Kernel;
+  readonly shareLessLabel: Kernel;
   readonly tanh: Kernel;
   readonly tanhGradient: Kernel;
   readonly reluGradient: Kernel;
@@ -92,6 +96,9 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     addOuterProducts(),
     splitDigits(),
     scaleBytes(),
+    lessLargest(),
+    exponential(),
+    shareLessLabel(),
     tanh(multiplyAdd),
     tanhGradient(),
     reluGradient(),

@@ -21,6 +21,7 @@ import { bestVariant, type Variant } from "./variant.js";
 import { ROOM_BYTES } from "./wholeRows.js";
 
 const DOUBLE_BYTES = 8;
+const VECTOR = 4;
 /** Rows that are added side by side: the memory is read ahead in a few places, not in hundreds. */
 const ROWS_AT_ONCE = 8;
 
@@ -115,6 +116,26 @@ class KernelsInMemory implements Kernels {
   /** In place: `rows` is overwritten. */
   standardisedGradients(...args: Parameters<Kernels["standardisedGradients"]>) {
     return this.normalisation.standardisedGradients(...args);
+  }
+
+  crossEntropyGradient(logits: tf.Tensor2D, labels: ArrayLike<number>, share: number): tf.Tensor2D {
+    const [n, classes] = logits.shape;
+    // The last elements fill no vector: they have room to.
+    const powers = this.memory.output([roundUp(n * classes, VECTOR)], 0);
+    const own = this.memory.integers(labels);
+    const factor = this.memory.output([1], share);
+    const [from, to, labelsAt, factorAt] = [logits, powers, own, factor].map((each) =>
+      this.memory.address(each),
+    );
+    this.code.lessLargest(from, to, n, classes);
+    this.code.exponential(to, powers.size * FLOAT_BYTES);
+    this.code.shareLessLabel(to, labelsAt, n, classes, factorAt);
+    tf.dispose([own, factor]);
+    return (
+      powers.size === n * classes
+        ? tf.reshape(powers, [n, classes])
+        : tf.reshape(tf.slice(powers, [0], [n * classes]), [n, classes])
+    ) as tf.Tensor2D;
   }
 
   tanh<T extends tf.Tensor>(x: T): T {

@@ -208,18 +208,16 @@ export class Network {
     const { chain, own } = this.partFrom(from, parameters);
     const { output, saved } = chain.forward(images, own, kernels);
     // d/dlogits of the mean over K views of −log softmax(logits)[label] = (softmax(logits) − onehot)/K.
-    const rows = labels.length * views;
-    const target = new Float32Array(rows * this.spec.classes);
+    const { classes } = this.spec;
     // A label beyond the classes would stand in the next example's row.
     for (let n = 0; n < labels.length; n++)
-      if (!(labels[n]! >= 0 && labels[n]! < this.spec.classes))
-        throw new RangeError(`labels must be below ${this.spec.classes}, the number of classes`);
-    for (let row = 0; row < rows; row++)
-      target[row * this.spec.classes + labels[Math.floor(row / views)]] = 1;
-    const gradient = tf.mul(
-      tf.sub(tf.softmax(output as tf.Tensor2D), tf.tensor2d(target, [rows, this.spec.classes])),
-      share,
-    );
+      if (!(labels[n]! >= 0 && labels[n]! < classes))
+        throw new RangeError(`labels must be below ${classes}, the number of classes`);
+    const rows =
+      views === 1
+        ? labels
+        : Int32Array.from({ length: labels.length * views }, (_, row) => labels[Math.floor(row / views)]!);
+    const gradient = kernels.crossEntropyGradient(output as tf.Tensor2D, rows, share);
     const context = {
       kernels,
       views: rowsTogether[0],
