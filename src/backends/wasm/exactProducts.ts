@@ -4,6 +4,7 @@ import { DOUBLE, FLOAT, plus, times, upTo } from "./arithmetic.js";
 import {
   type Code,
   cat,
+  doWhile,
   FunctionBuilder,
   f32,
   f64,
@@ -19,7 +20,7 @@ import {
 export const GROUP = 16;
 export const GROUP_BYTES = 64;
 /**
- * Pairs of examples that one call takes at most. An input is below 2^15 in magnitude, the lower digit at most 2^10, and the
+ * Pairs of examples in a block at most. An input is below 2^15 in magnitude, the lower digit at most 2^10, and the
  * product of an input and an output at most 2^36, that with the higher digit so at most 2^25 + 2^14: sums of 62 are below 2^31.
  */
 export const MOST_PAIRS = 31;
@@ -28,19 +29,24 @@ export const DIGIT_BITS = 11;
 
 const ROWS = upTo(4);
 
+/** Bytes of room that a call needs at `room`. */
+export const SUMS_BYTES = 8 * GROUP;
+
 /**
  * sum[i, j] += unit·Σ_n x[n, i]·(2^11·high[n, j] + low[n, j]) of whole numbers, exactly, so that neither order nor tiles matter.
  *
- * x lies in groups of sixteen inputs (`wholeRows`), `groupBytes` apart: of each pair of examples four vectors of four inputs, the
- * first example's in the low halves of the lanes, the second's in the high ones. The digits of each unit lie pair by pair: the
- * high ones of both examples, then the low ones. sum is [inputs][units] in float64.
+ * x lies in `blocks` blocks of `groups` groups of sixteen inputs (`wholeRows`): of each of `pairs` pairs of examples four vectors
+ * of four inputs, the first example's in the low halves of the lanes, the second's in the high ones. The digits lie block by
+ * block, in it unit by unit, in it pair by pair: the high ones of both examples, then the low ones. sum is [inputs][units] in
+ * float64. Of sixteen inputs and a unit a block is added up in whole numbers of 32 bits, the blocks in float64.
  */
 export function addOuterProducts(): FunctionBuilder {
-  const f = new FunctionBuilder("addOuterProducts", 8);
-  const [sum, x, digits, pairs, inputs, units, groupBytes, unit] = f.parameters;
-  const [i, j, at, end, dAt, sumAt, rowBytes, rest, groupAt] = f.integers(9);
+  const f = new FunctionBuilder("addOuterProducts", 10);
+  const [sum, x, digits, room, blocks, pairs, inputs, units, groups, unit] = f.parameters;
+  const [i, j, block, at, end, dAt, sumAt, rowBytes, rest, groupAt, blockAt] = f.integers(11);
+  const [pairBytes, blockBytes, blockDigits] = f.integers(3);
   const [highs, lows] = [ROWS.map(() => f.local("v128")), ROWS.map(() => f.local("v128"))];
-  const [high, low, four, both] = upTo(4).map(() => f.local("v128"));
+  const [high, low, four] = upTo(3).map(() => f.local("v128"));
   const [units64, shift] = [f.local("v128"), f.local("v128")];
   const step = cat(
     high.set(v128.loadSplat(dAt.get)),
@@ -55,34 +61,32 @@ export function addOuterProducts(): FunctionBuilder {
     at.add(int(GROUP_BYTES)),
     dAt.add(int(8)),
   );
-  /** To a place in the sum, unless it lies behind the last input. */
-  const add = (row: number, half: 0 | 1, lane: 0 | 1): Code =>
+  const eachPairOfInputs = (body: (index: number) => Code): Code => cat(...upTo(GROUP / 2).map(body));
+  const addBlock = eachPairOfInputs((index) => {
+    const [row, wide] = [index >> 1, index % 2 === 0 ? f64x2.convertLow : f64x2.convertHigh];
+    const both = f64x2.add(wide(lows[row].get), f64x2.mul(shift.get, wide(highs[row].get)));
+    return v128.store(room.get, f64x2.add(v128.load(room.get, 16 * index), both), 16 * index);
+  });
+  /** To their places in the sum, unless they lie behind the last input. */
+  const addToSum = eachPairOfInputs((index) =>
     cat(
-      when(
-        i32.lessThan(int(4 * row + 2 * half + lane), rest.get),
-        f64.store(sumAt.get, f64.add(f64.load(sumAt.get), f64x2.lane(both.get, lane))),
-      ),
-      sumAt.add(rowBytes.get),
-    );
-  const flush = cat(
-    ...ROWS.flatMap((row) =>
-      ([0, 1] as const).map((half) => {
-        const wide = half === 0 ? f64x2.convertLow : f64x2.convertHigh;
-        return cat(
-          both.set(
-            f64x2.mul(
-              units64.get,
-              f64x2.add(wide(lows[row].get), f64x2.mul(shift.get, wide(highs[row].get))),
-            ),
+      four.set(f64x2.mul(units64.get, v128.load(room.get, 16 * index))),
+      ...([0, 1] as const).map((lane) =>
+        cat(
+          when(
+            i32.lessThan(int(2 * index + lane), rest.get),
+            f64.store(sumAt.get, f64.add(f64.load(sumAt.get), f64x2.lane(four.get, lane))),
           ),
-          add(row, half, 0),
-          add(row, half, 1),
-        );
-      }),
+          sumAt.add(rowBytes.get),
+        ),
+      ),
     ),
   );
   f.body = cat(
     rowBytes.set(times(units.get, DOUBLE)),
+    pairBytes.set(times(pairs.get, int(GROUP_BYTES))),
+    blockBytes.set(times(groups.get, pairBytes.get)),
+    blockDigits.set(times(units.get, pairs.get, int(8))),
     units64.set(f64x2.convertLow(i32x4.splat(unit.get))),
     shift.set(f64x2.convertLow(i32x4.splat(int(2 ** DIGIT_BITS)))),
     groupAt.set(x.get),
@@ -93,21 +97,36 @@ export function addOuterProducts(): FunctionBuilder {
       GROUP,
       cat(
         rest.set(i32.sub(inputs.get, i.get)),
-        end.set(plus(groupAt.get, times(pairs.get, int(GROUP_BYTES)))),
-        dAt.set(digits.get),
         f.loop(
           j,
           int(0),
           units.get,
           1,
           cat(
-            ...[...highs, ...lows].map((each) => each.set(f64x2.zero)),
-            f.loop(at, groupAt.get, end.get, 0, step),
+            eachPairOfInputs((index) => v128.store(room.get, f64x2.zero, 16 * index)),
+            blockAt.set(groupAt.get),
+            dAt.set(plus(digits.get, times(j.get, pairs.get, int(8)))),
+            f.loop(
+              block,
+              int(0),
+              blocks.get,
+              1,
+              cat(
+                ...[...highs, ...lows].map((each) => each.set(f64x2.zero)),
+                end.set(plus(blockAt.get, pairBytes.get)),
+                at.set(blockAt.get),
+                doWhile(step, i32.lessThan(at.get, end.get)),
+                addBlock,
+                blockAt.add(blockBytes.get),
+                // Behind this unit's pairs: to the same unit's in the next block.
+                dAt.add(i32.sub(blockDigits.get, times(pairs.get, int(8)))),
+              ),
+            ),
             sumAt.set(plus(sum.get, times(i.get, rowBytes.get), times(j.get, DOUBLE))),
-            flush,
+            addToSum,
           ),
         ),
-        groupAt.add(groupBytes.get),
+        groupAt.add(pairBytes.get),
       ),
     ),
   );

@@ -12,7 +12,7 @@ import {
 import { roundUp } from "./arithmetic.js";
 import { instantiateKernels, type WasmKernels } from "./code.js";
 import { Convolutions } from "./convolution.js";
-import { GROUP, GROUP_BYTES, MOST_PAIRS } from "./exactProducts.js";
+import { GROUP, MOST_PAIRS, SUMS_BYTES } from "./exactProducts.js";
 import { STEP as BYTES_AT_ONCE } from "./lookUp.js";
 import { FLOAT_BYTES, TensorMemory, type WasmBackend } from "./memory.js";
 import { Normalisation } from "./normalisation.js";
@@ -229,32 +229,20 @@ class KernelsInMemory implements Kernels {
   ): void {
     const [n, units] = slopes.shape;
     const [blocks, groups, pairs] = place.shape as [number, number, number];
-    const inputs = (sum as SumInMemory).size / units;
     const digits = this.memory.output([blocks, units, pairs, 2]);
     const own = this.memory.output([2, blocks, pairs, 2], 0);
     this.memory.doubles(own).set(weights);
-    const [placeAt, digitsAt, ownAt] = [place, digits, own].map((each) => this.memory.address(each));
-    if (
-      this.code.splitDigits(
-        this.memory.address(slopes),
-        ownAt,
-        digitsAt,
-        n,
-        units,
-        blocks,
-        pairs,
-        MOST_OUTPUT,
-      )
-    )
+    const room = this.memory.output([SUMS_BYTES / FLOAT_BYTES]);
+    const [from, placeAt, digitsAt, ownAt, roomAt] = [slopes, place, digits, own, room].map((each) =>
+      this.memory.address(each),
+    );
+    if (this.code.splitDigits(from, ownAt, digitsAt, n, units, blocks, pairs, MOST_OUTPUT))
       throw new RangeError(TOO_LONG);
-    for (let block = 0; block < blocks; block++)
-      this.code.addOuterProducts(
-        (sum as SumInMemory).address,
-        placeAt + block * groups * pairs * GROUP_BYTES,
-        digitsAt + block * units * pairs * 2 * FLOAT_BYTES,
-        ...([pairs, inputs, units, pairs * GROUP_BYTES, unit] as const),
-      );
-    tf.dispose([digits, own]);
+    this.code.addOuterProducts(
+      ...[(sum as SumInMemory).address, placeAt, digitsAt, roomAt],
+      ...[blocks, pairs, (sum as SumInMemory).size / units, units, groups, unit],
+    );
+    tf.dispose([digits, own, room]);
   }
 
   fromBytes<T extends tf.Tensor>(...[shape, scaling, write]: Parameters<Kernels["fromBytes"]>): T {

@@ -42,8 +42,12 @@ export class MicroBatchRunner {
       if (augmentation.views === 0 && pixels instanceof Uint8Array) {
         const size = image[0] * image[1] * image[2];
         return this.kernels.fromBytes(shape, byteScaling(images), (bytes) => {
+          // Not by subarray: of a Node.js Buffer that is slow.
           for (let n = first; n < end; n++)
-            bytes.set(pixels.subarray(indices[n] * size, (indices[n] + 1) * size), (n - first) * size);
+            bytes.set(
+              new Uint8Array(pixels.buffer, pixels.byteOffset + indices[n] * size, size),
+              (n - first) * size,
+            );
         });
       }
       return this.kernels.filled(shape, (values) =>
