@@ -215,6 +215,10 @@ export const whileLoop = (condition: Code, body: Code): Code =>
 export const doWhile = (body: Code, condition: Code): Code =>
   cat([0x03, 0x40], body, condition, [0x0d, 0, 0x0b]);
 
+/** do { first; unless (between) leave; second } while (condition): two steps for one movement of the addresses. */
+export const doTwice = (first: Code, between: Code, second: Code, condition: Code): Code =>
+  cat([0x02, 0x40, 0x03, 0x40], first, between, [0x45, 0x0d, 1], second, condition, [0x0d, 0, 0x0b, 0x0b]);
+
 /** if (condition) body. */
 export const when = (condition: Code, body: Code): Code => cat(condition, [0x04, 0x40], body, [0x0b]);
 

@@ -4,7 +4,7 @@ import { FLOAT, plus, times, upTo } from "./arithmetic.js";
 import {
   type Code,
   cat,
-  doWhile,
+  doTwice,
   FunctionBuilder,
   f32x4,
   i32,
@@ -45,6 +45,20 @@ export function rowProducts(multiplyAdd: MultiplyAdd): FunctionBuilder {
       sum.set(f32x4.add(sum.get, f32x4.shuffle(sum.get, sum.get, [2, 3, 2, 3]))),
       sum.set(f32x4.add(sum.get, f32x4.shuffle(sum.get, sum.get, [1, 1, 1, 1]))),
     );
+  /** Four inputs of each row, by as many of each column. */
+  const step = (wide: number, offset: number): Code =>
+    cat(
+      ...rows.map(({ at, values }) => values.set(v128.load(at.get, offset))),
+      ...upTo(wide).map((c) =>
+        cat(
+          right.set(v128.load(column[c].get, offset)),
+          ...rows.map(({ values }, r) => {
+            const sum = sums[ROWS * c + r];
+            return sum.set(multiplyAdd(values.get, right.get, sum.get));
+          }),
+        ),
+      ),
+    );
   const tile = (wide: number): Code =>
     cat(
       ...rows.map(({ at, from }) => at.set(from.get)),
@@ -53,20 +67,13 @@ export function rowProducts(multiplyAdd: MultiplyAdd): FunctionBuilder {
         .slice(0, wide)
         .map((each, c) => each.set(c === 0 ? bAt.get : plus(column[c - 1].get, inputBytes.get))),
       ...sums.slice(0, ROWS * wide).map((sum) => sum.set(splat(0))),
-      doWhile(
+      // Not in one block: V8 loads all of a block's factors before its first product, and those of two steps fill no registers.
+      doTwice(
+        step(wide, 0),
+        i32.lessThan(plus(rows[0].at.get, int(16)), end.get),
         cat(
-          ...rows.map(({ at, values }) => values.set(v128.load(at.get))),
-          ...upTo(wide).map((c) =>
-            cat(
-              right.set(v128.load(column[c].get)),
-              ...rows.map(({ values }, r) => {
-                const sum = sums[ROWS * c + r];
-                return sum.set(multiplyAdd(values.get, right.get, sum.get));
-              }),
-              column[c].add(int(16)),
-            ),
-          ),
-          ...rows.map(({ at }) => at.add(int(16))),
+          step(wide, 16),
+          ...[...rows.map(({ at }) => at), ...column.slice(0, wide)].map((each) => each.add(int(32))),
         ),
         i32.lessThan(rows[0].at.get, end.get),
       ),
