@@ -4,7 +4,7 @@ import { DOUBLE, FLOAT, plus, times, upTo } from "./arithmetic.js";
 import {
   type Code,
   cat,
-  doWhile,
+  doTwice,
   FunctionBuilder,
   f32,
   f64,
@@ -43,24 +43,24 @@ export const SUMS_BYTES = 8 * GROUP;
 export function addOuterProducts(): FunctionBuilder {
   const f = new FunctionBuilder("addOuterProducts", 10);
   const [sum, x, digits, room, blocks, pairs, inputs, units, groups, unit] = f.parameters;
-  const [i, j, block, at, end, dAt, sumAt, rowBytes, rest, groupAt, blockAt] = f.integers(11);
+  const [i, j, block, at, end, dAt, sumAt, rowBytes, rest, groupAt, blockAt, blockDAt] = f.integers(12);
   const [pairBytes, blockBytes, blockDigits] = f.integers(3);
   const [highs, lows] = [ROWS.map(() => f.local("v128")), ROWS.map(() => f.local("v128"))];
   const [high, low, four] = upTo(3).map(() => f.local("v128"));
   const [units64, shift] = [f.local("v128"), f.local("v128")];
-  const step = cat(
-    high.set(v128.loadSplat(dAt.get)),
-    low.set(v128.loadSplat(dAt.get, 4)),
-    ...ROWS.map((row) =>
-      cat(
-        four.set(v128.load(at.get, 16 * row)),
-        highs[row].set(i32x4.add(highs[row].get, i32x4.dot(four.get, high.get))),
-        lows[row].set(i32x4.add(lows[row].get, i32x4.dot(four.get, low.get))),
+  /** `ahead` pairs further on. */
+  const step = (ahead: number): Code =>
+    cat(
+      high.set(v128.loadSplat(dAt.get, 8 * ahead)),
+      low.set(v128.loadSplat(dAt.get, 8 * ahead + 4)),
+      ...ROWS.map((row) =>
+        cat(
+          four.set(v128.load(at.get, GROUP_BYTES * ahead + 16 * row)),
+          highs[row].set(i32x4.add(highs[row].get, i32x4.dot(four.get, high.get))),
+          lows[row].set(i32x4.add(lows[row].get, i32x4.dot(four.get, low.get))),
+        ),
       ),
-    ),
-    at.add(int(GROUP_BYTES)),
-    dAt.add(int(8)),
-  );
+    );
   const eachPairOfInputs = (body: (index: number) => Code): Code => cat(...upTo(GROUP / 2).map(body));
   const addBlock = eachPairOfInputs((index) => {
     const [row, wide] = [index >> 1, index % 2 === 0 ? f64x2.convertLow : f64x2.convertHigh];
@@ -105,7 +105,7 @@ export function addOuterProducts(): FunctionBuilder {
           cat(
             eachPairOfInputs((index) => v128.store(room.get, f64x2.zero, 16 * index)),
             blockAt.set(groupAt.get),
-            dAt.set(plus(digits.get, times(j.get, pairs.get, int(8)))),
+            blockDAt.set(plus(digits.get, times(j.get, pairs.get, int(8)))),
             f.loop(
               block,
               int(0),
@@ -115,11 +115,16 @@ export function addOuterProducts(): FunctionBuilder {
                 ...[...highs, ...lows].map((each) => each.set(f64x2.zero)),
                 end.set(plus(blockAt.get, pairBytes.get)),
                 at.set(blockAt.get),
-                doWhile(step, i32.lessThan(at.get, end.get)),
+                dAt.set(blockDAt.get),
+                doTwice(
+                  step(0),
+                  i32.lessThan(plus(at.get, int(GROUP_BYTES)), end.get),
+                  cat(step(1), at.add(int(2 * GROUP_BYTES)), dAt.add(int(16))),
+                  i32.lessThan(at.get, end.get),
+                ),
                 addBlock,
                 blockAt.add(blockBytes.get),
-                // Behind this unit's pairs: to the same unit's in the next block.
-                dAt.add(i32.sub(blockDigits.get, times(pairs.get, int(8)))),
+                blockDAt.add(blockDigits.get),
               ),
             ),
             sumAt.set(plus(sum.get, times(i.get, rowBytes.get), times(j.get, DOUBLE))),
