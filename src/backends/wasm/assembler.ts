@@ -116,6 +116,8 @@ export const v128 = {
   load: (address: Code, offset = 0): Code => cat(address, simd(0), [0, ...unsigned(offset)]),
   /** One f32 from memory in all four lanes. */
   loadSplat: (address: Code, offset = 0): Code => cat(address, simd(9), [0, ...unsigned(offset)]),
+  /** Two f32 from memory, and zeros. */
+  loadPair: (address: Code, offset = 0): Code => cat(address, simd(93), [0, ...unsigned(offset)]),
   /** One f64 from memory in both lanes. */
   loadSplat64: (address: Code, offset = 0): Code => cat(address, simd(10), [0, ...unsigned(offset)]),
   store: (address: Code, value: Code, offset = 0): Code =>

@@ -13,7 +13,7 @@ import { maxPool, maxPoolGradient } from "./pooling.js";
 import { outerProducts, windowProducts } from "./products.js";
 import { rowProducts } from "./rowProducts.js";
 import { standardisedGradients } from "./standardised.js";
-import { addRows, squaredNorm } from "./sums.js";
+import { addRows, squaredNorms } from "./sums.js";
 import { MULTIPLY_ADD, type Variant, WebAssembly } from "./variant.js";
 import { wholeRows } from "./wholeRows.js";
 import { addPatches, filterGradients } from "./windows.js";
@@ -50,7 +50,7 @@ export interface WasmKernels {
   readonly maxPoolGradient2: Kernel;
   readonly maxPoolGradient0: Kernel;
   readonly maxPoolGradientSteps2: Kernel;
-  readonly squaredNorm: (address: number, count: number) => number;
+  readonly squaredNorms: Kernel;
   readonly addRows: Kernel;
   readonly wholeRows: Kernel;
   readonly addOuterProducts: Kernel;
@@ -90,7 +90,7 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     addPatches(),
     ...[2, 0].flatMap((window) => [maxPool(window), maxPoolGradient(window)]),
     maxPoolGradient(2, true),
-    squaredNorm(),
+    squaredNorms(),
     addRows(),
     wholeRows(),
     addOuterProducts(),

@@ -22,8 +22,9 @@ import { ROOM_BYTES } from "./wholeRows.js";
 
 const DOUBLE_BYTES = 8;
 const VECTOR = 4;
-/** Rows that are added side by side: the memory is read ahead in a few places, not in hundreds. */
+/** Rows that are added side by side, or as many as have few numbers: the memory is read ahead in a few places, not in hundreds. */
 const ROWS_AT_ONCE = 8;
+const FEW_NUMBERS = 2 ** 12;
 
 /** Compiled once for each instance of the backend. */
 const compiled = new WeakMap<WasmBackend, Map<Variant, Kernels>>();
@@ -152,12 +153,13 @@ class KernelsInMemory implements Kernels {
 
   squaredNorms(rows: tf.Tensor2D): Float64Array {
     const [n, width] = rows.shape;
-    const start = this.memory.address(rows);
+    const room = this.memory.output([2 * n]);
+    this.code.squaredNorms(this.memory.address(rows), n, width, this.memory.address(room));
+    const squares = this.memory.doubles(room).slice();
+    room.dispose();
     // Squares of float32 are exact in float64; the sum of m of them is short by at most a factor 1 − m·2^-53.
     const up = 1 + (width + 4) * 2 ** -52;
-    const squares = new Float64Array(n);
-    for (let i = 0, at = start; i < n; i++, at += width * FLOAT_BYTES)
-      squares[i] = this.code.squaredNorm(at, width) * up;
+    for (let i = 0; i < n; i++) squares[i] *= up;
     return squares;
   }
 
@@ -173,6 +175,7 @@ class KernelsInMemory implements Kernels {
 
   addRows(sum: ExactSum, rows: tf.Tensor2D, factors: Float64Array): void {
     const [n, width] = rows.shape;
+    const atOnce = Math.max(ROWS_AT_ONCE, Math.floor(FEW_NUMBERS / width));
     tf.tidy(() => {
       const own = this.memory.output([2 * n]);
       this.memory.doubles(own).set(factors);
@@ -180,12 +183,12 @@ class KernelsInMemory implements Kernels {
       for (let from = 0, to = 0; from < n; from = to + 1) {
         to = factors.indexOf(0, from);
         if (to === -1) to = n;
-        for (let first = from; first < to; first += ROWS_AT_ONCE)
+        for (let first = from; first < to; first += atOnce)
           this.code.addRows(
             (sum as SumInMemory).address,
             this.memory.address(rows) + first * width * FLOAT_BYTES,
             this.memory.address(own) + first * DOUBLE_BYTES,
-            Math.min(ROWS_AT_ONCE, to - first),
+            Math.min(atOnce, to - first),
             width,
           );
       }

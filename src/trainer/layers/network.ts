@@ -164,10 +164,10 @@ export class Network {
   private measured(parts: readonly ExampleGradients[], count: number): MicroBatchGradients {
     const lap = stopwatch();
     const squaredNorms = new Float64Array(count);
-    for (const part of parts)
-      part.squaredNorms().forEach((value, n) => {
-        squaredNorms[n] += value;
-      });
+    for (const part of parts) {
+      const own = part.squaredNorms();
+      for (let n = 0; n < count; n++) squaredNorms[n] += own[n]!;
+    }
     return {
       squaredNorms,
       normMilliseconds: lap(),
