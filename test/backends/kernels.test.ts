@@ -466,9 +466,13 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
 
     test("sums of the most extreme products do not overflow", async () => {
       const k = await kernels();
-      for (const value of [1024, -1024, 2048 * 1023 + 1024, -2048 * 1024 - 64])
-        for (const sign of [1, -1]) {
-          const [n, inputs] = [129, 17];
+      for (const value of [1024, -1024, 1023, 2048 * 1023 + 1024, 2 ** 21 + 2 ** 7, -(2 ** 21) - 2 ** 7])
+        for (const [n, sign] of [
+          [64, 1],
+          [64, -1],
+          [129, 1],
+        ]) {
+          const inputs = 17;
           const rows = k.wholeRows(tf.fill([n, inputs], sign * 3) as tf.Tensor2D);
           const sum = k.exactSum(inputs);
           const slopes = tf.fill([n, 1], value) as tf.Tensor2D;

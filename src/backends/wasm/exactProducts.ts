@@ -20,10 +20,10 @@ import {
 export const GROUP = 16;
 export const GROUP_BYTES = 64;
 /**
- * Pairs of examples in a block at most. An input is below 2^15 in magnitude, the lower digit at most 2^10, and the
- * product of an input and an output at most 2^36, that with the higher digit so at most 2^25 + 2^14: sums of 62 are below 2^31.
+ * Pairs of examples in a block at most: inputs are below 2^15 in magnitude, digits at most 2^10 (the higher one of at most
+ * 2^21 + 2^7 as well), so sums of 64 products stay below 2^31.
  */
-export const MOST_PAIRS = 31;
+export const MOST_PAIRS = 32;
 /** Bits of the lower digit. */
 export const DIGIT_BITS = 11;
 
