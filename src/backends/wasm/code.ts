@@ -5,7 +5,7 @@
 import { reluGradient, tanh, tanhGradient } from "./activations.js";
 import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts, channelSums } from "./channels.js";
-import { copyRows, transpose } from "./copies.js";
+import { copyRows, transpose, transposeAny } from "./copies.js";
 import { exponential, lessLargest, shareLessLabel } from "./crossEntropy.js";
 import { addOuterProducts, splitDigits } from "./exactProducts.js";
 import { scaleBytes } from "./lookUp.js";
@@ -44,6 +44,7 @@ export interface WasmKernels {
   readonly imageFromFrequencies5: Kernel;
   readonly copyRows: Kernel;
   readonly transpose: Kernel;
+  readonly transposeAny: Kernel;
   readonly addPatches: Kernel;
   readonly maxPool2: Kernel;
   readonly maxPool0: Kernel;
@@ -56,6 +57,7 @@ export interface WasmKernels {
   readonly addOuterProducts: Kernel;
   readonly splitDigits: (...operands: number[]) => number;
   readonly scaleBytes: Kernel;
+  readonly scaleBytesAlike: Kernel;
   readonly lessLargest: Kernel;
   readonly exponential: Kernel;
   readonly shareLessLabel: Kernel;
@@ -87,6 +89,7 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     ...tileTransforms(multiplyAdd),
     copyRows(),
     transpose(),
+    transposeAny(),
     addPatches(),
     ...[2, 0].flatMap((window) => [maxPool(window), maxPoolGradient(window)]),
     maxPoolGradient(2, true),
@@ -95,7 +98,8 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     wholeRows(),
     addOuterProducts(),
     splitDigits(),
-    scaleBytes(),
+    scaleBytes(false),
+    scaleBytes(true),
     lessLargest(),
     exponential(),
     shareLessLabel(),

@@ -233,9 +233,11 @@ export class Convolutions
 
   private turned(matrix: tf.Tensor2D): tf.Tensor2D {
     const [rows, columns] = matrix.shape;
-    return rows % 4 === 0 && columns % 4 === 0
-      ? (tf.reshape(this.memory.transposed(matrix, [1, rows, columns]), [columns, rows]) as tf.Tensor2D)
-      : (tf.transpose(matrix) as tf.Tensor2D);
+    if (rows % 4 === 0 && columns % 4 === 0)
+      return tf.reshape(this.memory.transposed(matrix, [1, rows, columns]), [columns, rows]) as tf.Tensor2D;
+    const out = this.memory.output([columns, rows]);
+    this.code.transposeAny(this.memory.address(matrix), this.memory.address(out), rows, columns);
+    return out as tf.Tensor2D;
   }
 
   private products(

@@ -265,7 +265,14 @@ class KernelsInMemory implements Kernels {
       numbers[place + BYTES_AT_ONCE] = scaling.offset[i % channels];
     }
     const [to, patternAt, roomAt] = [out, pattern, room].map((each) => this.memory.address(each));
-    this.code.scaleBytes(at, to, out.size, patternAt, channels, roomAt);
+    this.code[channels === 1 ? "scaleBytesAlike" : "scaleBytes"](
+      at,
+      to,
+      out.size,
+      patternAt,
+      channels,
+      roomAt,
+    );
     tf.dispose([bytes, pattern, room]);
     return out as T;
   }

@@ -21,32 +21,41 @@ const STEP_BYTES = 4 * STEP;
 
 /**
  * out[i] = bytes[i]·factor + offset for i below count, in float32, each of the two operations rounded. `scaling` holds sixteen
- * factors and then sixteen offsets for each of `steps` steps, after which it begins again: as many as there are channels. The
- * bytes are read in whole steps; `room` has place for what becomes of one.
+ * factors and then sixteen offsets for each of `steps` steps, after which it begins again: as many as there are channels. If
+ * `alike`, there is one step of sixteen factors and offsets that are all the same. The bytes are read in whole steps; `room` has
+ * place for what becomes of one.
  */
-export function scaleBytes(): FunctionBuilder {
-  const f = new FunctionBuilder("scaleBytes", 6);
+export function scaleBytes(alike: boolean): FunctionBuilder {
+  const f = new FunctionBuilder(alike ? "scaleBytesAlike" : "scaleBytes", 6);
   const [bytes, out, count, scaling, steps, room] = f.parameters;
   const [at, to, whole, end, pattern, patternEnd] = f.integers(6);
-  const [sixteen, eight] = [f.local("v128"), f.local("v128")];
+  const [sixteen, eight, factor, offset] = upTo(4).map(() => f.local("v128"));
   const step = cat(
     sixteen.set(v128.load(at.get)),
     ...upTo(4).map((quarter) => {
       const halves = quarter < 2 ? i16x8.fromLowBytes : i16x8.fromHighBytes;
       const quarters = quarter % 2 === 0 ? i32x4.fromLowHalves : i32x4.fromHighHalves;
-      const [factor, offset] = [0, STEP_BYTES].map((from) => v128.load(pattern.get, from + 16 * quarter));
+      const [by, more] = [factor, offset].map((each, i) =>
+        alike ? each.get : v128.load(pattern.get, i * STEP_BYTES + 16 * quarter),
+      );
       const numbers: Code = f32x4.fromIntegers(quarters(eight.get));
       return cat(
         quarter % 2 === 0 ? eight.set(halves(sixteen.get)) : cat(),
-        v128.store(to.get, f32x4.add(f32x4.mul(numbers, factor), offset), 16 * quarter),
+        v128.store(to.get, f32x4.add(f32x4.mul(numbers, by), more), 16 * quarter),
       );
     }),
-    pattern.add(int(2 * STEP_BYTES)),
-    when(i32.lessThan(i32.sub(patternEnd.get, int(1)), pattern.get), pattern.set(scaling.get)),
+    alike
+      ? cat()
+      : cat(
+          pattern.add(int(2 * STEP_BYTES)),
+          when(i32.lessThan(i32.sub(patternEnd.get, int(1)), pattern.get), pattern.set(scaling.get)),
+        ),
   );
   f.body = cat(
     pattern.set(scaling.get),
     patternEnd.set(plus(scaling.get, times(steps.get, int(2 * STEP_BYTES)))),
+    factor.set(v128.load(scaling.get)),
+    offset.set(v128.load(scaling.get, STEP_BYTES)),
     whole.set(plus(bytes.get, i32.and(count.get, int(-STEP)))),
     end.set(plus(bytes.get, count.get)),
     to.set(out.get),

@@ -9,7 +9,7 @@ export const IMAGES_AT_ONCE = 64;
  */
 const MORE_AT_ONCE = [
   { images: 256, bytes: 2 ** 24 },
-  { images: 512, bytes: 2 ** 21 },
+  { images: 1024, bytes: 2 ** 22 },
 ] as const;
 /** Turns that each thread has in a step at least, where there are examples enough. */
 const TURNS = 4;
