@@ -3,6 +3,7 @@ import { flag, whole } from "../formats/argumentChecks.js";
 import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { LabelledImages } from "./data/dataset.js";
 import { linearScaling } from "./data/normalisation.js";
+import { type ByteScaling, scaled } from "./kernels.js";
 import { SeededRandom } from "./random/seeded.js";
 
 export interface Augmentation {
@@ -31,15 +32,22 @@ export function checkAugmentation(augmentation: Augmentation): void {
 /** Network input of a stored value in a channel, by the images' public constants. */
 type Scale = (value: number, channel: number) => number;
 
+/** Of images of bytes: the network input of a byte is `scaled(byte, …)`. */
+export function byteScaling(images: LabelledImages): ByteScaling {
+  const { factor, offset } = linearScaling(images);
+  return { factor: Float32Array.from(factor), offset: Float32Array.from(offset) };
+}
+
 const tables = new WeakMap<LabelledImages, readonly Float32Array[]>();
 
 /** Of images of bytes, for each channel: the network input of each byte. */
+/** What the network is given for each byte of each channel. */
 export function byteTables(images: LabelledImages): readonly Float32Array[] {
   let found = tables.get(images);
   if (!found) {
-    const { factor, offset } = linearScaling(images);
-    found = Array.from(factor, (each, c) =>
-      Float32Array.from({ length: 256 }, (_, value) => value * each + offset[c]),
+    const scaling = byteScaling(images);
+    found = Array.from(scaling.factor, (_, c) =>
+      Float32Array.from({ length: 256 }, (_, value) => scaled(value, scaling, c)),
     );
     tables.set(images, found);
   }

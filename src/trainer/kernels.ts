@@ -109,20 +109,19 @@ export interface Kernels {
     slope: tf.Tensor1D,
     projected: tf.Tensor1D,
   ): [tf.Tensor2D, tf.Tensor2D];
-  /** a [m, n] times b [n, p]; transposed: b is given as [p, n]. */
-  product(a: tf.Tensor2D, b: tf.Tensor2D, transposed?: boolean): tf.Tensor2D;
+  /** a [m, n] times b [n, p], plus bias [p]; transposed: b is given as [p, n]. */
+  product(a: tf.Tensor2D, b: tf.Tensor2D, transposed?: boolean, bias?: tf.Tensor1D): tf.Tensor2D;
+  /** share·(softmax(logits) − onehot(label)) of each row of logits [n, classes]; labels [n] are below classes. */
+  crossEntropyGradient(logits: tf.Tensor2D, labels: ArrayLike<number>, share: number): tf.Tensor2D;
   tanh<T extends tf.Tensor>(x: T): T;
   /** dy · (1 − y²), y = tanh(x). */
   tanhGradient<T extends tf.Tensor>(y: T, dy: T): T;
   /** Σ_j rows[n, j]² for each n, rounded up: never below the true value. NaN or Infinity where a row is not finite. */
   squaredNorms(rows: tf.Tensor2D): Float64Array;
-  /**
-   * A tensor of numbers looked up for bytes, which `write` fills in: element i is tables[c][byte i], c = i modulo the number of
-   * tables, 256 numbers each.
-   */
+  /** A tensor of numbers from bytes, which `write` fills in: element i is `scaled(byte i, scaling, c)`, c = i modulo channels. */
   fromBytes<T extends tf.Tensor>(
     shape: readonly number[],
-    tables: readonly Float32Array[],
+    scaling: ByteScaling,
     write: (bytes: Uint8Array) => void,
   ): T;
   /** A tensor whose numbers `write` fills in, where they are to lie if the backend's memory can be reached: nothing is copied. */
@@ -136,12 +135,56 @@ export interface Kernels {
    */
   addRows(sum: ExactSum, rows: tf.Tensor2D, factors: Float64Array): void;
   /**
-   * sum[i·units + j] += Σ_n trunc(inputScales[n]·x[n, i])·outputs[n·units + j], exactly, where outputs are whole numbers and
-   * inputScales powers of two such that the truncated products are below 2^24; examples whose scale is 0 are not read.
-   * x [n, inputs] is scaled in float32, without rounding: what becomes subnormal there is truncated to 0 anyway.
+   * Rows x [n, inputs] as whole numbers of at most WHOLE_LARGEST: each row scaled until the largest is as large, and each number
+   * rounded to the nearest. Call inside tf.tidy.
    */
-  addOuterProducts(sum: ExactSum, x: tf.Tensor2D, inputScales: Float64Array, outputs: Float64Array): void;
+  wholeRows(x: tf.Tensor2D): WholeRows;
+  /**
+   * sum[i·units + j] += unit·Σ_n x[n, i]·d[n, j], d[n, j] = trunc(weights[n]·slopes[n, j]), the product in float64; exactly. unit
+   * is a power of two of at most 2^4. Where a weight is 0, nothing is added, whatever x and slopes hold. Throws RangeError where
+   * a d is above MOST_OUTPUT: products with x must be at most 2^WHOLE_BITS.
+   */
+  addOuterProducts(
+    sum: ExactSum,
+    x: WholeRows,
+    slopes: tf.Tensor2D,
+    weights: Float64Array,
+    unit: number,
+  ): void;
 }
+
+/** Of each channel. */
+export interface ByteScaling {
+  readonly factor: Float32Array;
+  readonly offset: Float32Array;
+}
+
+/** byte·factor + offset in float32, each of the two operations rounded, on every backend alike. */
+export const scaled = (byte: number, { factor, offset }: ByteScaling, channel: number): number =>
+  Math.fround(Math.fround(byte * factor[channel]) + offset[channel]);
+
+/** Rows of whole numbers, as the kernels keep them. */
+export interface WholeRows {
+  /** What each row was multiplied by; 0 where its largest number is below 2^-100: it counts as zeros; NaN where one is not finite. */
+  readonly scales: Float64Array;
+  /** Of the whole numbers, exact; NaN where the scale is. */
+  readonly squaredNorms: Float64Array;
+  /** Of the kernels that made them: where the numbers are. */
+  readonly place: tf.Tensor;
+}
+
+/** What the largest number of a row becomes: fifteen bits. */
+export const WHOLE_LARGEST = 2 ** 15 - 1;
+/** Bits of a product of whole numbers. */
+export const WHOLE_BITS = 36;
+/** Somewhat more than 2^WHOLE_BITS / WHOLE_LARGEST. */
+export const MOST_OUTPUT = 2 ** 21 + 2 ** 7;
+export const TOO_LONG = "an example's contribution would be longer than 1: no such sum is exact";
+const LEAST_LARGEST = 2 ** -100;
+
+/** The scale of a row with that largest magnitude. */
+export const wholeScale = (largest: number): number =>
+  largest < LEAST_LARGEST ? 0 : largest < Infinity ? Math.fround(WHOLE_LARGEST / largest) : Number.NaN;
 
 /** Sums of whole numbers in float64: exact, in whatever order they are added, while they stay below 2^53. */
 export interface ExactSum {

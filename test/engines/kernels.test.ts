@@ -315,6 +315,9 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
         [9, 37, 10],
         [4, 1, 1],
         [13, 8, 23],
+        [3, 784, 10],
+        [1, 8, 9],
+        [4, 16, 32],
       ]) {
         const [left, right] = [numbers(m * n), numbers(n * p)];
         const expected = Array.from({ length: m * p }, (_, at) =>
@@ -325,6 +328,11 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
           expect(product.shape).toEqual([m, p]);
           close(product.dataSync(), expected);
         }
+        const bias = numbers(p);
+        close(
+          k.product(a, b, false, tf.tensor1d(bias)).dataSync(),
+          expected.map((value, at) => value + bias[at % p]),
+        );
       }
     });
 
@@ -352,47 +360,6 @@ describe.each([...STARTED_BACKENDS.map((name) => [name, "own"]), ["cpu", "in two
           expect([...sum.values]).toEqual(expected);
         }
         sum.dispose();
-      }
-    });
-
-    test("outer products of cut inputs and whole numbers are added up exactly", async () => {
-      const k = await kernels();
-      for (const [n, inputs, units] of [
-        [1, 1, 1],
-        [5, 7, 3],
-        [70, 9, 10],
-        [130, 4, 6],
-        [3, 30, 17],
-      ]) {
-        const x = numbers(n * inputs);
-        const scales = Float64Array.from({ length: n }, (_, i) => (i % 5 === 3 ? 0 : 2 ** (18 - (i % 4))));
-        scales.forEach((scale, i) => {
-          if (scale === 0) x.fill(Number.NaN, i * inputs, (i + 1) * inputs);
-        });
-        const outputs = Float64Array.from({ length: n * units }, () => Math.trunc(1e5 * numbers(1)[0]));
-        const sum = k.exactSum(inputs * units);
-        k.addOuterProducts(sum, tf.tensor2d(x, [n, inputs]), scales, outputs);
-        const expected = Array.from({ length: inputs * units }, (_, at) => {
-          let total = 0n;
-          scales.forEach((scale, i) => {
-            if (scale === 0) return;
-            const input = Math.trunc(scale * Math.fround(x[i * inputs + Math.floor(at / units)]));
-            total += BigInt(input) * BigInt(outputs[i * units + (at % units)]);
-          });
-          return Number(total);
-        });
-        expect([...sum.values]).toEqual(expected);
-        sum.dispose();
-      }
-    });
-
-    test("bytes become the numbers of their channel's table", async () => {
-      const k = await kernels();
-      for (const channels of [1, 3]) {
-        const tables = Array.from({ length: channels }, () => Float32Array.from(numbers(256)));
-        const bytes = Uint8Array.from({ length: 7 * channels }, (_, i) => (i * 83) % 256);
-        const looked = k.fromBytes([7, channels], tables, (out) => out.set(bytes));
-        expect([...looked.dataSync()]).toEqual(Array.from(bytes, (byte, i) => tables[i % channels][byte]));
       }
     });
   },

@@ -226,7 +226,8 @@ test("views are crops of the mirrored image, edge included, the same for an exam
   // Every view must be one of the 5 × 5 × 2 possible ones.
   const at = (y: number, x: number): number => {
     const fold = (v: number, size: number) => (v < 0 ? -1 - v : v < size ? v : 2 * size - 1 - v);
-    return Math.fround(images.pixels[4 * 20 + fold(y, 4) * 5 + fold(x, 5)] / 127.5 - 1);
+    const byte = images.pixels[4 * 20 + fold(y, 4) * 5 + fold(x, 5)];
+    return Math.fround(Math.fround(byte * Math.fround(1 / 127.5)) - 1);
   };
   for (let view = 0; view < 3; view++) {
     const found = [...second.subarray(view * 20, view * 20 + 20)];

@@ -48,6 +48,7 @@ test("a micro-batch has as many examples as fit, and its passes as many views as
   const large = buildModel("wrn-28-10", [32, 32, 3], 10);
   expect([1, 16, 64, 1000].map((views) => defaultMicroBatch(small, views))).toEqual([256, 4, 1, 1]);
   expect(defaultMicroBatch(large, 1)).toBe(1);
+  expect(defaultMicroBatch(buildModel("linear", [28, 28, 1], 10), 1)).toBe(1024);
   expect([1, 4, 64, 500].map((examples) => viewsAtOnce(examples, 16))).toEqual([16, 16, 1, 1]);
 });
 

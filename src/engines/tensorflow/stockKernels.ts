@@ -1,6 +1,6 @@
 // The operations of per-example clipping composed from stock operations of TensorFlow.js.
 import * as tf from "@tensorflow/tfjs-core";
-import type { Kernels } from "../../trainer/kernels.js";
+import { type Kernels, MOST_OUTPUT, scaled, TOO_LONG, wholeScale } from "../../trainer/kernels.js";
 import { filterGradientsBy, patches } from "./im2col.js";
 
 /** Unit round-off of float32. */
@@ -101,7 +101,18 @@ export const stockKernels: Kernels = {
       ] as [tf.Tensor2D, tf.Tensor2D];
     });
   },
-  product: (a, b, transposed = false) => tf.matMul(a, b, false, transposed),
+  product: (a, b, transposed = false, bias) => {
+    const product: tf.Tensor2D = tf.matMul(a, b, false, transposed);
+    return bias ? tf.add<tf.Tensor2D>(product, bias) : product;
+  },
+  crossEntropyGradient(logits, labels, share) {
+    const [rows, classes] = logits.shape;
+    const target = new Float32Array(rows * classes);
+    for (let row = 0; row < rows; row++) target[row * classes + labels[row]] = 1;
+    return tf.tidy(() =>
+      tf.mul<tf.Tensor2D>(tf.sub(tf.softmax(logits), tf.tensor2d(target, [rows, classes])), share),
+    );
+  },
   tanh: (x) => tf.tanh(x),
   tanhGradient: (y, dy) => tf.tidy(() => tf.mul(dy, tf.sub(1, tf.square(y)))) as typeof y,
   squaredNorms(rows) {
@@ -114,11 +125,12 @@ export const stockKernels: Kernels = {
     const up = 1 / (1 - (width + 2) * FLOAT32_ROUND_OFF);
     return Float64Array.from(values, (value) => value * up + width * 2 ** -126);
   },
-  fromBytes<T extends tf.Tensor>(...[shape, tables, write]: Parameters<Kernels["fromBytes"]>): T {
+  fromBytes<T extends tf.Tensor>(...[shape, scaling, write]: Parameters<Kernels["fromBytes"]>): T {
     const bytes = new Uint8Array(shape.reduce((a, b) => a * b, 1));
     write(bytes);
+    const channels = scaling.factor.length;
     return tf.tensor(
-      Float32Array.from(bytes, (byte, i) => tables[i % tables.length][byte]),
+      Float32Array.from(bytes, (byte, i) => scaled(byte, scaling, i % channels)),
       [...shape],
     ) as T;
   },
@@ -136,17 +148,41 @@ export const stockKernels: Kernels = {
       for (let j = 0, at = n * width; j < width; j++, at++) values[j] += Math.trunc(factor * numbers[at]);
     });
   },
-  addOuterProducts({ values }, x, inputScales, outputs) {
+  wholeRows(x) {
+    const [n, inputs] = x.shape;
     const numbers = x.dataSync() as Float32Array;
-    const inputs = x.shape[1];
-    const units = values.length / inputs;
-    inputScales.forEach((scale, n) => {
-      if (scale === 0) return;
+    const whole = new Float32Array(n * inputs);
+    const [scales, squaredNorms] = [new Float64Array(n), new Float64Array(n)];
+    for (let row = 0; row < n; row++) {
+      const own = numbers.subarray(row * inputs, (row + 1) * inputs);
+      const scale = wholeScale(own.reduce((most, value) => Math.max(most, Math.abs(value)), 0));
+      scales[row] = scale;
       for (let i = 0; i < inputs; i++) {
-        const input = Math.trunc(scale * numbers[n * inputs + i]);
-        if (input === 0) continue;
-        for (let j = 0; j < units; j++) values[i * units + j] += input * outputs[n * units + j];
+        // 1.5·2^23 leaves the nearest whole number, of two the even one.
+        const value = Math.fround(Math.fround(Math.fround(scale * own[i]) + ROUNDING) - ROUNDING);
+        whole[row * inputs + i] = value;
+        squaredNorms[row] += value * value;
       }
-    });
+    }
+    return { scales, squaredNorms, place: tf.tensor2d(whole, [n, inputs]) };
+  },
+  addOuterProducts({ values }, { place }, slopes, weights, unit) {
+    const whole = place.dataSync() as Float32Array;
+    const [n, inputs] = place.shape as [number, number];
+    const units = slopes.shape[1];
+    const numbers = slopes.dataSync() as Float32Array;
+    for (let row = 0; row < n; row++) {
+      if (weights[row] === 0) continue;
+      const own = Float64Array.from(numbers.subarray(row * units, (row + 1) * units), (value) =>
+        Math.trunc(weights[row] * value),
+      );
+      if (!own.every((value) => Math.abs(value) <= MOST_OUTPUT)) throw new RangeError(TOO_LONG);
+      for (let i = 0; i < inputs; i++) {
+        const input = unit * whole[row * inputs + i];
+        for (let j = 0; j < units; j++) values[i * units + j] += input * own[j];
+      }
+    }
   },
 };
+
+const ROUNDING = 1.5 * 2 ** 23;

@@ -1,6 +1,6 @@
 // One thread's share of a clipped sum: micro-batches through the network, gradients clipped and added up.
 import * as tf from "@tensorflow/tfjs-core";
-import { type Augmentation, byteTables, fillViews, viewsPerExample } from "../../trainer/augmentation.js";
+import { type Augmentation, byteScaling, fillViews, viewsPerExample } from "../../trainer/augmentation.js";
 import { clipFactor } from "../../trainer/clipFactor.js";
 import type { LabelledImages } from "../../trainer/data/dataset.js";
 import type { ClipRule, Evaluation } from "../../trainer/gradientEngine.js";
@@ -41,9 +41,13 @@ export class MicroBatchRunner {
       const shape = [(end - first) * viewsPerExample(augmentation), ...image];
       if (augmentation.views === 0 && pixels instanceof Uint8Array) {
         const size = image[0] * image[1] * image[2];
-        return this.kernels.fromBytes(shape, byteTables(images), (bytes) => {
+        return this.kernels.fromBytes(shape, byteScaling(images), (bytes) => {
+          // Not by subarray: of a Node.js Buffer that is slow.
           for (let n = first; n < end; n++)
-            bytes.set(pixels.subarray(indices[n] * size, (indices[n] + 1) * size), (n - first) * size);
+            bytes.set(
+              new Uint8Array(pixels.buffer, pixels.byteOffset + indices[n] * size, size),
+              (n - first) * size,
+            );
         });
       }
       return this.kernels.filled(shape, (values) =>

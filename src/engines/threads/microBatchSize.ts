@@ -3,10 +3,14 @@ import type { Network } from "../../trainer/layers/network.js";
 
 /** Images in one pass, whatever the network: large enough for speed, small enough for the cache. */
 export const IMAGES_AT_ONCE = 64;
-/** Of small networks several times as many: there it is calls that cost, not numbers. */
-const MOST_IMAGES_AT_ONCE = 256;
-/** Bytes of activations up to which a pass takes more images than it must. */
-const CACHED_BYTES = 2 ** 24;
+/**
+ * Of small networks several times as many, of the smallest again: there it is calls that cost, not numbers. Images, and bytes of
+ * their activations up to which a pass takes more images than it must.
+ */
+const MORE_AT_ONCE = [
+  { images: 256, bytes: 2 ** 24 },
+  { images: 1024, bytes: 2 ** 22 },
+] as const;
 /** Turns that each thread has in a step at least, where there are examples enough. */
 const TURNS = 4;
 /** Bytes of examples' gradients that one thread holds at once. */
@@ -20,8 +24,9 @@ export function defaultMicroBatch(network: Network, views: number, fitting = Inf
 }
 
 function imagesAtOnce(network: Network): number {
-  const fitting = Math.floor(CACHED_BYTES / (4 * network.activationNumbers));
-  return Math.max(IMAGES_AT_ONCE, Math.min(MOST_IMAGES_AT_ONCE, fitting));
+  const imageBytes = 4 * network.activationNumbers;
+  const most = MORE_AT_ONCE.map(({ images, bytes }) => Math.min(images, Math.floor(bytes / imageBytes)));
+  return Math.max(IMAGES_AT_ONCE, ...most);
 }
 
 /**

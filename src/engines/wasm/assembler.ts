@@ -67,22 +67,39 @@ export const i32 = {
   and: two([0x71]),
   shiftLeft: two([0x74]),
   shiftRight: two([0x76]),
+  shiftRightSigned: two([0x75]),
+  or: two([0x72]),
+  /** Of a float64 number, towards zero; what is none becomes 0, what is too large the largest. */
+  truncSaturated: one([0xfc, 2]),
   /** Unsigned: the memory has addresses beyond 2^31. */
   lessThan: two([0x49]),
   /** `first` where the condition is not zero, else `second`. */
   select: (first: Code, second: Code, condition: Code): Code => cat(first, second, condition, [0x1b]),
   load: (address: Code, offset = 0): Code => cat(address, [0x28, 2, ...unsigned(offset)]),
   loadByte: (address: Code, offset = 0): Code => cat(address, [0x2d, 0, ...unsigned(offset)]),
+  store: (address: Code, value: Code): Code => cat(address, value, [0x36, 2, 0]),
+  /** The low sixteen bits. */
+  storeHalf: (address: Code, value: Code, offset = 0): Code =>
+    cat(address, value, [0x3b, 1, ...unsigned(offset)]),
 };
 export const f32 = {
   /** f32 constant. */
   constant: (value: number): Code => [0x43, ...new Uint8Array(new Float32Array([value]).buffer)],
   add: two([0x92]),
+  sub: two([0x93]),
   mul: two([0x94]),
+  div: two([0x95]),
+  /** No number where one of them is none. */
+  max: two([0x97]),
+  /** The float32 number with these bits. */
+  ofBits: one([0xbe]),
   /** To a whole number, towards zero. */
   trunc: one([0x8f]),
   load: (address: Code, offset = 0): Code => cat(address, [0x2a, 2, ...unsigned(offset)]),
   store: (address: Code, value: Code): Code => cat(address, value, [0x38, 2, 0]),
+};
+export const i64 = {
+  add: two([0x7c]),
 };
 export const f64 = {
   add: two([0xa0]),
@@ -90,6 +107,7 @@ export const f64 = {
   /** To a whole number, towards zero. */
   trunc: one([0x9d]),
   promote: one([0xbb]),
+  fromUnsigned64: one([0xba]),
   load: (address: Code, offset = 0): Code => cat(address, [0x2b, 0, ...unsigned(offset)]),
   store: (address: Code, value: Code, offset = 0): Code =>
     cat(address, value, [0x39, 0, ...unsigned(offset)]),
@@ -98,10 +116,15 @@ export const v128 = {
   load: (address: Code, offset = 0): Code => cat(address, simd(0), [0, ...unsigned(offset)]),
   /** One f32 from memory in all four lanes. */
   loadSplat: (address: Code, offset = 0): Code => cat(address, simd(9), [0, ...unsigned(offset)]),
+  /** Two f32 from memory, and zeros. */
+  loadPair: (address: Code, offset = 0): Code => cat(address, simd(93), [0, ...unsigned(offset)]),
   /** One f64 from memory in both lanes. */
   loadSplat64: (address: Code, offset = 0): Code => cat(address, simd(10), [0, ...unsigned(offset)]),
   store: (address: Code, value: Code, offset = 0): Code =>
     cat(address, value, simd(11), [0, ...unsigned(offset)]),
+  /** The first of four lanes. */
+  storeLane: (address: Code, value: Code, offset = 0): Code =>
+    cat(address, value, simd(90), [0, ...unsigned(offset), 0]),
   and: two(simd(78)),
   /** a and not b. */
   andNot: two(simd(79)),
@@ -120,6 +143,8 @@ export const f32x4 = {
   pseudoMin: two(simd(234)),
   /** a < b ? b : a. */
   pseudoMax: two(simd(235)),
+  fromIntegers: one(simd(250)),
+  splat: one(simd(19)),
   equal: two(simd(65)),
   notEqual: two(simd(66)),
   greater: two(simd(68)),
@@ -137,11 +162,34 @@ export const f32x4 = {
 /** The value computed and not wanted. */
 export const drop = (value: Code): Code => cat(value, [0x1a]);
 
+export const i32x4 = {
+  splat: one(simd(17)),
+  add: two(simd(174)),
+  /** Of signed numbers. */
+  max: two(simd(184)),
+  shiftLeft: two(simd(171)),
+  /** Of eight signed numbers of 16 bits each, the sums of products of neighbours: exact but for four times −2^15. */
+  dot: two(simd(186)),
+  /** The first or last four of eight unsigned numbers of 16 bits. */
+  fromLowHalves: one(simd(169)),
+  fromHighHalves: one(simd(170)),
+  lane: (a: Code, lane: number): Code => cat(a, simd(27), [lane]),
+};
+export const i16x8 = {
+  fromLowBytes: one(simd(137)),
+  fromHighBytes: one(simd(138)),
+};
+export const i64x2 = {
+  add: two(simd(206)),
+  /** Lanes of an i32x4, unsigned: 0 and 1, 2 and 3. */
+  extendLow: one(simd(201)),
+  extendHigh: one(simd(202)),
+  lane: (a: Code, lane: number): Code => cat(a, simd(29), [lane]),
+};
+
 export const f64x2 = {
   add: two(simd(240)),
   mul: two(simd(242)),
-  /** a·b + c with one rounding or with two: relaxed SIMD. */
-  relaxedMultiplyAdd: (a: Code, b: Code, c: Code): Code => cat(a, b, c, simd(263)),
   /** To whole numbers, towards zero. */
   trunc: one(simd(122)),
   zero: [...simd(12), ...new Uint8Array(16)] as Code,
@@ -152,6 +200,9 @@ export const f64x2 = {
     cat(a, b, simd(13), [8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31]),
   /** Lanes 0 and 1 of an f32x4 as f64x2. */
   promoteLow: one(simd(95)),
+  /** Lanes 0 and 1 of an i32x4, signed; lanes 2 and 3. */
+  convertLow: one(simd(254)),
+  convertHigh: (a: Code): Code => cat(highHalf(a), simd(254)),
   lane: (a: Code, lane: 0 | 1): Code => cat(a, simd(33), [lane]),
 };
 /** Lanes 2 and 3 of an f32x4 moved to 0 and 1. */
@@ -165,6 +216,10 @@ export const whileLoop = (condition: Code, body: Code): Code =>
 /** do body while (condition): one jump a round. */
 export const doWhile = (body: Code, condition: Code): Code =>
   cat([0x03, 0x40], body, condition, [0x0d, 0, 0x0b]);
+
+/** do { first; unless (between) leave; second } while (condition): two steps for one movement of the addresses. */
+export const doTwice = (first: Code, between: Code, second: Code, condition: Code): Code =>
+  cat([0x02, 0x40, 0x03, 0x40], first, between, [0x45, 0x0d, 1], second, condition, [0x0d, 0, 0x0b, 0x0b]);
 
 /** if (condition) body. */
 export const when = (condition: Code, body: Code): Code => cat(condition, [0x04, 0x40], body, [0x0b]);

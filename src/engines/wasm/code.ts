@@ -5,14 +5,17 @@
 import { reluGradient, tanh, tanhGradient } from "./activations.js";
 import { encodeModule } from "./assembler.js";
 import { channelAffine, channelMoments, channelProducts, channelSums } from "./channels.js";
-import { copyRows, transpose } from "./copies.js";
-import { addOuterProducts } from "./exactProducts.js";
-import { lookUp } from "./lookUp.js";
+import { copyRows, transpose, transposeAny } from "./copies.js";
+import { exponential, lessLargest, shareLessLabel } from "./crossEntropy.js";
+import { addOuterProducts, splitDigits } from "./exactProducts.js";
+import { scaleBytes } from "./lookUp.js";
 import { maxPool, maxPoolGradient } from "./pooling.js";
 import { outerProducts, windowProducts } from "./products.js";
+import { rowProducts } from "./rowProducts.js";
 import { standardisedGradients } from "./standardised.js";
-import { addRows, squaredNorm } from "./sums.js";
-import { MULTIPLY_ADD, MULTIPLY_ADD_64, type Variant, WebAssembly } from "./variant.js";
+import { addRows, squaredNorms } from "./sums.js";
+import { MULTIPLY_ADD, type Variant, WebAssembly } from "./variant.js";
+import { wholeRows } from "./wholeRows.js";
 import { addPatches, filterGradients } from "./windows.js";
 import { tileTransforms } from "./winograd.js";
 
@@ -22,6 +25,7 @@ export interface WasmKernels {
   readonly filterGradients4: Kernel;
   readonly filterGradients1: Kernel;
   readonly windowProducts: Kernel;
+  readonly rowProducts: Kernel;
   readonly outerProducts: Kernel;
   readonly pack: Kernel;
   readonly imageToFrequencies2: Kernel;
@@ -40,16 +44,23 @@ export interface WasmKernels {
   readonly imageFromFrequencies5: Kernel;
   readonly copyRows: Kernel;
   readonly transpose: Kernel;
+  readonly transposeAny: Kernel;
   readonly addPatches: Kernel;
   readonly maxPool2: Kernel;
   readonly maxPool0: Kernel;
   readonly maxPoolGradient2: Kernel;
   readonly maxPoolGradient0: Kernel;
   readonly maxPoolGradientSteps2: Kernel;
-  readonly squaredNorm: (address: number, count: number) => number;
+  readonly squaredNorms: Kernel;
   readonly addRows: Kernel;
+  readonly wholeRows: Kernel;
   readonly addOuterProducts: Kernel;
-  readonly lookUp: Kernel;
+  readonly splitDigits: (...operands: number[]) => number;
+  readonly scaleBytes: Kernel;
+  readonly scaleBytesAlike: Kernel;
+  readonly lessLargest: Kernel;
+  readonly exponential: Kernel;
+  readonly shareLessLabel: Kernel;
   readonly tanh: Kernel;
   readonly tanhGradient: Kernel;
   readonly reluGradient: Kernel;
@@ -73,17 +84,25 @@ export function instantiateKernels(memory: unknown, variant: Variant): WasmKerne
     filterGradients(4, multiplyAdd),
     filterGradients(1, multiplyAdd),
     windowProducts(multiplyAdd),
+    rowProducts(multiplyAdd),
     outerProducts(multiplyAdd),
     ...tileTransforms(multiplyAdd),
     copyRows(),
     transpose(),
+    transposeAny(),
     addPatches(),
     ...[2, 0].flatMap((window) => [maxPool(window), maxPoolGradient(window)]),
     maxPoolGradient(2, true),
-    squaredNorm(),
+    squaredNorms(),
     addRows(),
-    addOuterProducts(MULTIPLY_ADD_64[variant]),
-    lookUp(),
+    wholeRows(),
+    addOuterProducts(),
+    splitDigits(),
+    scaleBytes(false),
+    scaleBytes(true),
+    lessLargest(),
+    exponential(),
+    shareLessLabel(),
     tanh(multiplyAdd),
     tanhGradient(),
     reluGradient(),

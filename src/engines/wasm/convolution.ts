@@ -11,6 +11,10 @@ import { WinogradConvolution } from "./winogradConvolution.js";
 /** Floats of columns written out at once before they are added up: what stays in the second cache. */
 const MOST_COLUMN_FLOATS = 2 ** 16;
 
+/** Columns of a product up to which those that fill no panel are computed one by one. */
+const MOST_COLUMNS = 32;
+const VECTOR = 4;
+
 /** From so many filters, and as many positions of an image, on dy is packed for filter gradients. */
 const LEAST_FOR_PANELS = 64;
 
@@ -57,14 +61,23 @@ export class Convolutions
     });
   }
 
-  /** Rows are images of one pixel, and the matrix their filter. */
-  product(...[a, b, transposed]: Parameters<Kernels["product"]>): tf.Tensor2D {
+  /** Where columns fill panels, or inputs no vectors, rows are images of one pixel, and the matrix their filter. */
+  product(...[a, b, transposed, bias]: Parameters<Kernels["product"]>): tf.Tensor2D {
     return tf.tidy(() => {
       const [m, depth] = a.shape;
+      const columns = b.shape[transposed ? 0 : 1];
+      if (depth % VECTOR === 0 && columns % PANEL !== 0 && columns <= MOST_COLUMNS) {
+        const rows = transposed ? b : this.turned(b);
+        const start = bias ?? this.memory.output([columns], 0);
+        const out = this.memory.output([m, columns]);
+        const addresses = [a, rows, start, out].map((each) => this.memory.address(each));
+        this.code.rowProducts(...addresses, m, depth, columns);
+        return out as tf.Tensor2D;
+      }
       const right = transposed ? this.turned(b) : b;
       const images = tf.reshape(a, [m, 1, 1, depth]) as tf.Tensor4D;
       const filter = tf.reshape(right, [1, 1, ...right.shape]) as tf.Tensor4D;
-      return tf.reshape(this.convolution(images, filter, 1), [m, right.shape[1]]) as tf.Tensor2D;
+      return tf.reshape(this.convolution(images, filter, 1, bias), [m, right.shape[1]]) as tf.Tensor2D;
     });
   }
 
@@ -220,9 +233,11 @@ export class Convolutions
 
   private turned(matrix: tf.Tensor2D): tf.Tensor2D {
     const [rows, columns] = matrix.shape;
-    return rows % 4 === 0 && columns % 4 === 0
-      ? (tf.reshape(this.memory.transposed(matrix, [1, rows, columns]), [columns, rows]) as tf.Tensor2D)
-      : (tf.transpose(matrix) as tf.Tensor2D);
+    if (rows % 4 === 0 && columns % 4 === 0)
+      return tf.reshape(this.memory.transposed(matrix, [1, rows, columns]), [columns, rows]) as tf.Tensor2D;
+    const out = this.memory.output([columns, rows]);
+    this.code.transposeAny(this.memory.address(matrix), this.memory.address(out), rows, columns);
+    return out as tf.Tensor2D;
   }
 
   private products(

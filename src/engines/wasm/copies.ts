@@ -83,3 +83,27 @@ export function transpose(): FunctionBuilder {
   );
   return f;
 }
+
+/** out[j, i] = in[i, j], of any size, number by number. */
+export function transposeAny(): FunctionBuilder {
+  const f = new FunctionBuilder("transposeAny", 4);
+  const [x, out, rows, columns] = f.parameters;
+  const [i, j, to] = f.integers(3);
+  f.body = f.loop(
+    i,
+    int(0),
+    rows.get,
+    1,
+    cat(
+      to.set(plus(out.get, times(i.get, FLOAT))),
+      f.loop(
+        j,
+        int(0),
+        columns.get,
+        1,
+        cat(f32.store(to.get, f32.load(x.get)), x.add(int(4)), to.add(times(rows.get, FLOAT))),
+      ),
+    ),
+  );
+  return f;
+}

@@ -3,6 +3,7 @@ import { FLOAT, plus, times, upTo } from "./arithmetic.js";
 import {
   type Code,
   cat,
+  doTwice,
   doWhile,
   FunctionBuilder,
   i32,
@@ -22,7 +23,8 @@ const BLOCK_ROWS = 64;
 
 /**
  * One step for each `bytes` of `at` before `count` of them are over. Not unrolled here: V8 loads all of a block's operands before
- * its first product, and those of several steps do not fit the registers; it repeats the step itself, with its test.
+ * its first product, and those of several steps do not fit the registers; it repeats the step itself, with its test. Two steps
+ * in two blocks for one movement of the addresses (doTwice) are slower where runs are short.
  */
 function inSteps(f: FunctionBuilder, at: Local, count: Code, bytes: number, step: Code): Code {
   const end = f.local();
@@ -119,28 +121,33 @@ export function outerProducts(multiplyAdd: MultiplyAdd): FunctionBuilder {
   const f = new FunctionBuilder("outerProducts", 11);
   const [v, d, out, steps, quads, panels, outRowBytes, batches, vBatchBytes, dBatchBytes, outBatchBytes] =
     f.parameters;
-  const [batch, quad, panel, vAt, dAt, o] = f.integers(6);
+  const [batch, quad, panel, vAt, dAt, o, end] = f.integers(7);
   const left = f.local("v128");
   const right = [f.local("v128"), f.local("v128")];
   const sums = upTo(2 * TILE_ROWS).map(() => f.local("v128"));
-  const step = cat(
-    ...right.map((each, half) => each.set(v128.load(dAt.get, 16 * half))),
-    ...upTo(TILE_ROWS).map((i) =>
-      cat(
-        left.set(v128.loadSplat(vAt.get, 4 * i)),
-        ...right.map((other, half) =>
-          sums[2 * i + half].set(multiplyAdd(left.get, other.get, sums[2 * i + half].get)),
+  const step = (ahead: number): Code =>
+    cat(
+      ...right.map((each, half) => each.set(v128.load(dAt.get, 32 * ahead + 16 * half))),
+      ...upTo(TILE_ROWS).map((i) =>
+        cat(
+          left.set(v128.loadSplat(vAt.get, 16 * ahead + 4 * i)),
+          ...right.map((other, half) =>
+            sums[2 * i + half].set(multiplyAdd(left.get, other.get, sums[2 * i + half].get)),
+          ),
         ),
       ),
-    ),
-    vAt.add(int(16)),
-    dAt.add(int(32)),
-  );
+    );
   const tile = cat(
     vAt.set(plus(v.get, times(quad.get, steps.get, int(16)))),
     dAt.set(plus(d.get, times(panel.get, steps.get, int(32)))),
     ...sums.map((sum) => sum.set(splat(0))),
-    inSteps(f, vAt, steps.get, 16, step),
+    end.set(plus(vAt.get, times(steps.get, int(16)))),
+    doTwice(
+      step(0),
+      i32.lessThan(plus(vAt.get, int(16)), end.get),
+      cat(step(1), vAt.add(int(32)), dAt.add(int(64))),
+      i32.lessThan(vAt.get, end.get),
+    ),
     o.set(plus(out.get, times(quad.get, outRowBytes.get, int(4)), times(panel.get, int(32)))),
     ...upTo(TILE_ROWS).map((i) =>
       cat(

@@ -15,11 +15,14 @@ import {
   whileLoop,
 } from "./assembler.js";
 
-/** Σ values[j]², in float64 from the float32 values themselves: eight sums in turn, then their sum, then what is left. */
-export function squaredNorm(): FunctionBuilder {
-  const f = new FunctionBuilder("squaredNorm", 2, "f64");
-  const [at, count] = f.parameters;
-  const [end] = f.integers(1);
+/**
+ * out[n] = Σ_j rows[n, j]² for each of `count` rows, in float64 from the float32 values themselves: eight sums in turn, then
+ * their sum, then what is left.
+ */
+export function squaredNorms(): FunctionBuilder {
+  const f = new FunctionBuilder("squaredNorms", 4);
+  const [at, count, width, out] = f.parameters;
+  const [row, end] = f.integers(2);
   const sums = Array.from({ length: 4 }, () => f.local("v128"));
   const [value, pair] = [f.local("v128"), f.local("v128")];
   const total = f.local("f64");
@@ -32,20 +35,28 @@ export function squaredNorm(): FunctionBuilder {
       squared(sums[2 * half], value.get),
       squared(sums[2 * half + 1], highHalf(value.get)),
     );
-  f.body = cat(
-    end.set(plus(at.get, times(count.get, FLOAT))),
-    whileLoop(i32.lessThan(i32.add(at.get, int(28)), end.get), cat(four(0), four(1), at.add(int(32)))),
-    ...[1, 2, 3].map((other) => sums[0].set(f64x2.add(sums[0].get, sums[other].get))),
-    total.set(f64.add(f64x2.lane(sums[0].get, 0), f64x2.lane(sums[0].get, 1))),
-    whileLoop(
-      i32.lessThan(at.get, end.get),
-      cat(
-        scalar.set(f64.promote(f32.load(at.get))),
-        total.set(f64.add(total.get, f64.mul(scalar.get, scalar.get))),
-        at.add(int(4)),
+  f.body = f.loop(
+    row,
+    int(0),
+    count.get,
+    1,
+    cat(
+      end.set(plus(at.get, times(width.get, FLOAT))),
+      ...sums.map((sum) => sum.set(f64x2.zero)),
+      whileLoop(i32.lessThan(i32.add(at.get, int(28)), end.get), cat(four(0), four(1), at.add(int(32)))),
+      ...[1, 2, 3].map((other) => sums[0].set(f64x2.add(sums[0].get, sums[other].get))),
+      total.set(f64.add(f64x2.lane(sums[0].get, 0), f64x2.lane(sums[0].get, 1))),
+      whileLoop(
+        i32.lessThan(at.get, end.get),
+        cat(
+          scalar.set(f64.promote(f32.load(at.get))),
+          total.set(f64.add(total.get, f64.mul(scalar.get, scalar.get))),
+          at.add(int(4)),
+        ),
       ),
+      f64.store(out.get, total.get),
+      out.add(DOUBLE),
     ),
-    total.get,
   );
   return f;
 }
@@ -72,13 +83,12 @@ export function addRows(): FunctionBuilder {
   const next = cat(at.add(times(width.get, FLOAT)), factorAt.add(DOUBLE));
   const added = (a: Local, pair: Code): Code =>
     a.set(f64x2.add(a.get, f64x2.trunc(f64x2.mul(factor.get, f64x2.promoteLow(pair)))));
-  f.body = cat(
-    j.set(int(0)),
+  const by = (wide: number): Code =>
     whileLoop(
-      i32.lessThan(i32.add(j.get, int(WIDE - 1)), width.get),
+      i32.lessThan(i32.add(j.get, int(wide - 1)), width.get),
       cat(
         start,
-        ...acc.map((a, index) => a.set(v128.load(sumAt.get, 16 * index))),
+        ...acc.slice(0, wide / 2).map((a, index) => a.set(v128.load(sumAt.get, 16 * index))),
         f.loop(
           i,
           int(0),
@@ -86,18 +96,27 @@ export function addRows(): FunctionBuilder {
           1,
           cat(
             factor.set(v128.loadSplat64(factorAt.get)),
-            ...acc.flatMap((a, index) =>
-              index % 2 === 0
-                ? [value.set(v128.load(at.get, 8 * index)), added(a, value.get)]
-                : [added(a, highHalf(value.get))],
-            ),
+            ...acc
+              .slice(0, wide / 2)
+              .flatMap((a, index) =>
+                index % 2 === 0
+                  ? [
+                      value.set(wide === 2 ? v128.loadPair(at.get) : v128.load(at.get, 8 * index)),
+                      added(a, value.get),
+                    ]
+                  : [added(a, highHalf(value.get))],
+              ),
             next,
           ),
         ),
-        ...acc.map((a, index) => v128.store(sumAt.get, a.get, 16 * index)),
-        j.add(int(WIDE)),
+        ...acc.slice(0, wide / 2).map((a, index) => v128.store(sumAt.get, a.get, 16 * index)),
+        j.add(int(wide)),
       ),
-    ),
+    );
+  f.body = cat(
+    j.set(int(0)),
+    by(WIDE),
+    by(2),
     whileLoop(
       i32.lessThan(j.get, width.get),
       cat(

@@ -1,5 +1,5 @@
 // Which instructions the kernels are made of: plain SIMD, or relaxed SIMD with its multiply-add where the engine has it.
-import { type Code, drop, encodeModule, FunctionBuilder, f32x4, f64x2, splat } from "./assembler.js";
+import { type Code, drop, encodeModule, FunctionBuilder, f32x4, splat } from "./assembler.js";
 
 /**
  * Results have the same bits wherever the same variant runs on processors alike in fused multiply-add; between the variants
@@ -13,12 +13,6 @@ export type MultiplyAdd = (a: Code, b: Code, sum: Code) => Code;
 export const MULTIPLY_ADD: { readonly [V in Variant]: MultiplyAdd } = {
   simd: (a, b, sum) => f32x4.add(sum, f32x4.mul(a, b)),
   "relaxed-simd": (a, b, sum) => f32x4.relaxedMultiplyAdd(a, b, sum),
-};
-
-/** The same of float64, two lanes at once. */
-export const MULTIPLY_ADD_64: { readonly [V in Variant]: MultiplyAdd } = {
-  simd: (a, b, sum) => f64x2.add(sum, f64x2.mul(a, b)),
-  "relaxed-simd": (a, b, sum) => f64x2.relaxedMultiplyAdd(a, b, sum),
 };
 
 /** The parts of WebAssembly's JavaScript interface used here: no `lib` but DOM declares it. */

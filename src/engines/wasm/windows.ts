@@ -2,6 +2,7 @@
 import { FLOAT, plus, times, upTo } from "./arithmetic.js";
 import {
   cat,
+  doTwice,
   doWhile,
   FunctionBuilder,
   f32,
@@ -51,23 +52,28 @@ export function filterGradients(rows: number, multiplyAdd: MultiplyAdd): Functio
   const d = [f.local("v128"), f.local("v128")];
   const acc = upTo(rows * 2).map(() => f.local("v128"));
 
-  const atPosition = cat(
-    xAt.set(plus(xStart.get, i32.load(at.get))),
-    d[0].set(v128.load(dyAt.get)),
-    d[1].set(v128.load(dyAt.get, 16)),
-    ...acc.map((a, index) =>
-      cat(
-        index % 2 === 0 ? left.set(v128.loadSplat(xAt.get, 4 * (index >> 1))) : [],
-        a.set(multiplyAdd(left.get, d[index % 2].get, a.get)),
+  const atPosition = (ahead: number) =>
+    cat(
+      xAt.set(plus(xStart.get, i32.load(at.get, 4 * ahead))),
+      d[0].set(v128.load(dyAt.get)),
+      d[1].set(v128.load(dyAt.get, 16)),
+      ...acc.map((a, index) =>
+        cat(
+          index % 2 === 0 ? left.set(v128.loadSplat(xAt.get, 4 * (index >> 1))) : [],
+          a.set(multiplyAdd(left.get, d[index % 2].get, a.get)),
+        ),
       ),
-    ),
-    at.add(int(4)),
-    dyAt.add(dyStep.get),
-  );
+      dyAt.add(dyStep.get),
+    );
   const overImage = cat(
     dyAt.set(dyStart.get),
     at.set(table.get),
-    doWhile(atPosition, i32.lessThan(at.get, end.get)),
+    doTwice(
+      atPosition(0),
+      i32.lessThan(plus(at.get, int(4)), end.get),
+      cat(atPosition(1), at.add(int(8))),
+      i32.lessThan(at.get, end.get),
+    ),
     xStart.add(imageBytes.get),
     dyStart.add(dyImageBytes.get),
     view.add(int(-1)),

@@ -3,7 +3,7 @@
 
 import * as tf from "@tensorflow/tfjs-core";
 import { ArgumentError } from "../../formats/argumentError.js";
-import type { ExactSum, Kernels } from "../kernels.js";
+import { type ExactSum, type Kernels, WHOLE_BITS, type WholeRows } from "../kernels.js";
 import {
   type Backward,
   type BackwardContext,
@@ -61,8 +61,9 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
       ...(bias ? [{ name: `${name}/bias`, shape: [units], initialise: zeros }] : []),
     ],
     forward(input, [kernel, shift], kernels): Forward {
-      const product = kernels.product(input as tf.Tensor2D, kernel as tf.Tensor2D);
-      return { output: bias ? tf.add(product, shift) : product, saved: [input] };
+      const product = [input as tf.Tensor2D, kernel as tf.Tensor2D, false] as const;
+      const output = bias ? kernels.product(...product, shift as tf.Tensor1D) : kernels.product(...product);
+      return { output, saved: [input] };
     },
     backward(outputGradient, [input], [kernel], context): Backward {
       const dy = outputGradient as tf.Tensor2D;
@@ -77,18 +78,14 @@ export function dense(name: string, inputShape: readonly number[], options: Dens
 /** One pixel a row. */
 const asImages = (rows: tf.Tensor2D): tf.Tensor4D => tf.reshape(rows, [-1, 1, 1, rows.shape[1]]);
 
-/** Inputs whose squared norm is below this count as zeros: their scale would not be a float32. */
-const LEAST_SQUARED_INPUT = 2 ** -200;
-
 /**
  * g_n = (x_n, 1) ⊗ dy_n; without a bias x_n ⊗ dy_n.
  *
- * Both factors are rounded, not their product (docs/math-clipping.md, theorem 2): (x, 1) scaled by a power of two to norm in
- * (½, 1] and cut to multiples of 2^-a, the weighted dy divided by the same power and cut to multiples of 2^-b, a + b the
- * grid's bits. Cutting makes both shorter, their outer product is a multiple of the grid, and its sums are exact.
+ * Both factors are made whole numbers, not their product (docs/math-clipping.md, theorem 2): x̃ nearest to t·x, 15 bits, its norm
+ * as it is then; dy weighted, divided by t and cut. Their outer product is a multiple of the grid, and its sums are exact.
  */
 class OuterProducts implements ExampleGradients {
-  private norms: { readonly input: Float64Array; readonly output: Float64Array } | undefined;
+  private rounded: WholeRows | undefined;
 
   constructor(
     private readonly x: tf.Tensor2D,
@@ -105,55 +102,37 @@ class OuterProducts implements ExampleGradients {
     return this.bias ? 2 : 1;
   }
 
-  /** ‖(x, 1)‖² and ‖dy‖² of each example, rounded up. */
-  private squares() {
-    const one = this.bias ? 1 : 0;
-    this.norms ??= {
-      input: this.kernels.squaredNorms(this.x).map((value) => (value + one) * (1 + 2 ** -52)),
-      output: this.kernels.squaredNorms(this.dy),
-    };
-    return this.norms;
+  private get whole(): WholeRows {
+    this.rounded ??= this.kernels.wholeRows(this.x);
+    return this.rounded;
   }
 
-  /** ‖(x, 1) ⊗ dy‖² = (‖x‖² + 1)·‖dy‖². */
+  /** ‖(x̃/t, 1) ⊗ dy‖² = (‖x̃‖²/t² + 1)·‖dy‖². */
   squaredNorms(): Float64Array {
-    const { input, output } = this.squares();
-    return input.map((value, n) => value * output[n] * (1 + 2 ** -52));
+    const one = this.bias ? 1 : 0;
+    const { scales, squaredNorms } = this.whole;
+    const result = this.kernels.squaredNorms(this.dy);
+    for (let n = 0; n < result.length; n++) {
+      const scale = scales[n];
+      const input = scale === 0 ? 0 : squaredNorms[n] / (scale * scale);
+      result[n] *= (input + one) * (1 + 2 ** -50);
+    }
+    return result;
   }
 
   addTo([kernel, shift]: readonly ExactSum[], factors: Float64Array, fractionBits: number): void {
-    const units = this.dy.shape[1];
-    const inputBits = Math.ceil(fractionBits / 2);
-    const slopes = this.dy.dataSync() as Float32Array;
-    const { input } = this.squares();
-    const scales = new Float64Array(factors.length);
-    const outputs = new Float64Array(slopes.length);
-    factors.forEach((factor, n) => {
-      if (factor === 0 || input[n] < LEAST_SQUARED_INPUT) return;
-      const scale = 2 ** -halfExponent(input[n]);
-      scales[n] = scale * 2 ** inputBits;
-      const weight = (factor / scale) * 2 ** (fractionBits - inputBits);
-      for (let at = n * units; at < (n + 1) * units; at++) outputs[at] = Math.trunc(weight * slopes[at]);
-    });
-    this.kernels.addOuterProducts(kernel, this.x, scales, outputs);
+    const { scales } = this.whole;
+    const bits = Math.min(fractionBits, WHOLE_BITS);
+    const [whole, one] = [2 ** bits, 2 ** fractionBits];
+    const weights = new Float64Array(factors.length);
+    for (let n = 0; n < factors.length; n++)
+      if (factors[n] !== 0 && scales[n] !== 0) weights[n] = (factors[n] * whole) / scales[n];
+    this.kernels.addOuterProducts(kernel, this.whole, this.dy, weights, one / whole);
     if (!this.bias) return;
-    const { values } = shift;
-    scales.forEach((scale, n) => {
-      const one = Math.trunc(scale);
-      for (let j = 0; j < units; j++) values[j] += one * outputs[n * units + j];
-    });
+    this.kernels.addRows(
+      shift,
+      this.dy,
+      factors.map((factor) => factor * one),
+    );
   }
 }
-
-/** The least whole e with value ≤ 4^e; value > 0, finite. */
-function halfExponent(value: number): number {
-  // value = m·2^k, m in [1, 2), by its bits: at most 4^e with 2e = k or above, unless m is more than 1 there.
-  bits[0] = value;
-  const k = ((high[1] >>> 20) & 2047) - 1023;
-  const even = k % 2 === 0;
-  return even && value === 2 ** k ? k / 2 : even ? k / 2 + 1 : (k + 1) / 2;
-}
-
-const bits = new Float64Array(1);
-/** On little-endian processors, the only ones that WebAssembly and Node run on, the second word holds the exponent. */
-const high = new Uint32Array(bits.buffer);

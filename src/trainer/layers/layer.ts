@@ -22,7 +22,8 @@ export interface Forward<S extends Saved = readonly tf.Tensor[]> {
  * The gradients of all of a layer's parameters, one for each example, not yet clipped.
  *
  * Guarantee (docs/math-clipping.md): what `addTo` adds for example n with factor w, 0 ≤ w, are whole numbers of squared norm at
- * most (w·2^fractionBits)²·squaredNorms()[n]·(1 + 2^-48); they depend on example, factor and fractionBits alone.
+ * most (w·2^fractionBits)²·squaredNorms()[n]·(1 + 2^-48); they depend on example, factor and fractionBits alone. Of a w above
+ * 1/√squaredNorms()[n] the sum may not be exact: a dense layer throws RangeError where its whole numbers grow too long.
  */
 export interface ExampleGradients {
   /** Upper bounds of the squared L2 norms; not finite where an example's gradient is not. */

@@ -176,10 +176,10 @@ export class Network {
   private measured(parts: readonly ExampleGradients[], count: number): MicroBatchGradients {
     const lap = stopwatch();
     const squaredNorms = new Float64Array(count);
-    for (const part of parts)
-      part.squaredNorms().forEach((value, n) => {
-        squaredNorms[n] += value;
-      });
+    for (const part of parts) {
+      const own = part.squaredNorms();
+      for (let n = 0; n < count; n++) squaredNorms[n] += own[n]!;
+    }
     return {
       squaredNorms,
       normMilliseconds: lap(),
@@ -220,18 +220,16 @@ export class Network {
     const { chain, own } = this.partFrom(from, parameters);
     const { output, saved } = chain.forward(images, own, kernels);
     // d/dlogits of the mean over K views of −log softmax(logits)[label] = (softmax(logits) − onehot)/K.
-    const rows = labels.length * views;
-    const target = new Float32Array(rows * this.spec.classes);
+    const { classes } = this.spec;
     // A label beyond the classes would stand in the next example's row.
     for (let n = 0; n < labels.length; n++)
-      if (!(labels[n]! >= 0 && labels[n]! < this.spec.classes))
-        throw new ArgumentError("labels", `below ${this.spec.classes}, the number of classes`, "another");
-    for (let row = 0; row < rows; row++)
-      target[row * this.spec.classes + labels[Math.floor(row / views)]] = 1;
-    const gradient = tf.mul(
-      tf.sub(tf.softmax(output as tf.Tensor2D), tf.tensor2d(target, [rows, this.spec.classes])),
-      share,
-    );
+      if (!(labels[n]! >= 0 && labels[n]! < classes))
+        throw new ArgumentError("labels", `below ${classes}, the number of classes`, "another");
+    const rows =
+      views === 1
+        ? labels
+        : Int32Array.from({ length: labels.length * views }, (_, row) => labels[Math.floor(row / views)]!);
+    const gradient = kernels.crossEntropyGradient(output as tf.Tensor2D, rows, share);
     const context = {
       kernels,
       views: rowsTogether[0],
