@@ -28,5 +28,18 @@ export const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemb
 export function bestVariant(): Variant {
   const probe = new FunctionBuilder("probe", 0);
   probe.body = drop(f32x4.relaxedMultiplyAdd(splat(1), splat(1), splat(1)));
-  return WebAssembly.validate(encodeModule([probe])) ? "relaxed-simd" : "simd";
+  const module = encodeModule([probe]);
+  if (WebAssembly.validate(module)) return "relaxed-simd";
+  switchOn();
+  return WebAssembly.validate(module) ? "relaxed-simd" : "simd";
+}
+
+/**
+ * Node 20's V8, 11.3, has the finished proposal, which 11.4 ships, behind a flag that modules are compiled by; what was compiled
+ * before stays as it is. Other versions of V8 have it, or do not know the flag.
+ */
+function switchOn(): void {
+  const { process } = globalThis as unknown as { process?: NodeJS.Process };
+  if (process?.versions?.v8?.startsWith("11.3."))
+    process.getBuiltinModule("node:v8").setFlagsFromString("--experimental-wasm-relaxed-simd");
 }
