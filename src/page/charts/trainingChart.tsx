@@ -30,6 +30,9 @@ export function TrainingChart({ plan, curves }: { plan: Plan; curves: TrainingCu
     .y(([, epsilon]) => y(epsilon));
   const ends = lines.map(({ points }) => points.at(-1)?.[1] ?? Number.NaN);
   const [tight, loose] = [Math.min(...ends), Math.max(...ends)];
+  // Below the lines, or above the lowest where that leaves no room.
+  const lowest = y(Number.isFinite(tight) ? tight : 0);
+  const legend = box.bottom - lowest < 48 ? lowest - 16 : box.bottom - 12;
   const budget = plan.request.epsilon;
   return (
     <Figure
@@ -60,7 +63,7 @@ export function TrainingChart({ plan, curves }: { plan: Plan; curves: TrainingCu
         ))}
         <g class="legend">
           {lines.map(({ name }, i) => (
-            <g key={name} transform={`translate(${box.right - 118} ${box.bottom - 12 - 17 * i})`}>
+            <g key={name} transform={`translate(${box.right - 118} ${legend - 17 * i})`}>
               <line class={`line ${name}`} x1="0" x2="18" y1="-4" y2="-4" />
               <text x="24">{NAMES[name] ?? name}</text>
             </g>
