@@ -103,7 +103,7 @@ async function auditAll(
   const runs = reports.map((report, i) => ({ name: folders[i]!, report, plan: stored[i]!.plan }));
   if (!several) {
     const report = reports[0]!;
-    writePage(options.html, { runs });
+    writePage(options.html, { runs, ...(budget && { budget }) });
     if (options.json) printJson({ ...report, ...(budget && { budget }) });
     else {
       showReport(report);
@@ -114,7 +114,7 @@ async function auditAll(
   const compared =
     train && reports.every(({ findings }) => !findings.some(({ code }) => code === "other-dataset"));
   const joint = await jointAudit(reports, { ...options, ...(compared && { sameDataset: true }) });
-  writePage(options.html, { runs, joint });
+  writePage(options.html, { runs, joint, ...(budget && { budget }) });
   if (options.json)
     printJson({
       verdict: joint.verdict,

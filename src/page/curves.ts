@@ -6,6 +6,7 @@ import { dpSgdEvent } from "../formats/event.js";
 import { ACCOUNTANT_NAMES } from "../formats/guarantee.js";
 import type { Plan } from "../formats/plan.js";
 import { eventAfter } from "../formats/plannedEvent.js";
+import { searchOf } from "../formats/tuning.js";
 import { type ProxyRun, proxyOf } from "../planner/proxy.js";
 import { lightAccountant, PICTURE } from "./pictureAccountant.js";
 
@@ -26,7 +27,8 @@ export function* trainingCurves(plan: Plan, points: number): Generator<void, Tra
   for (const name of ACCOUNTANT_NAMES) {
     const asked = lightAccountant(name, neighboring, PICTURE);
     if (!accounts(asked, plan)) continue;
-    const curve: [number, number | null][] = [[0, 0]];
+    // A search before the run has spent its part when that begins.
+    const curve: [number, number | null][] = searchOf(plan)?.before ? [] : [[0, 0]];
     for (const steps of counts) {
       const last = name === plan.achieved.accountant && steps === plan.steps;
       const epsilon = last ? plan.achieved.epsilon : asked.account(eventAfter(plan, steps)).epsilonAt(delta);

@@ -67,7 +67,7 @@ svg { display: block; width: 100%; min-width: 32rem; height: auto; }
 svg text { fill: var(--muted); font: 11px system-ui, -apple-system, "Segoe UI", sans-serif; }
 svg .grid { stroke: var(--line); }
 svg .line { fill: none; stroke: var(--series); stroke-width: 2.25; stroke-linejoin: round; }
-svg .dot, svg text.value { fill: var(--series); } svg text.value { font-weight: 600; }
+svg .dot, svg text.end { fill: var(--series); } svg text.end { font-weight: 600; }
 svg .gain { fill: var(--series); fill-opacity: .1; }
 svg .of-0 { --series: var(--accent); } svg .of-1 { --series: var(--second); } svg .of-2 { --series: var(--third); }
 svg .limit line { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 6 4; } svg .limit text { fill: var(--bad); }

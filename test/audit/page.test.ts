@@ -1,4 +1,7 @@
 // The audit's page: verdict first, nothing from outside, nothing that can become markup, numbers that never flatter.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { h } from "preact";
 import { renderToString } from "preact-render-to-string";
@@ -6,16 +9,22 @@ import { expect, test } from "vitest";
 import { accountant } from "../../src/accounting/accountants.js";
 import { audit } from "../../src/audit/audit.js";
 import { auditImport } from "../../src/audit/auditImport.js";
+import { newBudget } from "../../src/audit/budget.js";
 import { epsilonOverSteps } from "../../src/audit/epsilonOverSteps.js";
 import { readImport } from "../../src/audit/importedRun.js";
 import { jointAudit } from "../../src/audit/joint.js";
 import { dpSgdEvent } from "../../src/formats/event.js";
 import type { LedgerEntry } from "../../src/formats/ledger.js";
+import { planToJson } from "../../src/formats/planReader.js";
 import type { AuditReport } from "../../src/formats/report.js";
 import { plan } from "../../src/planner/solve.js";
+import { auditModel, findingWords } from "../../src/report/auditModel.js";
 import { auditPage } from "../../src/report/auditPage.js";
+import { budgetAnswer } from "../../src/report/budgetModel.js";
+import { spelled } from "../../src/report/model.js";
 import { Markdown } from "../../src/report/view/text.js";
-import { ARITHMETIC, olderEntries, sampleEntries } from "../support/runs.js";
+import { dpsgdHere } from "../support/commandLine.js";
+import { ARITHMETIC, asText, chain, olderEntries, sampleEntries } from "../support/runs.js";
 
 const made = plan({ examples: 60_000, batchSize: 2048, steps: 60, epsilon: 3, delta: 1e-5 });
 const entries = sampleEntries(made);
@@ -129,6 +138,51 @@ test("text of unknown origin cannot become markup, wherever it stands", () => {
   for (const hidden of ["\u202e", "\u0007"]) expect(turned).not.toContain(hidden);
   const words = renderToString(h(Markdown, { text: "**a<b** `c&d` \\*e\\*" }));
   expect(words).toBe("<p><strong>a&lt;b</strong> <code>c&amp;d</code> *e*</p>");
+});
+
+test("the terminal says the model's rows and verdict word for word, its symbols spelled out; so does the page", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "dpsgd-words-"));
+  const broken = entries.toSpliced(30, 1);
+  writeFileSync(join(folder, "plan.json"), planToJson(made));
+  writeFileSync(join(folder, "ledger.jsonl"), asText(chain(broken)));
+  const { stdout } = await dpsgdHere("audit", folder, "--no-certify", "--html", join(folder, "audit.html"));
+  const page = readFileSync(join(folder, "audit.html"), "utf8");
+  const { verdict, rows, findings } = auditModel({
+    name: folder,
+    report: audit(made, asText(chain(broken))),
+  });
+  const [first, ...lines] = stdout.trimEnd().split("\n");
+  expect(first!.toLowerCase()).toBe(verdict.headline.toLowerCase());
+  expect(lines.slice(0, rows.length).map((line) => line.trim().split(/ {2,}/))).toEqual(
+    rows.map(({ label, text }) => [spelled(label), spelled(text)]),
+  );
+  for (const { label, text } of rows) expect(page).toContain(`<th scope="row">${label}</th><td>${text}</td>`);
+  expect(findings.length).toBeGreaterThan(0);
+  for (const [i, { severity, code }] of findings.entries()) {
+    expect(lines[rows.length + i]).toMatch(new RegExp(`^${severity}: ${code} `));
+    expect(page).toContain(`<strong>${severity}</strong> <code>${code}</code>`);
+  }
+  expect(page).toContain(verdict.meaning);
+  rmSync(folder, { recursive: true });
+});
+
+test("the gravest findings come first, and a budget has its verdict", () => {
+  const finding = (severity: "note" | "error" | "warning") => ({
+    code: "resumed" as const,
+    severity,
+    expected: "",
+    found: "",
+  });
+  const found = findingWords([finding("note"), finding("error"), finding("warning")]);
+  expect(found.map(({ tone }) => tone)).toEqual(["bad", "doubt", "plain"]);
+  const budget = budgetAnswer(newBudget({ epsilon: 2, delta: 1e-5, neighboring: "add-or-remove-one" }));
+  const page = auditPage({
+    runs: [{ name: "a", report: audit(made, entries), plan: made }],
+    command: "x",
+    budget,
+  });
+  expect(page).toContain(">The budget holds<");
+  expect(page).toContain(">ε 2 at δ 1e-5, add-or-remove-one<");
 });
 
 test("shown bounds are never below the accountants', and what is left is never above", () => {

@@ -112,3 +112,40 @@ test("the proxy has the plan's noise per averaged gradient at a k-th of its cost
   expect([...epsilons].sort((a, b) => a - b)).toEqual(epsilons);
   expect(epsilons[0]).toBeGreaterThanOrEqual(demo.achieved.epsilon);
 });
+
+test("ε as training goes on has what the plan pays for: from the search's part on, by the accountants that take it", () => {
+  const base = { examples: 60_000, batchSize: 256, steps: 20, noiseMultiplier: 1, delta: 1e-5 };
+  const searched = plan({
+    ...base,
+    tuningRuns: { kind: "fixed", count: 3 },
+    finalAfterProxy: { batchSize: 512 },
+  });
+  const { pld } = finished(trainingCurves(searched, 8));
+  const alone = plan({ ...base, batchSize: 512, tuningRuns: { kind: "fixed", count: 3 } }).achieved.epsilon;
+  expect(pld![0]![0]).toBeGreaterThan(0);
+  expect(pld![0]![1]).toBeGreaterThan(alone);
+  expect(pld!.at(-1)).toEqual([20, searched.achieved.epsilon]);
+  const secret = finished(trainingCurves(plan({ ...base, tuningRuns: { kind: "poisson", mean: 5 } }), 8));
+  expect(Object.keys(secret)).toEqual(["rdp"]);
+  expect(secret.rdp![0]).toEqual([0, 0]);
+});
+
+test("the map of a plan that pays for a search needs that plan's noise at its place", () => {
+  const searched = plan({
+    examples: 60_000,
+    batchSize: 2048,
+    steps: 300,
+    epsilon: 3,
+    delta: 1e-5,
+    tuningRuns: { kind: "fixed", count: 5 },
+  });
+  const { examples, achieved, request, batchSize, steps } = searched;
+  const { noise } = finished(
+    noiseSurface(
+      { ...request, examples, epsilon: achieved.epsilon, delta: achieved.delta },
+      [batchSize],
+      [steps],
+    ),
+  );
+  expect(Math.abs(noise[0]! / searched.noiseMultiplier - 1)).toBeLessThan(2e-3);
+});

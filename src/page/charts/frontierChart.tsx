@@ -1,10 +1,9 @@
 // The map: noise per averaged gradient, σ/B, over batch size and steps; the paper's runs and the plan's place on it.
-import { scaleLog } from "d3-scale";
 import { useMemo, useState } from "preact/hooks";
 import type { Plan } from "../../formats/plan.js";
 import { roundedUp } from "../../formats/rounded.js";
 import { Axes, Svg } from "../../report/charts/axes.js";
-import { logTicks, short } from "../../report/charts/scales.js";
+import { logarithmic, short } from "../../report/charts/scales.js";
 import { grouped } from "../../report/model.js";
 import { LEAST_EPOCHS, type Surface } from "../surface.js";
 import { bandsOf } from "./bands.js";
@@ -25,8 +24,8 @@ export function FrontierChart({ plan, surface, progress, onChoose }: Props) {
   const { ref, box } = useBox();
   const [held, setHeld] = useState<{ batchSize: number; steps: number } | undefined>();
   const { batchSizes, steps } = surface;
-  const x = scaleLog([batchSizes[0]!, batchSizes.at(-1)!], [box.left, box.right]);
-  const y = scaleLog([steps[0]!, steps.at(-1)!], [box.bottom, box.top]);
+  const { scale: x, ticks: xTicks } = logarithmic(endsOf(batchSizes), [box.left, box.right], 6);
+  const { scale: y, ticks: yTicks } = logarithmic(endsOf(steps), [box.bottom, box.top], 6);
   const here = { x: x(plan.batchSize), y: y(plan.steps), width: 10, height: 10 };
   const paper = paperRuns(x, y, box, [here]);
   const marks = paper.runs.map((mark) => ({ ...mark, width: 4, height: 4 }));
@@ -92,15 +91,7 @@ export function FrontierChart({ plan, surface, progress, onChoose }: Props) {
             </text>
           ) : null,
         )}
-        <Axes
-          box={box}
-          x={x}
-          y={y}
-          xLabel="batch size B"
-          yLabel="steps T"
-          xTicks={logTicks(...ends(x), 6)}
-          yTicks={logTicks(...ends(y), 6)}
-        />
+        <Axes box={box} x={x} y={y} xLabel="batch size B" yLabel="steps T" xTicks={xTicks} yTicks={yTicks} />
         {/* biome-ignore lint/a11y/noStaticElementInteractions: a pointer's shortcut to the fields of B and T, which every keyboard reaches. */}
         <rect
           class={onChoose ? "catch choose" : "catch"}
@@ -148,7 +139,7 @@ export function FrontierChart({ plan, surface, progress, onChoose }: Props) {
   );
 }
 
-const ends = (scale: { domain(): number[] }): [number, number] => scale.domain() as [number, number];
+const endsOf = (values: readonly number[]): [number, number] => [values[0] ?? 1, values.at(-1) ?? 1];
 const round3 = (value: number): number => Math.max(1, Math.round(Number(value.toPrecision(3))));
 
 function nearestNoise(
@@ -163,6 +154,6 @@ function nearestNoise(
     );
   const row = nearest(steps, at.steps);
   const column = nearest(batchSizes, at.batchSize);
-  const sigma = noise[row * batchSizes.length + column]!;
+  const sigma = noise[row * batchSizes.length + column];
   return Number.isFinite(sigma) ? sigma : undefined;
 }

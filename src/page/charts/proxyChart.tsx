@@ -1,10 +1,9 @@
 // The cheap proxy run: the same noise in every averaged gradient at a k-th of the cost, and how far from private it is.
-import { scaleLog } from "d3-scale";
 import { line } from "d3-shape";
 import type { Plan } from "../../formats/plan.js";
 import { roundedUp } from "../../formats/rounded.js";
 import { Axes, Svg } from "../../report/charts/axes.js";
-import { logTicks, power, short } from "../../report/charts/scales.js";
+import { logarithmic, power, short } from "../../report/charts/scales.js";
 import { grouped } from "../../report/model.js";
 import type { ProxyPoint } from "../curves.js";
 import { Figure } from "./figure.js";
@@ -25,8 +24,12 @@ export function ProxyChart({ plan, points, factor, onFactor }: Props) {
   const epsilons = finite.map(({ epsilon }) => epsilon);
   const [low, high] = epsilons.length > 0 ? [Math.min(...epsilons), Math.max(...epsilons)] : [1, 10];
   const cheapest = Math.min(0.5, ...points.map(({ cost }) => cost));
-  const x = scaleLog([1, cheapest], [box.left, box.right]);
-  const y = scaleLog([low / 1.5, Math.max(high, low * 10) * 1.5], [box.bottom, box.top]);
+  const { scale: x, ticks: xTicks } = logarithmic([1, cheapest], [box.left, box.right], 5);
+  const { scale: y, ticks: yTicks } = logarithmic(
+    [low / 1.5, Math.max(high, low * 10) * 1.5],
+    [box.bottom, box.top],
+    5,
+  );
   const path = line<ProxyPoint & { epsilon: number }>()
     .x(({ cost }) => x(cost))
     .y(({ epsilon }) => y(epsilon));
@@ -71,8 +74,8 @@ export function ProxyChart({ plan, points, factor, onFactor }: Props) {
           y={y}
           xLabel="cost, part of the plan's"
           yLabel="ε spent (Rényi bound)"
-          xTicks={logTicks(cheapest, 1, 5)}
-          yTicks={logTicks(...([...y.domain()] as [number, number]), 5)}
+          xTicks={xTicks}
+          yTicks={yTicks}
           yText={power}
           xText={(share) => `${Number((100 * share).toPrecision(2))}\u00a0%`}
         />

@@ -1,9 +1,8 @@
 // What an attacker gains: the largest true-positive rate at every false-positive rate, between no and perfect privacy.
-import { scaleLog } from "d3-scale";
 import { area, line } from "d3-shape";
 import { roundedUp } from "../../formats/rounded.js";
 import { Axes, Svg } from "../../report/charts/axes.js";
-import { logTicks, short } from "../../report/charts/scales.js";
+import { logarithmic, short } from "../../report/charts/scales.js";
 import type { TradeOff } from "../curves.js";
 import { Figure } from "./figure.js";
 import { useBox } from "./useBox.js";
@@ -11,8 +10,8 @@ import { useBox } from "./useBox.js";
 export function TradeOffChart({ rates }: { rates: TradeOff }) {
   const { ref, box } = useBox();
   const least = rates[0]![0];
-  const x = scaleLog([least, 1], [box.left, box.right]);
-  const y = scaleLog([least, 1], [box.bottom, box.top]);
+  const { scale: x, ticks } = logarithmic([least, 1], [box.left, box.right], 4);
+  const { scale: y } = logarithmic([least, 1], [box.bottom, box.top]);
   const place = (rate: number): number => y(Math.max(least, rate));
   const bound = line<readonly [number, number]>()
     .x(([rate]) => x(rate))
@@ -24,7 +23,6 @@ export function TradeOffChart({ rates }: { rates: TradeOff }) {
   const at = rates.reduce((best, each) =>
     Math.abs(Math.log(each[0] / 1e-3)) < Math.abs(Math.log(best[0] / 1e-3)) ? each : best,
   );
-  const ticks = logTicks(least, 1, 4);
   return (
     <Figure
       name="trade-off"

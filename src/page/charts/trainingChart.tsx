@@ -1,9 +1,9 @@
 // ε as training goes on, a line for each accountant: what the tighter one saves.
-import { scaleLinear } from "d3-scale";
 import { line } from "d3-shape";
 import type { Plan } from "../../formats/plan.js";
 import { roundedUp } from "../../formats/rounded.js";
 import { Axes, Svg } from "../../report/charts/axes.js";
+import { linear } from "../../report/charts/scales.js";
 import { grouped } from "../../report/model.js";
 import type { TrainingCurves } from "../curves.js";
 import { Figure } from "./figure.js";
@@ -19,13 +19,20 @@ export function TrainingChart({ plan, curves }: { plan: Plan; curves: TrainingCu
   }));
   const steps = Math.max(1, ...lines.flatMap(({ points }) => points.map(([count]) => count)));
   const most = Math.max(0, ...lines.flatMap(({ points }) => points.map(([, epsilon]) => epsilon))) || 0.1;
-  const x = scaleLinear([0, steps], [box.left, box.right]);
-  const y = scaleLinear([0, most * 1.06], [box.bottom, box.top]);
+  const { scale: x, ticks: xTicks } = linear(
+    [0, steps],
+    [box.left, box.right],
+    Math.max(3, (box.right - box.left) / 80),
+  );
+  const { scale: y, ticks: yTicks } = linear([0, most * 1.06], [box.bottom, box.top]);
   const path = line<readonly [number, number]>()
     .x(([count]) => x(count))
     .y(([, epsilon]) => y(epsilon));
   const ends = lines.map(({ points }) => points.at(-1)?.[1] ?? Number.NaN);
   const [tight, loose] = [Math.min(...ends), Math.max(...ends)];
+  // Below the lines, or above the lowest where that leaves no room.
+  const lowest = y(Number.isFinite(tight) ? tight : 0);
+  const legend = box.bottom - lowest < 48 ? lowest - 16 : box.bottom - 12;
   const budget = plan.request.epsilon;
   return (
     <Figure
@@ -42,15 +49,7 @@ export function TrainingChart({ plan, curves }: { plan: Plan; curves: TrainingCu
         box={box}
         label={`Epsilon at delta ${plan.achieved.delta} by steps. ${lines.map(({ name }, i) => `${NAMES[name] ?? name}: ${roundedUp(ends[i]!)} after ${plan.steps} steps`).join("; ")}.`}
       >
-        <Axes
-          box={box}
-          x={x}
-          y={y}
-          xLabel="steps"
-          yLabel="ε"
-          xTicks={x.ticks(Math.max(3, (box.right - box.left) / 80))}
-          yTicks={y.ticks(5)}
-        />
+        <Axes box={box} x={x} y={y} xLabel="steps" yLabel="ε" xTicks={xTicks} yTicks={yTicks} />
         {budget !== undefined && budget <= most * 1.06 && (
           <g class="reference">
             <line x1={box.left} x2={box.right} y1={y(budget)} y2={y(budget)} />
@@ -64,7 +63,7 @@ export function TrainingChart({ plan, curves }: { plan: Plan; curves: TrainingCu
         ))}
         <g class="legend">
           {lines.map(({ name }, i) => (
-            <g key={name} transform={`translate(${box.right - 118} ${box.bottom - 12 - 17 * i})`}>
+            <g key={name} transform={`translate(${box.right - 118} ${legend - 17 * i})`}>
               <line class={`line ${name}`} x1="0" x2="18" y1="-4" y2="-4" />
               <text x="24">{NAMES[name] ?? name}</text>
             </g>

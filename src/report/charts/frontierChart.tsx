@@ -10,6 +10,12 @@ const SIZE = { width: 860, height: 520 };
 const MARGIN = { left: 86, right: 150, top: 64, bottom: 44 };
 /** From dark blue to amber: ordered, and told apart by those who see no red or green. */
 const COLOURS = ["#0b3c8c", "#1f6fb4", "#2a94a8", "#3f9f6b", "#8f9a2b", "#c88a12", "#d2601a", "#a8323e"];
+const LEGEND = [
+  "● cheapest for its noise",
+  "○ another point does better",
+  "✕ a larger batch no longer pays",
+  "┄ equal cost",
+].join("\u00a0\u00a0 ");
 /** Room around the outermost points, as a part of the axis. */
 const ROOM = 0.04;
 
@@ -27,8 +33,8 @@ export function FrontierChart({ lines }: { readonly lines: readonly FrontierLine
   );
   return (
     <Svg box={box} label="Noise in an averaged gradient by batch size and steps">
-      <text class="legend" x={box.left} y="20">
-        ● cheapest for its noise ○ another point does better ✕ a larger batch no longer pays ┄ equal cost
+      <text class="legend" x={box.left} y="38">
+        {LEGEND}
       </text>
       <Axes
         box={box}

@@ -10,7 +10,7 @@ const SIZE = { width: 600, height: 280 };
 
 export function LineChart({ data }: { readonly data: LineChartData }) {
   const { lines, limit, xEnd = 1, percent = false } = data;
-  const box = boxOf(SIZE, { right: percent ? 116 : 66, top: 16 });
+  const box = boxOf(SIZE, { right: percent ? 126 : 66, top: 16 });
   const points = lines.flatMap((each) => each.points);
   const ys = [...points.map(([, y]) => y), ...(limit ? [limit.y] : [])];
   const most = Math.max(...ys, 0);
@@ -66,7 +66,7 @@ export function LineChart({ data }: { readonly data: LineChartData }) {
             </circle>
           ))}
           {own.length > 0 && (
-            <text class="value" x={place(x.scale(own.at(-1)?.[0] ?? 0) + 9)} y={place((ends[i] ?? 0) + 4)}>
+            <text class="end" x={place(x.scale(own.at(-1)?.[0] ?? 0) + 9)} y={place((ends[i] ?? 0) + 4)}>
               {name}
             </text>
           )}

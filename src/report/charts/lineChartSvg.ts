@@ -11,9 +11,9 @@ text { fill: #566072; font: 12px system-ui, sans-serif; }
 .title { fill: #1d2430; font-size: 16px; font-weight: 600; }
 .grid { stroke: #e6e9ee; }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
-.of-0 .line { stroke: #1f6fb4; } .of-0 .dot, .of-0 .value, .gain.of-0 { fill: #1f6fb4; }
-.of-1 .line { stroke: #c25c12; } .of-1 .dot, .of-1 .value { fill: #c25c12; }
-.of-2 .line { stroke: #3f7f4f; } .of-2 .dot, .of-2 .value { fill: #3f7f4f; }
+.of-0 .line { stroke: #1f6fb4; } .of-0 .dot, .of-0 .end, .gain.of-0 { fill: #1f6fb4; }
+.of-1 .line { stroke: #c25c12; } .of-1 .dot, .of-1 .end { fill: #c25c12; }
+.of-2 .line { stroke: #3f7f4f; } .of-2 .dot, .of-2 .end { fill: #3f7f4f; }
 .gain { fill-opacity: .1; }
 .limit line { stroke: #b3261e; stroke-dasharray: 5 4; } .limit text { fill: #b3261e; }
 `;
