@@ -1,6 +1,12 @@
 // Random allocation (balls in bins): one of t steps, drawn uniformly, uses the record. The likelihood ratio of an epoch is
 // the mean S of t independent ratios, whose law is bounded from both sides in convex order by doubling
 // [FeldmanShenfeld2026] (docs/math-connect-the-dots.md, theorem 10).
+//
+//   S_1 = r,   S_2n = ½(S_n + S_n′),   S_{n+1} = (n S_n + r′)/(n + 1)      independent copies
+//
+// After each sum the law is gathered on a grid of few values. δ of either direction is E of a convex function of S, so
+// moving a cell's mass to its two ends with the mean kept can only raise it (`above`), and moving it to its mean only lower
+// it: both orders survive sums. Every term is positive, and nothing cancels.
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import {
   type AllocationPlacement,

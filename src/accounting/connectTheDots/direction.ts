@@ -1,4 +1,10 @@
-// One direction of a composition: how fine to discretise it, and δ(ε) of the result with all errors.
+// One direction of a composition: how fine to discretise it, and δ(ε) of the result with all errors
+// (docs/math-connect-the-dots.md, theorems 1 to 6).
+//
+// One answer refines: a lattice of step base·2^−level is tilted at the saddle point and inverted, until the interval is as
+// narrow as asked or a finer lattice costs too much. Intervals of all levels hold, so they are intersected. Where that
+// fails there is the Chernoff bound; one use has no lattice at all. Where losses far larger than ε forbid the tilt at
+// which ε would be well conditioned, they are cut off (theorem 5), and their probability is added to the upper end.
 import type { Interval } from "../accountant.js";
 import { logSupremum } from "../hockeyStickSupremum.js";
 import type { LatticeUse } from "./inversion.js";

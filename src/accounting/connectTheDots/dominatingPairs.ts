@@ -1,4 +1,10 @@
 // From events to the directions that have to be composed: which pair stands for which mechanism under which relation.
+//
+//   add-or-remove-one, zero-out-one   the pair and the same turned round, if it is not symmetric: two directions
+//   replace-one                       sums move by twice as much; a pair whose sides differ has no first side, so only one
+//                                     use of it is taken
+//
+// All Gaussians together are one. Where no pair is proven the event is refused by name, with the accountant that can.
 import {
   type AtomicEvent,
   type CountedEvent,

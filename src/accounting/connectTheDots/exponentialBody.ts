@@ -1,9 +1,16 @@
-// The body of Laplace noise, and of mechanisms of bounded range: P-density ∝ e^{ℓ/2}, Q-density ∝ e^{−ℓ/2} in the loss.
+// The body of Laplace noise, and of mechanisms of bounded range: P-density ∝ e^{ℓ/2}, Q-density ∝ e^{−ℓ/2} in the loss
+// (docs/math-connect-the-dots.md, theorem 12).
+//
+// The coordinate x is the loss of the unsampled mechanism, −B < x < B. With k = e^{logFactor}, m the middle of (a, b) and
+// w = (b − a)/4,
+//
+//   P(a, b) = k(e^{(b−B)/2} − e^{(a−B)/2}),   Q(a, b) = k(e^{−(a+B)/2} − e^{−(b+B)/2}) = k·e^{−(m+B)/2}·2 sinh w,
+//
+// so P/Q = e^m exactly, and under sampling at rate q it is 1 + q(e^m − 1): no cancellation, however narrow (a, b).
 import { type LossBody, type Mass, sampledLoss } from "./pair.js";
 
 /**
- * On −B < ℓ < B: P-mass of (a, b) is k(e^{(b−B)/2} − e^{(a−B)/2}), Q-mass k(e^{−(a+B)/2} − e^{−(b+B)/2}).
- * Laplace of scale 1/B: k = ½ (the rest in points at ±B). rate: sampled at that rate; turned: seen from the other side.
+ * end: B. Laplace of scale 1/B: k = ½ (the rest in points at ±B). rate: sampled at that rate; turned: seen from the other side.
  */
 export class RampBody implements LossBody {
   readonly from: number;
@@ -27,10 +34,12 @@ export class RampBody implements LossBody {
     return new RampBody(this.end, this.logFactor, this.rate, !this.turned);
   }
 
+  /** The loss under sampling, log(1 + q(e^x − 1)); turned: of the other side, at the mirrored place. */
   loss(x: number): number {
     return this.turned ? -sampledLoss(this.rate, -x) : sampledLoss(this.rate, x);
   }
 
+  /** log(1 + (e^ℓ − 1)/q), within ±B. */
   inverse(loss: number): number {
     const { rate, turned, end } = this;
     const x = turned ? -loss : loss;

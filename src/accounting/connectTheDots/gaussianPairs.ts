@@ -1,4 +1,10 @@
 // Pairs of mixtures of unit Gaussians on the real line: Gaussian noise, sampled or not, in either direction.
+//
+//   P = Σ w_k N(d_k, 1),  Q = Σ v_k N(e_k, 1),  every d_k ≥ every e_k:   ℓ(x) = log r_P(x) − log r_Q(x),
+//
+// r the density ratio of a mixture to N(0, 1), r(x) = Σ w_k e^{d_k(x − d_k/2)}. ℓ rises in x, with slope the difference of
+// the means that each mixture has given x. Masses of stretches come as ratios to that of N(0, 1), so that log(p/q) is known
+// without cancellation however narrow the stretch.
 import { logNormalSf } from "../../math/normal.js";
 import type { LossBody, Mass } from "./pair.js";
 
@@ -53,6 +59,7 @@ export class MixtureBody implements LossBody {
     return tilted(this.p, x) - tilted(this.q, x);
   }
 
+  /** By Newton steps from nearby, inside a bracket once there is one. */
   inverse(loss: number, near = this.bottom + loss / this.reach): number {
     let lo = -Infinity;
     let hi = Infinity;
@@ -75,6 +82,13 @@ export class MixtureBody implements LossBody {
     return x;
   }
 
+  /**
+   * For a narrow stretch around m of half-width w by Hermite polynomials (`series`),
+   *
+   *   log P(N(d) in it)/P(N(0) in it) = d(m − d/2) + log(1 + s(m − d)) − log(1 + s(m));
+   *
+   * for a wide one by differences of logarithms of normal tails.
+   */
   mass(a: number, b: number, into: Mass): void {
     const m = 0.5 * (a + b);
     const w = 0.5 * (b - a);
@@ -97,6 +111,7 @@ export class MixtureBody implements LossBody {
     into.ratio = logP - logRatio(this.q, z);
   }
 
+  /** The length of the stretch times the largest density of each component on it. */
   logMassBound(a: number, b: number): number {
     let sum = 0;
     let highest = -Infinity;
@@ -111,6 +126,10 @@ export class MixtureBody implements LossBody {
     return highest + Math.log(sum * (b - a)) - LOG_SQRT_2PI + 1e-12 * (1 + Math.abs(highest));
   }
 
+  /**
+   * P·e^{cℓ} is about a Gaussian whose mean is moved by c times the slope of ℓ, which is at most `reach`: 12 deviations
+   * beyond the extreme means it falls like e^{−12|x|}.
+   */
   extent(c: number): [number, number] {
     return [this.bottom + Math.min(0, c) * this.reach - 12, this.top + Math.max(0, c) * this.reach + 12];
   }

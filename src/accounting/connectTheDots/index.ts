@@ -1,3 +1,15 @@
+// Reading order of this folder:
+//
+//   pair.ts, pairParts.ts                   what dominates one use: points, bodies, parts of them
+//   gaussianPairs.ts, exponentialBody.ts    the two kinds of bodies
+//   mechanisms.ts, mechanismPairs.ts        the pair of each mechanism
+//   allocationGrid.ts, allocation.ts        balls in bins
+//   samplers.ts, dominatingPairs.ts         from events to what has to be composed
+//   roughMoments.ts, tilts.ts               where to tilt
+//   lattice.ts, spectrum.ts                 masses on a lattice, and their transforms
+//   latticeKernel.ts, inversion.ts          back to δ(ε)
+//   singleUse.ts, direction.ts              one direction with all errors
+//
 // The connect-the-dots accountant: privacy loss distributions on a lattice, tilted, composed by Fourier transforms, with
 // certified intervals on δ(ε) and ε(δ) for every mechanism that has a dominating pair [Doroshenko2022].
 import type { PrivacyEvent } from "../../formats/event.js";

@@ -1,4 +1,5 @@
-// Where to invert a transform, and the bound that every tilt gives by itself.
+// Where to invert a transform: the tilt, the period, and a second tilt that bounds aliasing
+// (docs/math-connect-the-dots.md, theorem 2).
 
 /** Where to invert the transform for one ε. */
 export interface InversionPlacement {

@@ -1,5 +1,13 @@
 // Connect-the-dots [Doroshenko2022]: the mass of each cell of a lattice of losses goes to the cell's two ends, so that
-// its P-mass and its Q-mass both stay: the least pair on the lattice that dominates the given one.
+// its P-mass and its Q-mass both stay: the least pair on the lattice that dominates the given one
+// (docs/math-connect-the-dots.md, theorem 1); and its masses tilted by e^{cℓ}, whose transforms are what is composed.
+//
+//   h  step of the lattice; cell j is [ℓ_j, ℓ_j + h), ℓ_j = offset + (first + j)h
+//   p, q   P-mass and Q-mass of a cell; log(p/q) is known without cancellation (`Mass.ratio`)
+//   up     share of p that goes to the upper end: (1 − (q/p)e^{ℓ_j})/(1 − e^{−h})
+//
+// That keeps both masses: of p·up at ℓ_j + h and p(1 − up) at ℓ_j the Q-masses are p·up·e^{−ℓ_j − h} and p(1 − up)e^{−ℓ_j},
+// whose sum is q.
 import { logAddExp } from "../../math/log.js";
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { DominatingPair, LossBody, Mass } from "./pair.js";
@@ -49,6 +57,7 @@ export function discretise(
     if (j < first) first = j;
     if (j > last) last = j;
   }
+  // Of each body the stretch that matters at both ends of the range of tilts.
   const ranges = bodies.map((body): [number, number] => {
     const budget = 60 + Math.log(uses);
     const a = trimmed(body, low, budget);
@@ -61,6 +70,7 @@ export function discretise(
   });
   const cells = last - first + 1;
   if (!(cells <= mostCells)) return null;
+  // Masses of points and bodies that meet in a cell add up; their shares are averaged by mass, their errors are the largest.
   const logP = new Float64Array(cells).fill(-Infinity);
   const up = new Float64Array(cells);
   const relative = new Float64Array(cells);
@@ -87,6 +97,8 @@ export function discretise(
     const snapped = Math.abs(index(loss) - at) * step;
     put(j, log, at === j + first ? 0 : share(j, loss), error, error + snapped);
   }
+  // Bodies cell by cell: x runs along with the losses, as the loss rises in x. The boundary where the loss is ℓ_{j+1} is
+  // found by Newton steps; by how much the loss there misses it is the displacement of both cells beside it.
   const mass: Mass = { logP: 0, ratio: 0 };
   bodies.forEach((body, k) => {
     const [from, to] = ranges[k]!;
@@ -132,6 +144,7 @@ export function discretise(
   };
 }
 
+/** Bounds on a tilted body, panel by panel: E_P[e^{c·loss}] over a panel is at most its P-mass times the larger end of e^{c·loss}. */
 interface Panels {
   readonly from: number;
   readonly width: number;
@@ -203,6 +216,11 @@ export interface TiltedLattice {
   readonly e1: number;
 }
 
+/**
+ * The masses p_j e^{c·loss}/M at the lattice's points, M = E_P[e^{c·loss}] on the lattice, each cell's mass at its two ends.
+ * Their errors (theorem 3): e0, the weighted relative errors, what lies outside of the lattice and the rounding of sums;
+ * e1, the weighted displacements, times e^{ch} since a wrong share moves mass by one step.
+ */
 export function tilt(lattice: Lattice, c: number): TiltedLattice {
   const { step, offset, first, logP, up, relative, moved } = lattice;
   const n = logP.length;
@@ -215,6 +233,7 @@ export function tilt(lattice: Lattice, c: number): TiltedLattice {
       mode = j;
     }
   }
+  // Everything relative to the mode, so that no exponent overflows.
   const p = new Float64Array(n + 1);
   const top = logP[mode]!;
   const rise = Math.exp(c * step);

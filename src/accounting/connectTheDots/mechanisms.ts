@@ -1,4 +1,5 @@
-// The pairs of distributions that dominate each mechanism, and their sources.
+// The pairs of distributions that dominate each mechanism, and their sources (docs/math-connect-the-dots.md, theorems 7,
+// 8 and 12). Shifts of Gaussian noise are in units of it; sampled pairs are (1 − q)Q + qP against Q, the remove direction.
 import { RampBody } from "./exponentialBody.js";
 import { MixtureBody } from "./gaussianPairs.js";
 import { bodyOnly, type DominatingPair, type Mass, pointsPair, sampledPoints, swapped } from "./pair.js";
@@ -25,7 +26,7 @@ export function gaussianMixturePair(means: readonly number[], weights: readonly 
   return bodyOnly(new MixtureBody({ weights, means }, { weights: [1], means: [0] }));
 }
 
-/** Laplace noise whose losses end at ±end, sampled at a rate. */
+/** Laplace noise of scale 1/end: P(ℓ = end) = ½, Q(ℓ = −end) = ½, and a body of losses between; sampled at a rate. */
 export function laplacePair(end: number, rate: number): DominatingPair {
   const half = -Math.LN2;
   const points = pointsPair([end, -end], [half, half - end]);
@@ -73,6 +74,7 @@ export function randomizedResponsePair(p: number, k: number, blank: boolean): Do
   return pointsPair([loss, -loss, 0], [log + loss, log, k > 2 ? Math.log(((k - 2) * p) / k) : -Infinity]);
 }
 
+/** Two lists of probabilities, scaled to sum to 1: the loss of an outcome near ratio 1 by log1p, which keeps its digits. */
 export function pmfPair(upper: readonly number[], lower: readonly number[]): DominatingPair {
   const total = (list: readonly number[]) => list.reduce((sum, p) => sum + p, 0);
   const [a, b] = [total(upper), total(lower)];

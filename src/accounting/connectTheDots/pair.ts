@@ -1,5 +1,9 @@
 // A pair (P, Q) that dominates one use of a mechanism in one direction, as the discretisation needs it: points whose
 // loss log(P/Q) is known, and bodies whose loss increases with a real coordinate.
+//
+//   δ(ε) = sup_S P(S) − e^ε Q(S) of the mechanism is at most that of the pair, for every ε, also under composition
+//
+// Masses are kept as logarithms of P-masses, Q-masses by the loss: log q = log p − ℓ.
 
 /** A half-open stretch of the body. logP: log of its P-mass; ratio: log(P-mass ÷ Q-mass). */
 export interface Mass {
@@ -49,6 +53,7 @@ export function upTo(body: LossBody, to: number): LossBody {
   };
 }
 
+/** Points, bodies, and what only one side shows. */
 export interface DominatingPair {
   /** Losses of the points, finite, in any order, and the logarithms of their P-masses. */
   readonly losses: ArrayLike<number>;
@@ -71,6 +76,7 @@ export interface DominatingPair {
 
 const NONE: readonly number[] = [];
 
+/** A pair without points. */
 export function bodyOnly(body: LossBody): DominatingPair {
   return { losses: NONE, logP: NONE, bodies: [body], infinite: 0, unseen: 0 };
 }

@@ -1,4 +1,8 @@
 // Parts of pairs: a stretch of a body, a pair that happens with some probability, and pairs put together from them.
+//
+//   mixed    with probability w_i that of pair i, and shown which:  δ = Σ w_i δ_i
+//   folded   δ(ε) of one pair for ε ≥ 0 and of another one for ε ≤ 0: losses above 0 from the one, below 0 from the other,
+//            and the rest of the probability at 0 (docs/math-connect-the-dots.md, theorem 8)
 import { type DominatingPair, type LossBody, type Mass, pointsPair, swapped } from "./pair.js";
 
 /** What a body holds on [from, to], times e^{logWeight}. */

@@ -1,9 +1,15 @@
-// Moments of a pair, quickly and from above: the body cut into panels whose mass goes to both ends of each.
+// Moments of a pair, quickly and from above: the body cut into panels whose mass goes to both ends of each, as in
+// connecting the dots (docs/math-connect-the-dots.md, theorems 1 and 2).
+//
+// Moving mass to the ends, P-mass and Q-mass kept, raises E[e^{c·loss}] for every c outside of (−1, 0), since e^{c·loss} is
+// then convex in e^{−loss}: so sums over panels bound the moments there, up to rounding and what lies beyond the panels.
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { DominatingPair, Mass } from "./pair.js";
 
+/** Width of a panel in the coordinate of a body, and most panels of one. */
 const PANEL = 0.25;
 const MAXIMUM_PANELS = 4000;
+
 /** Panels of the bodies that hold all but what falls like e^{−12|x|} beyond, for tilts between low and high. */
 export interface LossPanels {
   readonly losses: Float64Array;
@@ -12,6 +18,7 @@ export interface LossPanels {
   readonly ranges: readonly (readonly [from: number, to: number])[];
 }
 
+/** For all tilts in [low, high]. The share that goes up is (1 − (q/p)e^{ℓ₀})/(1 − e^{ℓ₀ − ℓ₁}) on a panel from ℓ₀ to ℓ₁. */
 export function lossPanels(pair: DominatingPair, low: number, high: number): LossPanels {
   const losses = Array.from(pair.losses);
   const logP = Array.from(pair.logP);
@@ -56,6 +63,7 @@ export interface TiltedMoments {
   readonly variance: number;
 }
 
+/** log Σ p e^{cℓ} by its largest term, with the mean and the variance of the tilted losses. */
 export function tiltedMomentsOf({ losses, logP }: LossPanels, c: number): TiltedMoments {
   const n = losses.length;
   let highest = -Infinity;

@@ -1,4 +1,10 @@
-// Pairs of what samples otherwise than by Poisson: fixed size, Poisson cut at a maximum batch, balls in bins.
+// Pairs of what samples otherwise than by Poisson: fixed size, Poisson cut at a maximum batch, balls in bins
+// (docs/math-connect-the-dots.md, theorems 8 to 10).
+//
+//   q  sampling rate      γ  chance that the record is in a batch of fixed size      B  maximum batch      n  records
+//
+// `pair` is proven to dominate; `shown` is what some mechanism of the kind shows (its other records contribute what makes
+// it so, or nothing), so that lower ends rest on it. Rates are rounded up in the one and down in the other.
 import {
   type BallsInBinsEvent,
   flatten,

@@ -1,4 +1,6 @@
-// δ(ε) of one use of a pair, directly: no lattice, no transform.
+// δ(ε) of one use of a pair, directly: no lattice, no transform (docs/math-connect-the-dots.md, theorem 11).
+//
+//   δ(ε) = P(ℓ = ∞) + Σ p(1 − e^{ε−ℓ})₊ + Σ over bodies of P(B) − e^ε Q(B),   B the half-line where the loss exceeds ε
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
 import type { DominatingPair, LossBody, Mass } from "./pair.js";

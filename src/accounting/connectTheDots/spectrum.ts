@@ -1,4 +1,10 @@
-// Characteristic functions of tilted lattice masses at equally spaced frequencies, with bounds on their errors.
+// Characteristic functions of tilted lattice masses at equally spaced frequencies, with bounds on their errors
+// (docs/math-connect-the-dots.md, theorem 3).
+//
+//   φ(u_k) − 1 = Σ_j (p_j − e_j)e^{iu_k(j − centre)h},   u_k = 2πk/(Nh):
+//
+// p the tilted masses, e the unit mass at the centre, so that small differences from 1 keep their digits. All frequencies
+// by one transform of length N, whose error is at most fftError(N)·√N·‖p − e‖₂; or the lowest few one by one.
 import { fftError, realFft } from "../../math/fft.js";
 import { halve } from "../../math/roots.js";
 import { ULP, UNIT_ROUNDOFF } from "../../math/rounding.js";
@@ -17,7 +23,7 @@ export interface Spectrum {
   readonly error: number;
 }
 
-/** All frequencies up to N/2, N a power of two. */
+/** All frequencies up to N/2, N a power of two. Masses farther out than a period fold onto it: the transform does not see the difference. */
 export function fullSpectrum(tilted: TiltedLattice, nodes: number): Spectrum {
   const x = new Float64Array(nodes);
   const { p, centre } = tilted;
@@ -88,6 +94,9 @@ export function cutFrequencies(
     for (let j = 0; j < t.p.length; j++) distance += t.p[j]! * Math.abs(j - t.centre);
     while (size < 32 * distance && size < mostNodes) size *= 2;
   }
+  // Two proofs of where the product is negligible for good. On a grid of `size` frequencies: between two of them |φ| changes
+  // by at most half their distance times E|ℓ − centre|, the slack. Near 0, where the grid is too coarse to see the fall:
+  // 1 − |φ|² ≥ u²σ² − u⁴(2μ₄ + 6σ⁴)/24, which falls in u up to `end`.
   const logs = new Float64Array(size / 2 + 1);
   const h = uses[0]!.lattice.step;
   const expansions: { times: number; second: number; fourth: number; error: number; end: number }[] = [];

@@ -1,4 +1,12 @@
 // Where to tilt a composition: its moments from rough panels of losses, the saddle point, and the period that holds it.
+// Only cost depends on the place; what must hold of it is that `logMoment2` is a bound (docs/math-connect-the-dots.md,
+// theorem 2).
+//
+//   K(c) = log E[e^{c·loss}]                      of the whole composition: Σ T·(that of one use)
+//   K(c) − cε − log|c| − log(1 + c)                log of the integrand at real c; least at the saddle point
+//   log g ≈ that − ½ log 2πB,  B = K″ + 1/c² + 1/(1 + c)²
+//
+// g = δ for c > 0 and 1 − δ for −1 < c < 0, where ε is below the mean loss.
 import { logSupremum } from "../hockeyStickSupremum.js";
 import type { InversionPlacement } from "./inversionPlacement.js";
 import { outside } from "./lattice.js";
@@ -14,6 +22,7 @@ export interface CountedPair {
 /** log of the aliasing aimed at, relative to g. */
 const ALIASING = -23;
 
+/** All questions about one composition; panels are made once for each octave of tilts. */
 export class Tilts {
   private readonly rough = new Map<number, readonly LossPanels[]>();
 
@@ -121,6 +130,11 @@ export class Tilts {
     return best && (best.c > 0 ? { ...best, logMoment2: this.momentBound(best.c2) } : best);
   }
 
+  /**
+   * The shortest period for a tilt c: aliases are to be e^ALIASING of g. Nearer ones need Λ|c| ≥ −log g − ALIASING, farther
+   * ones Λ|c₂ − c| ≥ K(c₂) − c₂ε + log β(c₂) − log g − ALIASING, for the c₂ among multiples of c (or shares of the way to −1)
+   * that makes Λ least.
+   */
   private placeAt(c: number, epsilon: number, log: number): InversionPlacement | null {
     const b = Math.abs(c);
     const near = (-log - ALIASING) / b;

@@ -1,4 +1,9 @@
-// From events to what the contour can integrate: one Gaussian of the total squared shift, and mixtures with counts.
+// From events to what the contour can integrate: one Gaussian of the total squared shift, and mixtures with counts
+// (docs/math-contour.md, notation).
+//
+//   Gaussians            T of noise multiplier σ: squared shift T/σ², all together one Gaussian of the sum
+//   Poisson-sampled      shifts {0, 1} with weights {1 − q, q}, σ as it is
+//   Gaussian mixtures    shifts and weights as given, in units of the largest shift
 import { type AtomicEvent, flatten, type PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
 import { UnsupportedEventError } from "../accountant.js";

@@ -1,3 +1,6 @@
+// Reading order: likelihoodRatio.ts, vertical/ (its index.ts), contourSum.ts, stripPlacement.ts, hyperbolic/ (its
+// index.ts), subsampledOnce.ts, composition.ts, this file, and cascade.ts, which joins both kinds of contours.
+//
 // The contour-integral accountant: certified intervals on δ(ε) and ε(δ) of composed Gaussians, Poisson-sampled
 // Gaussians and Gaussian mixtures, from their moment generating function along Re t = c [Alghamdi2023, Theorem 3.1].
 import type { PrivacyEvent } from "../../formats/event.js";
@@ -72,6 +75,7 @@ export function contourAccountant(options: ContourOptions = {}): ContourAccounta
 const straight: NonNullable<ContourOptions["bend"]> = (composition, tolerance, work) =>
   new VerticalProfile(composition, tolerance, work);
 
+/** The larger of removing and adding at each question; where one of them is proven no worse it is not asked. */
 class WorseDirectionCurve extends IntervalCurve implements ContourCurve {
   readonly accountant = NAME;
   private readonly profiles: DirectionProfile[] = [];

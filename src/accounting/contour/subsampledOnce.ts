@@ -1,5 +1,9 @@
-// One step of the Poisson-sampled Gaussian: δ(ε) = q·δ_Gaussian(log(1 + (e^ε − 1)/q)), the amplification identity;
-// proof, and why removing dominates adding, in docs/math-contour.md, theorem 7.
+// One step of the Poisson-sampled Gaussian, the amplification identity (docs/math-contour.md, theorem 7):
+//
+//   δ(ε) = q·δ_G(ε′),   ε′ = log(1 + (e^ε − 1)/q),   ε(δ) = log(1 + q(e^{ε_G(δ/q)} − 1)),
+//
+// δ_G of the unsampled Gaussian: (P − e^εQ)₊ with P = (1 − q)Q + qN is q(N − e^{ε′}Q)₊. Adding, Q − e^εP = kQ − e^εqN with
+// k = 1 − e^ε(1 − q) ≤ q, whose δ is k·δ_G at a larger ε: never more. Every step is rounded outward.
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
 import type { LogBounds } from "./directionProfile.js";
@@ -56,6 +60,7 @@ export class SubsampledOnce {
     return { lower: Math.max(0, this.outward(lower, -1)), upper: this.outward(upper, 1) };
   }
 
+  /** ε of the unsampled Gaussian at δ = e^log, log < 0. */
   private inner(log: number): Interval {
     return this.gaussian.epsilonAt(log, log > -0.7 ? Math.log(-Math.expm1(log)) : Math.log1p(-Math.exp(log)));
   }

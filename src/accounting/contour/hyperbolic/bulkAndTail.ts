@@ -5,6 +5,15 @@
 //
 // and with cuts κ₁ < … < κ_n the tail is the sum of the parts between two cuts. All parts are ≥ 0, and each is at most
 // G(c)e^{−cε}β(c) at any c > 0: one that this shows to be negligible is not integrated.
+//
+// Why: χ is in (0, 1) on the real line, so it divides the law of a step's loss into two positive measures, with transforms
+// M_b and M_s; expanding Π(M_b + M_s)^T divides the law of the total loss in the same way, with
+//
+//   G_b = e^{gt(t+1)/2}·ΠM_b^T,   G_s = e^{gt(t+1)/2}·(Π(M_b + M_s)^T − ΠM_b^T),
+//
+// and theorem 1 of docs/math-contour.md holds for each. Where χ falls decides about digits only: each part gets a contour
+// where its own terms are not much larger than its value, the bulk near the saddle point of many small losses, the tail
+// where e^{tε} of one large loss is. χ grows with κ, so that differences of two cutoffs are positive measures too.
 import { logSupremum } from "../../hockeyStickSupremum.js";
 import type { ContourSum, NodeBudget } from "../contourSum.js";
 import { placeStrip, type StripPlacement } from "../stripPlacement.js";
@@ -62,6 +71,10 @@ export interface DeltaQuestion {
   readonly cuts: readonly number[];
 }
 
+/**
+ * The contours that together give δ near one ε. Without certainty they are estimates: few terms, no bounds on borders and
+ * ends; with it `at` proves what it says, for every ε within SERVED_RATIO of the one asked for.
+ */
 export class DeltaParts {
   private readonly contours: ContourSum[] = [];
   /** What is only bounded: Σ e^{log − cε}. */

@@ -62,7 +62,13 @@ export class HyperbolicBounds {
    *   ΣT log|M_b(t)| − ε Re t ≤ max over both ends + ΣT(log²|M_b(t₁)/M_b(t₂)|/8 + κ/min(|M_b(t₁)|, |M_b(t₂)|)) + oε,
    *   κ = D|t₂ − t₁|²/8 + o(|E[χℓ]| + |t|D),   D = ∫|pχ||ℓ|²max(1, |e^{tℓ}|) dτ   (`curvature`),
    *
-   * or |M_b(t)| ≤ ∫|pχe^{tℓ}| (`bulk`) where that gives less. Panels halve while what is added is above LARGEST_SWING.
+   * because |M_b″| ≤ D: between t₁ and t₂ the function is its linear interpolation but for κ, log of a weighted mean exceeds
+   * the mean of the logarithms by at most their difference squared over 8 (Hoeffding), and Re t is linear along the chord.
+   * M_b′(t) = E[χℓ] + E[χℓ(e^{tℓ} − 1)] takes care of the way from the chord to the hyperbola. The first-order bound that is
+   * natural here would grow with the mean of the losses; this one grows with their variance, which many large losses need.
+   * The tail's factor Π(|M_b| + m)^T − Π|M_b|^T grows with |M_b|, so bounds may be put in.
+   *
+   * Or |M_b(t)| ≤ ∫|pχe^{tℓ}| (`bulk`), where that gives less. Panels halve while what is added is above LARGEST_SWING.
    */
   panels(angle: number, firstWidth: number, front: number): ContourBorder[] {
     const { steps, part, gaussian, epsilon, logDelta: goal } = this.problem;
@@ -158,6 +164,9 @@ export class HyperbolicBounds {
    *   (b) V = e^{ΣT·mass + a ΣT·A/sin φ}, ε′ = ε − ΣT·A/sin φ, A and mass from `spreadBeyond`: `byMasses`;
    *
    * with the share of the tail in it, where the tail is asked for. ε stands at its least that the terms serve.
+   *
+   * Along the member a/b falls and b grows, so Re tλ falls on every ray with tan η ≥ a/b: what holds at this point holds
+   * beyond it. da = m sin φ sinh u du, |t′| ≤ m cosh u and tanh 1 > 0.75 turn the rest of the integral into one over a.
    */
   beyond(a: number, b: number, sin: number): number {
     const { steps, gaussian, part, epsilon } = this.problem;

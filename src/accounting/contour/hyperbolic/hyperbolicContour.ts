@@ -10,6 +10,14 @@
 //   (1/2π)[N(0)/(e^{2πα/h} − 1) + N(β)/(e^{2π(β−α)/h} − 1)],   N(φ) = ∫|G e^{−tε}t′/(t(t + 1))| du on the member φ:
 //
 // N(0) is of the line Re t = low (`logReal`), N(β) of the right border, by panels.
+//
+// Why: t(u + iv) is the member of angle α − v, so the integrand is analytic in the strip −(β − α) < v < α; the poles at 0
+// and −1 stay to the left of it. G is bounded there, since on a ray of angle above β the moments tend to 0 as b grows, and
+// the kernel falls like |t|^−2: residues of cot give the error. On Re t = low G belongs to a positive measure, so
+// |G| ≤ G(low) and one real moment bounds the whole left border.
+//
+//   M_b, M_s  E[χe^{tℓ}], E[(1 − χ)e^{tℓ}] of one step     T  how often it is taken
+//   g         total squared shift of the Gaussians          α, β  angles of the contour and of the right border
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import { realLessOne } from "../complexRounding.js";
 import { ContourSum, type LossPart, type Strip } from "../contourSum.js";
@@ -108,6 +116,8 @@ export class HyperbolicContour extends ContourSum {
     // On the left border |G| ≤ G(low); on the right, both halves of it, by panels.
     const left = this.logReal(low) + logFront;
     let right = this.logReal(high);
+    // The right border is drawn in until its real moment, where it crosses the axis, is no more than e^3 times that of the
+    // left one, or e^60 times δ: the border's integral grows with it, and is divided by e^{2πd/h} only.
     for (
       let k = 0;
       k < 20 && !(right - epsilon * high < Math.max(left - epsilon * low + 3, logDelta + 60));
@@ -120,6 +130,7 @@ export class HyperbolicContour extends ContourSum {
     this.bounds = new HyperbolicBounds(problem, this.family);
     right += logFront - epsilon * high + 8;
     const panels = certified ? this.bounds.panels(borderAngle, 0.06, Math.log(2) + logFront) : [];
+    // The bound of the whole border at the ε asked for, which decides the step; every panel stands for other ε too.
     if (certified) {
       const logs = panels.map((panel) => panel.log - panel.a * epsilon);
       const largest = Math.max(...logs);
@@ -173,6 +184,7 @@ export class HyperbolicContour extends ContourSum {
         Math.log(Math.PI);
       log += front;
       argument += Math.atan2(slopeIm, slopeRe) - Math.atan2(kernelIm, kernelRe);
+      // A term of which nothing is known counts with its size, and not in the sum.
       let logError = log + Math.log(transform.relativeError);
       if (!(transform.relativeError < 1) || Number.isNaN(log) || Number.isNaN(argument)) {
         // Nothing is known of it but its size.
@@ -181,6 +193,7 @@ export class HyperbolicContour extends ContourSum {
         argument = 0;
       }
       this.add(a, b, log, argument, logError);
+      // Three negligible terms in a row.
       quietNodes = Math.max(log, logError) - a * epsilon < goal ? quietNodes + 1 : 0;
       if (this.bounds.spent) {
         this.failed = true;
@@ -198,7 +211,9 @@ export class HyperbolicContour extends ContourSum {
   }
 
   /**
-   * log G at t = a + ib, with the errors of theorem 7: T log(1 + bulk) errs by −T log1p(−|error|/|1 + bulk|), and of
+   * log G at t = a + ib: log of the Gaussians' e^{gt(t+1)/2}, plus T log(1 + bulk) of each step, and for the tail
+   * log expm1(ΣT log(1 + r)), r = M_s/M_b. Logarithms of moduli by log1p of |1 + z|² − 1 = 2 Re z + |z|², so that small ones
+   * keep their digits however large T is. With the errors of theorem 7: T log(1 + bulk) errs by −T log1p(−|error|/|1 + bulk|), and of
    * r = M_s/M_b, |error| ≤ (tailError + |r|bulkError)/(|M_b| − bulkError) + 8u|r|.
    */
   private transformAt(a: number, b: number): ComplexLog {

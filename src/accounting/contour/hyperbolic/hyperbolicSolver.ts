@@ -82,7 +82,10 @@ const intersection = (one: Interval | null, other: Interval | null): Interval | 
     ? { lower: Math.max(one.lower, other.lower), upper: Math.min(one.upper, other.upper) }
     : (one ?? other);
 
-/** One question: its budget, and by how many cuts losses are divided. */
+/**
+ * One question: its budget, and by how many cuts losses are divided. One cut is tried first; where its terms are a hundred
+ * times larger than δ, classes of losses by size each get a contour of their own, which costs more and keeps more digits.
+ */
 class Inquiry {
   private readonly budget: NodeBudget = { left: MAXIMUM_WORK };
   private cuts: readonly number[] = ONE_CUT;
@@ -116,7 +119,11 @@ class HyperbolicSolver implements IntervalNarrower {
     private readonly method: LossMethod,
   ) {}
 
-  /** log δ(ε) within bounds, or null where that was not reached. Contours need a guess of log δ: it is found first. */
+  /**
+   * log δ(ε) within bounds, or null where that was not reached. Contours are made for a guess of log δ, which decides how
+   * small their errors must be: it starts far below what is known from above, and is replaced by what the contours say
+   * until it stays within e^3.
+   */
   logDeltaAt(epsilon: number, known: LogBounds): LogBounds | null {
     if (!(epsilon > 0 && epsilon < Infinity && known.upper >= LEAST_LOG_DELTA)) return null;
     const inquiry = new Inquiry(this.composition, this.method);
@@ -139,6 +146,9 @@ class HyperbolicSolver implements IntervalNarrower {
   /**
    * The interval of ε narrowed, or null. Each round makes contours for one ε and solves δ = e^logDelta on them by Newton
    * steps in log ε, until the root lies within what they serve.
+   *
+   * A small ε may show that nothing is spent: (1 − e^{−y})₊ ≤ (1 − e^{ε−y})₊ + 1 − e^{−ε}, so δ(0) ≤ δ(ε) + ε; where that is
+   * at most δ, ε(δ) = 0.
    */
   epsilonAt(logDelta: number, known: Interval): Interval | null {
     if (logDelta < LEAST_LOG_DELTA) return null;

@@ -49,6 +49,9 @@ export class LossRay extends LossRayNodes {
    * The rule at t = a + ib, with the bound of theorem 7 on what rounding does to it. With e = |e^{tℓ}| at a node, u the
    * unit round-off:
    *
+   * Where Re(tℓ) is within ±½ the difference e^{tℓ} − 1 comes from expm1 (`realLessOne`); elsewhere nothing cancels. A node
+   * at which |e^{tℓ}| is below e^−60 is left to the last term of tailError, unless the bulk still wants its −1.
+   *
    *   |error of a term|  ≤  |b|·η·|e^{tℓ} − 1| + |b|·8u·e·|t||ℓ|     (η: relative error of b, `bulkError` is |b|η)
    *   |error of the sum| ≤  u(BLOCK + n/BLOCK + 12)·Σ|b||e^{tℓ} − 1|
    */
@@ -113,6 +116,7 @@ export class LossRay extends LossRayNodes {
         (smallLosses.modulus * tModulus * -shift * Math.exp(base) +
           Math.hypot(smallLosses.re, smallLosses.im)) +
       smallLosses.fourth * tModulus ** 4 * smallGrowth;
+    // Of the blocked sums: u(BLOCK + n/BLOCK + 12) of the sum of the sizes.
     const rough = UNIT_ROUNDOFF * (BLOCK + n / BLOCK + 12);
     into.bulkRe = bulkSum.re + smallLosses.re;
     into.bulkIm = bulkSum.im + smallLosses.im;
@@ -142,7 +146,8 @@ export class LossRay extends LossRayNodes {
 
   /**
    * Theorem 6(b): A = ∫|pχλ| over as many of the smallest λ as keep it below `limit`, and B = ∫|pχ| over the others;
-   * upper bounds both.
+   * upper bounds both. They bound |E χe^{tλ}| where Re tλ ≤ 0: E χe^{tλ} = 1 − E(1 − χ) + E χ(e^{tλ} − 1), and
+   * |e^z − 1| ≤ min(|z|, 2) for Re z ≤ 0, so that |E χ(e^{tλ} − 1)| ≤ |t|A + 2B.
    */
   split(limit: number): { spread: number; others: number } {
     const { modulus, cellGrowth } = this;
@@ -172,6 +177,10 @@ export class LossRay extends LossRayNodes {
    * The bounds of theorem 2 for every t = a + ib with aLow ≤ a ≤ aHigh, b ≥ bLow; mirrored: at the conjugate angle, and
    * b = bLow only. |e^{tλ}| is largest over those t at (aHigh, bLow), and over a cell at one of its ends; e^{a·shift} is
    * largest at aLow, shift being negative. A part that is not wanted is left as it was.
+   *
+   *   bulk       Σ (max |hpχ| over the cell)·(max |e^{tλ}| over the cell), and both ends
+   *   tail       the same with χ⁺ − χ
+   *   curvature  Σ (max |hpχ|)·(max |ℓ|)²·max(1, |e^{tλ}|): what bounds |M_b″| (theorem 5)
    */
   size(
     aLow: number,
@@ -200,6 +209,7 @@ export class LossRay extends LossRayNodes {
         const m = modulus[i]!;
         const x = m * rate;
         const mass = this.bulkMaximum[i]!;
+        // |e^{tλ}| above 1 counts in both; below, only the bulk is the smaller for it.
         if (x > 0) {
           const e = x > 700 ? Infinity : Math.exp(x);
           bulk += mass * e;

@@ -52,6 +52,12 @@ interface CutoffEnd {
   readonly depth: number;
 }
 
+/**
+ * The nodes τ_j = jh from where the density begins to matter to where it has died out. Every quantity is kept twice: as the
+ * rule has it, at the node, with a bound on its rounding error; and as its largest modulus over the cell of the node, which
+ * bounds integrals along the ray. The two serve different ends: the first is the answer, the second bounds the rule's
+ * error on the rays beside this one (theorem 2) and the integrand along a border of the contour (theorem 5).
+ */
 export class LossRayNodes {
   /** Upper bounds of ∫|pχ|, ∫|p(χ⁺ − χ)| and ∫|pχℓ|. */
   readonly bulkMass: number;
@@ -135,6 +141,11 @@ export class LossRayNodes {
     const linear = s2 * Math.min(0.9 * p.offset, 1.1 * p.offset) * this.cos - 4.4;
     const furthestCut = upper < Infinity ? upper : cut;
     const from = Math.ceil(start / h);
+    // Node by node, from the left end. What is added up here does not depend on t:
+    //
+    //   bulkMass, tailMass, lostMass   ∫|pχ|, ∫|p(χ⁺ − χ)|, ∫|p(1 − χ)|, cell by cell
+    //   spread                         ∫|pχℓ|, with the largest |ℓ| of the cell
+    //   lost                           E[1 − χ] by the rule: how much E[χ] is short of E[1] = 1
     for (let j = from, first = true; ; j++) {
       p.at(j);
       const { modulus: m, lambdaRe: x, lambdaIm: y, cellMaximum } = p;
@@ -157,6 +168,9 @@ export class LossRayNodes {
         tailLeft = bulkLeft * (chi.gMaximum + chiUpper.gMaximum);
         first = false;
       }
+      // The right end is reached where |p| is below e^−740 over the whole cell, Re Y is past its zero (so that |p| falls),
+      // |λ| > 12 (so that 1 − e^{−λ} is 1 but for 2e-4, as Re λ > 8), all cutoffs have fallen, and log|p e^{tℓ}| falls for
+      // every t with Re t up to `steepest`.
       const ended =
         p.log + p.growth < LOWEST_LOG &&
         p.reY > 0 &&
@@ -207,6 +221,7 @@ export class LossRayNodes {
         magnitude * (complementError(chi) + UNIT_ROUNDOFF * (BLOCK + modulus.length) * chi.complementModulus);
       const loss = (Math.hypot(this.shift + x, y) + m * (halfStepFactor - 1)) * (1 + 1e-9);
       spread += bulkCell * loss;
+      // Small losses go into the power series. The bound of their |ℓ| over the cell serves E|ℓ|² too.
       if (m < small && m / cut < SMALL_SHARE) {
         const { smallLosses } = this;
         smallLosses.add(bRe, bIm, x, y);
@@ -216,6 +231,7 @@ export class LossRayNodes {
         smallLosses.curvatureMaximum += bulkCell * loss * loss;
         continue;
       }
+      // Where a part has no mass at all, sums over the ray begin later or end earlier.
       if (tailStart < 0 && tailCell > 0) tailStart = modulus.length;
       modulus.push(m);
       bulkRe.push(bRe);

@@ -7,6 +7,11 @@
 //
 // I(η) = ∫|p(τ + iη)e^{tℓ}| dτ, which ray k ± STRIP bounds; a negative angle is the ray of the positive one, mirrored:
 // p(τ − iη) is the conjugate of p(τ + iη). Whatever ray is taken, the result is right; which one decides about digits.
+//
+// Why: the integrand is analytic in τ between the two rays and dies out at both ends of the strip, so the rule's error is
+// that of ∫ against cot, whose residues are the nodes: |cot − (∓i)| ≤ 2/(e^{2πw/h} − 1) on the rays at distance w. At t = a + ib
+// |e^{tλ}| = e^{|λ|(a cos η − b sin η)}: for large b the rays of larger angle have the smaller integrand, while turning
+// costs e^{σ²η²/2} in ∫|p|; so the best ray moves outward as b grows.
 import type { NodeBudget } from "../contourSum.js";
 import type { MixtureStep } from "../vertical/stepMgf.js";
 import { LossRay, type RaySize, type RaySum, type WantedParts } from "./lossRay.js";
@@ -76,8 +81,10 @@ export class RotatedMgf {
     const width = STRIP * this.spacing;
     // What is left out, and e^{−2πw/h}, are to be e^−depth.
     const depth = 46 + Math.log(totalCount) - 0.2 * logDelta;
+    // 2πw/h ≥ depth, if h = 1/1024 is fine enough for that; in 1024ths, so that every node's τ is exact, up to 24 of them.
     const h = Math.max(1, Math.min(24, Math.floor(((2 * Math.PI * width) / depth) * 1024))) / 1024;
     this.damping = (1 + 1e-9) / Math.expm1((2 * Math.PI * width) / h);
+    // |tλ|⁴/24 of a small loss is at most 4e-18 at every |t| that matters.
     const small = 1e-4 / Math.max(largestModulus, 10 / rate);
     this.parameters = { rate, sigma, step: h, cut, depth, small };
     const rays: LossRay[] = [];
@@ -93,6 +100,7 @@ export class RotatedMgf {
     budget.left -= 8 * rays.reduce((sum, ray) => sum + ray.computed, 0);
     this.rays = rays;
     this.sizes = rays.map(() => ({ bulk: 0, tail: 0, curvature: 0 }));
+    // |E[χℓ]| by the rule on the real ray, with the rule's error from the rays at both ends of its strip, and rounding.
     this.drift = Math.abs(rays[0]!.mean()) + 2 * this.damping * rays[STRIP]!.spread + 1e-13 * rays[0]!.spread;
   }
 
@@ -184,7 +192,10 @@ export class RotatedMgf {
     return { bulk, tail };
   }
 
-  /** A bound of |M| at every a + iv, v ≥ b: also on rays made for it, since the best angle is about bq/σ². */
+  /**
+   * Theorem 8: a bound of |M(a + iv)| for every v ≥ b. On a ray of angle η > 0 the sizes at b serve all larger v, as
+   * |e^{ivℓ}| = e^{−v|λ| sin η} falls with v. Also on two rays made for it, since the best angle is about bq/σ².
+   */
   farSize(a: number, b: number): number {
     const { bulk, tail } = this.leastSize(a, a, b, 0);
     let least = bulk + tail;
@@ -210,7 +221,10 @@ export class RotatedMgf {
     return { spread, mass: ray.lostMass + 2 * others };
   }
 
-  /** The rule's errors on ray k at a + ib, from the two rays at the ends of its strip; weight: of the tail's. */
+  /**
+   * The rule's errors on ray k at a + ib, from the two rays at the ends of its strip; weight: of the tail's, 0 where it does
+   * not matter. The bulk is summed as χ(e^{tℓ} − 1), so the rule's error of E[χ] counts too: the masses of both rays.
+   */
   private ruleError(k: number, a: number, b: number, weight: number): { bulk: number; tail: number } {
     let bulk = 0;
     let tail = 0;
@@ -251,7 +265,10 @@ export class RotatedMgf {
     return into;
   }
 
-  /** Moves to the ray with the least error, of rule and of rounding, neighbour by neighbour. */
+  /**
+   * Moves to the ray with the least error, neighbour by neighbour: of the rule, and of rounding, which is about 1e-16 of
+   * the ray's own sums. A move must gain three tenths, so that rays do not change back and forth.
+   */
   private choose(a: number, b: number, weight: number): void {
     if (b === 0) {
       this.center = 0;

@@ -33,7 +33,13 @@ export class CharacteristicSum {
     this.logError = new Float64Array(nodes);
   }
 
-  /** Takes in one mixture, T times; quadrature: the rule in x that its law was made by. */
+  /**
+   * Why perU: a fresh d errs by at most 14.3uθ, ρ by 12.1u of the angle of one step; a step of the recurrence adds u(6.7 of
+   * that angle + θ), and |1 + d| = 1 does not magnify what is there: 50uθ after 31 steps. Products, sums of 16 terms, of
+   * two of them and of n/32 blocks: u(18 + n/32). log by log1p and arg by atan2 are relative to |d|/|φ|: 24u in all.
+   *
+   * Takes in one mixture, T times; quadrature: the rule in x that its law was made by.
+   */
   add(T: number, tilt: TiltedLaw, quadrature: QuadratureStep): void {
     const { step, logRe, logIm, logError } = this;
     const { p, loss } = tilt;

@@ -44,7 +44,10 @@ export class LinePlacer {
     );
   }
 
-  /** K, K′, K″ of log M at real c, and a bound on the error of K. */
+  /**
+   * K, K′, K″ of log M at real c, and a bound on the error of K: the Gaussian's μ²c(c + 1)/2, and T·log E[r^s] of each
+   * mixture by a rule in x whose error, times T, is small (direction·mean, as ds/dc = ±1).
+   */
   cumulants(c: number): [k: number, k1: number, k2: number, error: number] {
     const { gaussian, mixtures, direction } = this.composition;
     const s = exponentAt(this.composition, c);

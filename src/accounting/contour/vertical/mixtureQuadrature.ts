@@ -17,6 +17,12 @@ const WHOLE_RANGE = 1500;
 const BLOCK_POINTS = 64;
 const MAXIMUM_HALVINGS = 20000;
 
+/**
+ * Theorem 3(a): for 0 < d < πσ²/reach the rule of step h errs by at most E[r^s]·2e^{d²/2σ² + uθ}κ/(e^{2πd/h} − 1). Its
+ * aliases are values of the integrand's Fourier transform at ±2πk/h; moving the line of integration to Im x = ±d gains
+ * e^{−2πkd/h}, and costs |N(x + id)| = N(x)e^{d²/2σ²}, |r^{iu}| ≤ e^{uθ} for one of the signs, and κ: the terms of r(x + id)
+ * have angles between 0 and θ < π, so that r stays in a sector without 0.
+ */
 export class MixtureQuadrature extends LikelihoodRatio {
   /** count: how often the step is taken, T. */
   constructor(

@@ -67,6 +67,14 @@ interface ShiftedLine {
 /** log of (cos θ/2)^s: r(x + id) is in a sector of angle θ, and on its bisector it is at least r(x) cos(θ/2). */
 const bisected = (s: number, turn: number): number => (s < 0 ? s * Math.log(Math.cos(turn / 2)) : 0);
 
+/**
+ * Theorem 3(b) cell by cell, for one mixture and one s. Mass and angle are known at the ends of cells of a third of a
+ * deviation; the integral is at most the sum over cells of the mass times what the rest of the integrand is at most there,
+ * which lies at the right end for the angle and κ (both grow with x) and at the left end for χ, which falls.
+ *
+ * Why it holds: |Φ(a + ib)| ≤ e^{b²/2}Φ(a), by shifting the Gaussian integral, so the argument of (a) on pχ keeps
+ * |r^{iu}| ≤ e^{u·arg r(x + id)} inside; and Re r(x + id) = Σ p_k e^{z_k} cos θ_k ≥ r(x)(1 − a(1 − cos θ)).
+ */
 class SmoothCutoff {
   private readonly s: number;
   private readonly logTolerance: number;

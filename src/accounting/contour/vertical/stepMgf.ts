@@ -45,6 +45,8 @@ interface GridColumns {
 }
 
 /**
+ * The moment of one step is never formed from M itself: T·K with T = 1e9 and K = 1e-12 keeps its digits only if M − 1 does.
+ *
  * P against Q in `count` independent steps. direction +1 (remove): M(t) = E[r^{1+t}], loss log r;
  * −1 (add): M(t) = E[r^{−t}], loss −log r.
  */
@@ -109,6 +111,7 @@ export class MixtureStep extends MixtureQuadrature {
     // The rule applied to the constant 1 (only the M − 1 form needs it): 2 Σ_k e^{−2π²k²σ²/h²}.
     const constant = unscaled ? (2.1 * Math.exp(-2 * ((Math.PI * this.sigma) / h) ** 2)) / moment : 0;
     const out = (Math.exp(Math.min(700, logOut + logUnit - logScale)) * (unscaled ? 2 : 1)) / moment;
+    // Relative error of the moment: of its terms, of the sum, of the rule in x, and of what the ranges leave out.
     const relative =
       (unit * error * 1.001) / moment +
       8 * UNIT_ROUNDOFF * Math.min(1, Math.abs(unit * sum) / moment) +
@@ -155,7 +158,13 @@ export class MixtureStep extends MixtureQuadrature {
     };
   }
 
-  /** The grid points of the ranges, with errors: η_i = u(8 + 7x²/2σ² + 4|s log r|) + |s|·(error of log r) of w_i r_i^s. */
+  /**
+   * With e_i the error of log r, the tilted law's own errors are (theorem 5)
+   *
+   *   massError = Σ pη + relative,   weightError = Σ pη|ℓ − mean| + relative·spread,   lossError = Σ p(e + 2u|ℓ − mean|).
+   *
+   * The grid points of the ranges, with errors: η_i = u(8 + 7x²/2σ² + 4|s log r|) + |s|·(error of log r) of w_i r_i^s.
+   */
   private columnsOf(ranges: readonly number[], s: number, h: number): GridColumns {
     let n = 0;
     for (let k = 0; k < ranges.length; k += 2) n += ranges[k + 1]! - ranges[k]! + 1;

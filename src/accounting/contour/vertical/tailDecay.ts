@@ -80,7 +80,9 @@ export class DecayBound {
   }
 
   /**
-   * log of a bound on |φ| over [a, b]; 0 if it says nothing. On any set C of points,
+   * log of a bound on |φ| over [a, b]; 0 if it says nothing. 1 − |φ̂|² = E[1 − cos uD] over all pairs of points, D the
+   * difference of their losses, each term ≥ 0: pairs within a set C alone are a lower bound. Cores without the largest
+   * losses have a smaller variance, and with it a smaller loss between two u at which G is known. On any set C of points,
    * 1 − |φ(u)|² ≥ P(C)²·G(u), G(u) = E_{C×C}[1 − cos uD], and |G″| ≤ E D² = 2 Var: between a and b G lies at most
    * (b − a)²·Var/4 below its chord.
    */

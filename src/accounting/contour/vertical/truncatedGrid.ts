@@ -38,6 +38,11 @@ export interface TruncationEnd {
   readonly rise: number;
 }
 
+/**
+ * Theorem 1: with P′ the law of one step's noise within the cut alone and δ′ its integral, δ′ ≤ δ ≤ δ′ + ΣT·m: the
+ * integrand (1 − e^{ε−ℓ})₊ is in [0, 1], and a step leaves the cut with probability at most m. On the cut all moments exist,
+ * and there is no second mode unless δ needs losses that large; it would keep the contour from where δ is well conditioned.
+ */
 export class TruncatedGrid {
   /** A bound on the probability, under either of the pair, of what was cut off. */
   readonly lost: number;

@@ -30,6 +30,11 @@ interface RuleError {
   readonly rest: number;
 }
 
+/**
+ * Moments of one truncated step. The rule's error (theorem 3) comes from residues of cot around the rectangle of height ±d
+ * over [X₁, X₂]: its long sides are divided by e^{2πd/h} − 1, its short ones pass half-way between nodes. It is in terms of
+ * E = E[r^{Re s}], which is itself the rule's value at real t with that error.
+ */
 export class TruncatedMgf extends TruncatedGrid implements UprightStep {
   readonly count: number;
   private readonly direction: 1 | -1;

@@ -11,7 +11,13 @@
 //   φ        characteristic function of the     center  mean of the tilted total loss
 //            tilted, centred total loss         c2      a second line, whose moment bounds the aliases
 //
-// ĝ ≥ g always, and ĝ − g is at most 1/(e^{|c|Λ} − 1) + M(c₂)e^{−c₂ε}β(c₂)/(e^{|c₂−c|Λ} − 1) (theorem 2).
+// Why: ∫ e^{−cy}(1 − e^{−y})₊e^{−iuy} dy = 1/((c + iu)(c + iu + 1)); inverted, with the expectation over y = ℓ − ε. Moving c past
+// the pole at 0, whose residue is M(0) = 1, gives δ − 1. On c > 0 it is relative errors of δ that are small, so that
+// δ = 1e-300 is as accurate as 1e-5; on −1 < c < 0 those of 1 − δ. By Poisson's sum the rule in u adds aliases
+// Σ_{k≠0} e^{ckΛ}g(ε + kΛ), all ≥ 0: those with k < 0 are at most e^{−c|k|Λ}, as δ ≤ 1; those with k > 0 by the Chernoff
+// bound at c₂.
+//
+// So ĝ ≥ g always, and ĝ − g is at most 1/(e^{|c|Λ} − 1) + M(c₂)e^{−c₂ε}β(c₂)/(e^{|c₂−c|Λ} − 1) (theorem 2).
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import { logSupremum } from "../../hockeyStickSupremum.js";
 import { CharacteristicSum } from "./characteristicSum.js";
@@ -119,6 +125,7 @@ export class VerticalContour {
     this.work = work;
     this.re = new Float64Array(nodes);
     this.im = new Float64Array(nodes);
+    // A_j, node by node; what each errs by: φ^T by its own bound, and products, the rotation and 1/(t(t + 1)) by u(40 + …).
     let nodeError = 0;
     let size = 0;
     let reach = 0;
@@ -156,6 +163,9 @@ export class VerticalContour {
   }
 
   /**
+   * A grid in x serves all u up to where it was made for, and shows how fast φ falls (`DecayBound`); where that says that
+   * the line must be longer, a finer grid is made, and where it would cost too much the line is shortened, bit by bit.
+   *
    * Null where a mixture would need more than MAXIMUM_GRID_POINTS grid points. tolerance: the relative error of δ aimed
    * at; maximumWork: most point × node products; where it is too small the line is cut short and the tail bound says so.
    */
@@ -274,6 +284,7 @@ export class VerticalContour {
       logFront;
     const aliases = (Math.exp(Math.min(700, logNear)) + Math.exp(Math.min(700, logFar))) * 1.0001;
     const chernoff = logFront + logFrontError + logSupremum(c) + 4 * UNIT_ROUNDOFF;
+    // value − error − aliases ≤ g ÷ e^logFront ≤ value + error.
     const largest = value + error;
     const upper =
       largest > 0

@@ -28,6 +28,10 @@ interface CombinedReading {
   readonly complement: boolean;
 }
 
+/**
+ * Lines are placed at the saddle point of the ε at hand (`LinePlacer`); each reading is an interval by itself, so that the
+ * best end of all lines counts. Where log δ is above −0.1 a line with −1 < c < 0 reads 1 − δ, which keeps its digits there.
+ */
 export class VerticalProfile implements DirectionProfile {
   private readonly lines: VerticalContour[] = [];
   /** The ε that the last line was placed for. */
