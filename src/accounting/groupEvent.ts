@@ -1,4 +1,5 @@
 // An event as it is for one who owns several records.
+import { ArgumentError } from "../formats/argumentError.js";
 import { checkEvent } from "../formats/checkEvent.js";
 import type { AtomicEvent, PrivacyEvent } from "../formats/event.js";
 
@@ -13,13 +14,13 @@ const LARGEST_SAMPLED_GROUP = 1000;
 export function groupEvent(event: PrivacyEvent, size: number): PrivacyEvent {
   checkEvent(event);
   if (!(Number.isSafeInteger(size) && size >= 1))
-    throw new RangeError(`size must be a whole number >= 1, got ${size}`);
+    throw new ArgumentError("size", "a whole number >= 1", `${size}`);
   return size === 1 ? event : grouped(event, size);
 }
 
 function grouped(event: PrivacyEvent, size: number): PrivacyEvent {
   const refuse = (kind: string): never => {
-    throw new TypeError(`no event of a group of ${size} is proven for ${kind}`);
+    throw new ArgumentError("size", `1 for ${kind}, for whose groups no event is proven`, `${size}`);
   };
   switch (event.kind) {
     case "repeated":
@@ -72,9 +73,7 @@ function sampledGroup(q: number, standardDeviation: number, size: number): Priva
   if (q === 0) return { kind: "none" };
   if (q === 1) return { kind: "gaussian", noiseMultiplier: (standardDeviation * (1 - 2 ** -52)) / size };
   if (size > LARGEST_SAMPLED_GROUP)
-    throw new RangeError(
-      `size must be at most ${LARGEST_SAMPLED_GROUP} where records are sampled, got ${size}`,
-    );
+    throw new ArgumentError("size", `at most ${LARGEST_SAMPLED_GROUP} where records are sampled`, `${size}`);
   const probabilities = binomialLaw(size, q);
   return {
     kind: "gaussian-mixture",

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { accountant } from "../accounting/accountants.js";
 import { certify } from "../accounting/certify.js";
 import { groupEvent } from "../accounting/groupEvent.js";
+import { ArgumentError } from "../formats/argumentError.js";
 import { eventFromDpAccounting } from "../formats/dpAccounting.js";
 import { dpSgdEvent, type PrivacyEvent } from "../formats/event.js";
 import { eventFromJson } from "../formats/eventJson.js";
@@ -172,7 +173,8 @@ function groupOf(event: PrivacyEvent, size: number, neighboring: Neighboring): P
   try {
     return groupEvent(event, size);
   } catch (error) {
-    throw new UsageError(`--group: ${(error as Error).message}`);
+    if (!(error instanceof ArgumentError)) throw error;
+    throw new ArgumentError("group", error.allowed, error.found);
   }
 }
 

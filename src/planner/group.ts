@@ -1,7 +1,9 @@
 // What a plan promises to a group of k records, or to one person who has k: by mixtures of Gaussians [Ganesh2024].
+
 import { type PrivacyCurve, UnsupportedEventError } from "../accounting/accountant.js";
 import { accountant } from "../accounting/accountants.js";
 import { binomialLaw } from "../accounting/groupEvent.js";
+import { ArgumentError } from "../formats/argumentError.js";
 import type { PrivacyEvent } from "../formats/event.js";
 import type { AccountantName, Guarantee } from "../formats/guarantee.js";
 import type { Plan } from "../formats/plan.js";
@@ -16,7 +18,7 @@ export const LARGEST_GROUP = 1000;
  */
 export function groupEvent(event: PrivacyEvent, size: number): PrivacyEvent {
   if (!(Number.isSafeInteger(size) && size >= 1 && size <= LARGEST_GROUP))
-    throw new RangeError(`group must be a whole number in [1, ${LARGEST_GROUP}], got ${size}`);
+    throw new ArgumentError("group", `a whole number in [1, ${LARGEST_GROUP}]`, `${size}`);
   switch (event.kind) {
     case "none":
     case "non-private":
@@ -42,7 +44,7 @@ export function groupEvent(event: PrivacyEvent, size: number): PrivacyEvent {
         };
       }
   }
-  throw new TypeError(`a group's event must be of Gaussian noise, got ${event.kind}`);
+  throw new ArgumentError("a group's event", "of Gaussian noise", `${event.kind}`);
 }
 
 /** What a group of that size is promised, at the plan's δ. */

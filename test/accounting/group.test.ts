@@ -60,14 +60,14 @@ describe("a group of k records", () => {
       sensitivity: 12,
     });
     expect(() => groupEvent({ kind: "epsilon-delta", epsilon: 0.5, delta: 1e-9 }, 4)).toThrow(
-      "no event of a group of 4 is proven for epsilon-delta",
+      "size must be 1 for epsilon-delta, for whose groups no event is proven, got 4",
     );
     expect(() =>
       groupEvent(
         { kind: "poisson-sampled", samplingRate: 0.1, event: { kind: "laplace", noiseMultiplier: 1 } },
         2,
       ),
-    ).toThrow("no event of a group of 2 is proven for poisson-sampled laplace");
+    ).toThrow("size must be 1 for poisson-sampled laplace, for whose groups no event is proven, got 2");
     expect(() => groupEvent({ kind: "none" }, 0)).toThrow("size must be a whole number >= 1, got 0");
   });
 });

@@ -149,7 +149,7 @@ test.each([
   ]),
   [
     ["plan", "--examples", "6000", "--epsilon", "3", "--delta", "1e-5", "--sweep", "batch-size=10,20"],
-    "--sweep: noise-multiplier, steps must not all be left out",
+    "--sweep: noise-multiplier, steps must be given but for one, which is solved for, got none of them",
   ],
   [
     ["plan", "--examples", "6000", "--epsilon", "3", "--delta", "1e-5"].concat(

@@ -136,7 +136,9 @@ test("the shapes are those of [TramerBoneh2021]: 81 × 7 × 7 for 28 × 28, 243 
   expect(new ScatteringFrontEnd([28, 28, 1]).shape).toEqual([7, 7, 81]);
   expect(new ScatteringFrontEnd([32, 32, 3], { mirror: false }).shape).toEqual([8, 8, 243]);
   expect(new ScatteringFrontEnd([32, 32, 3]).shape).toEqual([8, 4, 243]);
-  expect(() => new ScatteringFrontEnd([30, 32, 3])).toThrow("multiple of 4 and at least 8 for scattering, got 30");
+  expect(() => new ScatteringFrontEnd([30, 32, 3])).toThrow(
+    "multiple of 4 and at least 8 for scattering, got 30",
+  );
   expect(() => new ScatteringFrontEnd([32, 32, 3], { groups: 10 })).toThrow(
     "groups must be a divisor of 81, got 10",
   );
