@@ -1,4 +1,5 @@
 // What every accountant is: a pure function from an event to a privacy curve. It holds no ledger.
+import { ArgumentError } from "../formats/argumentError.js";
 import type { PrivacyEvent } from "../formats/event.js";
 import type { Neighboring } from "../formats/guarantee.js";
 
@@ -47,10 +48,10 @@ export class UnsupportedEventError extends Error {
 
 export function checkDelta(delta: number): void {
   if (!(typeof delta === "number" && delta >= 0 && delta <= 1))
-    throw new RangeError(`delta must be in [0, 1], got ${delta}`);
+    throw new ArgumentError("delta", "in [0, 1]", `${delta}`);
 }
 
 export function checkEpsilon(epsilon: number): void {
   if (!(typeof epsilon === "number" && epsilon >= 0))
-    throw new RangeError(`epsilon must be >= 0, got ${epsilon}`);
+    throw new ArgumentError("epsilon", ">= 0", `${epsilon}`);
 }

@@ -1,6 +1,9 @@
 // A bound that rests on no floating-point argument: RDP at whole orders in decimal arithmetic, every operation rounded up.
+
 import type { Decimal as DecimalType } from "decimal.js";
+import { ArgumentError } from "../formats/argumentError.js";
 import { flatten, type PrivacyEvent } from "../formats/event.js";
+import { checkFields } from "../formats/knownFields.js";
 import type { Certificate } from "../formats/report.js";
 import { UnsupportedEventError } from "./accountant.js";
 import { rdpAccountant } from "./rdp/index.js";
@@ -16,16 +19,17 @@ const MAXIMUM_START = 512;
  *
  * Guarantee: every rounding goes up (ROUND_CEIL, sums of positive terms only; what is subtracted is rounded down). exp and
  * ln of decimal.js are within one unit in the last place, and each is widened by two.
- * Throws RangeError for δ outside (0, 1) or digits outside [20, 200], UnsupportedEventError for other mechanisms.
+ * Throws ArgumentError for δ outside (0, 1) or digits outside [20, 200], UnsupportedEventError for other mechanisms.
  */
 export async function certify(
   event: PrivacyEvent,
   options: { readonly delta: number; readonly digits?: number },
 ): Promise<Certificate> {
+  checkFields("certify", options, { delta: true, digits: true });
   const { delta, digits = 50 } = options;
-  if (!(delta > 0 && delta < 1)) throw new RangeError(`delta must be in (0, 1), got ${delta}`);
+  if (!(delta > 0 && delta < 1)) throw new ArgumentError("delta", "in (0, 1)", `${delta}`);
   if (!(Number.isInteger(digits) && digits >= 20 && digits <= 200))
-    throw new RangeError(`digits must be a whole number in [20, 200], got ${digits}`);
+    throw new ArgumentError("digits", "a whole number in [20, 200]", `${digits}`);
   const parts = flatten(event).map(({ event: atom, count }) => {
     const sampled = atom.kind === "poisson-sampled";
     const inner = sampled ? atom.event : atom;

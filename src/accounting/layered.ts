@@ -1,4 +1,5 @@
 // Accountants by name, from layers: "pld" is exact numerical accounting, "rdp" Rényi accounting for those who must.
+import { ArgumentError } from "../formats/argumentError.js";
 import { flatten, type PrivacyEvent } from "../formats/event.js";
 import type { AccountantName, Neighboring } from "../formats/guarantee.js";
 import { type Accountant, type Interval, type PrivacyCurve, UnsupportedEventError } from "./accountant.js";
@@ -43,7 +44,7 @@ export function layeredAccountant(
     const rdp = rdpAccountant({ neighboring });
     return { name, neighboring, account: (event) => withLeast(rdp.account(event), event, layers) };
   }
-  if (name !== "pld") throw new RangeError(`accountant must be pld or rdp, got ${String(name)}`);
+  if (name !== "pld") throw new ArgumentError("accountant", "pld or rdp", String(name));
   return {
     name,
     neighboring,

@@ -1,4 +1,5 @@
 // Several accountants asked about one event: each bound is proven by itself, so the best of each side is too.
+import { ArgumentError } from "../formats/argumentError.js";
 import type { PrivacyEvent } from "../formats/event.js";
 import { type Accountant, type Interval, UnsupportedEventError } from "./accountant.js";
 
@@ -19,8 +20,10 @@ export function tightestEpsilon(
   let best: TightestBound = { lower: 0, upper: Infinity };
   for (const accountant of accountants) {
     if (accountant.neighboring !== accountants[0]!.neighboring)
-      throw new RangeError(
-        `accountants must be for one neighbouring relation, got ${accountant.neighboring} and ${accountants[0]!.neighboring}`,
+      throw new ArgumentError(
+        "accountants",
+        "for one neighbouring relation",
+        `${accountant.neighboring} and ${accountants[0]!.neighboring}`,
       );
     try {
       const { lower, upper } = accountant.account(event).epsilonIntervalAt(delta);

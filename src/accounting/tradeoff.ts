@@ -1,4 +1,5 @@
 // What ε means: the most that anyone who sees the release can tell about one record, from any privacy curve.
+import { ArgumentError } from "../formats/argumentError.js";
 import { minimize } from "../math/minimize.js";
 import { normalQuantile } from "../math/normal.js";
 import { ULP } from "../math/rounding.js";
@@ -167,5 +168,5 @@ export function attackRisk(
 }
 
 function probability(name: string, value: number): void {
-  if (!(value >= 0 && value <= 1)) throw new RangeError(`${name} must be in [0, 1], got ${value}`);
+  if (!(value >= 0 && value <= 1)) throw new ArgumentError(name, "in [0, 1]", `${value}`);
 }

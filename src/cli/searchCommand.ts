@@ -2,6 +2,7 @@
 import { randomInt } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { ArgumentError } from "../formats/argumentError.js";
 import type { Plan } from "../formats/plan.js";
 import { roundedDown } from "../formats/rounded.js";
 import { type PlannedSearch, searchOf } from "../formats/tuning.js";
@@ -232,7 +233,8 @@ function readChoices(
   try {
     choices = sweepValues(text);
   } catch (error) {
-    throw new UsageError(`--${option} ${(error as Error).message}`);
+    if (!(error instanceof ArgumentError)) throw error;
+    throw new ArgumentError(option, error.allowed, error.found);
   }
   for (const each of choices)
     if (!(each > least && each < most))

@@ -1,4 +1,5 @@
 // dpsgd plan --sweep: every combination of ranges planned, as a table, CSV, JSON or chart.
+import { ArgumentError } from "../formats/argumentError.js";
 import type { PlanRequest } from "../formats/plan.js";
 import { roundedUp } from "../formats/rounded.js";
 import {
@@ -70,7 +71,7 @@ export function sweepPlans(
     });
   } catch (error) {
     // What each combination asks for is checked where it is planned; ranges and options are the user's.
-    if (error instanceof RangeError || error instanceof TypeError)
+    if (error instanceof ArgumentError)
       throw new UsageError(
         `--sweep: ${SWEPT.reduce((text, name) => text.replaceAll(name, kebab(name)), error.message)}`,
       );
@@ -103,7 +104,8 @@ function readAxes(ranges: readonly string[]): Axes {
     try {
       axes[swept] = sweepValues(text);
     } catch (error) {
-      throw new UsageError(`--sweep ${name} ${(error as Error).message}`);
+      if (!(error instanceof ArgumentError)) throw error;
+      throw new UsageError(`--sweep ${name} must be ${error.allowed}, got ${error.found}`);
     }
   }
   return axes;

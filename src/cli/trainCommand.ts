@@ -1,15 +1,14 @@
 // dpsgd train: runs a plan and leaves a run folder with weights and ledger; goes on with one that stopped.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { everyAccountant } from "../accounting/accountants.js";
-import { tightestEpsilon } from "../accounting/tightest.js";
+import { ArgumentError } from "../formats/argumentError.js";
 import type { Plan } from "../formats/plan.js";
 import { PlanFormatError, planFromJson } from "../formats/planReader.js";
-import { type AuditReport, ENGINE_TOLERANCE } from "../formats/report.js";
-import { roundedDown, roundedUp } from "../formats/rounded.js";
-import { withinBudget } from "../runs/budgetRun.js";
+import type { AuditReport } from "../formats/report.js";
+import { roundedDown } from "../formats/rounded.js";
 import { fileProblem } from "../runs/fileProblem.js";
 import { loadLayersModel } from "../runs/models/loadLayersModel.js";
+import { checkProven } from "../runs/provenPlan.js";
 import { RUN_FILES } from "../runs/runFolder.js";
 import { writeRunReport } from "../runs/runReport.js";
 import {
@@ -23,7 +22,6 @@ import {
 } from "../runs/train.js";
 import { checkModelName } from "../trainer/models/index.js";
 import { auditFolder } from "./auditRuns.js";
-import { BUDGET } from "./budgetOption.js";
 import type { VerbHelp } from "./help.js";
 import { DATA, openData } from "./openData.js";
 import { type Arguments, readArguments, readText, UsageError } from "./options.js";
@@ -71,13 +69,17 @@ export async function trainCommand(args: readonly string[]): Promise<number> {
   const fineTuning = readFineTuning(values);
   const plan = readProvenPlan(path);
   const data = await openData(dataName, featureCache(values));
-  const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
   const model = modelName.endsWith(".json")
     ? await modelFromFile(modelName, fineTuning.weights !== undefined)
     : { model: modelName };
-  const result = await withinBudget(budget, { plan, out }, (runId) =>
-    runTraining(plan, { data, dataSource: dataName, out, runId, ...options, ...model, ...fineTuning }),
-  );
+  const result = await runTraining(plan, {
+    data,
+    dataSource: dataName,
+    out,
+    ...options,
+    ...model,
+    ...fineTuning,
+  });
   return showResult(result, plan, values);
 }
 
@@ -95,21 +97,18 @@ async function resumeCommand(values: Arguments["values"], positionals: readonly 
   const plan = readPlan(join(out, RUN_FILES.plan));
   const name = values.data === undefined ? dataSource : readText(values, DATA);
   const data = await openData(name, featureCache(values));
-  const budget = values.budget === undefined ? undefined : readText(values, BUDGET);
-  const result = await withinBudget(budget, { plan, out }, () =>
-    supervised(plan, out, (process, begin) =>
-      resumeTraining(out, {
-        ...process,
-        data,
-        ...options,
-        redoLostSteps: values[REDO.name] === true,
-        onBackend: tellBackend,
-        onResume(found) {
-          tellResumed(found);
-          begin({ step: found.steps, steps: found.steps + found.left });
-        },
-      }),
-    ),
+  const result = await supervised(plan, out, (process, begin) =>
+    resumeTraining(out, {
+      ...process,
+      data,
+      ...options,
+      redoLostSteps: values[REDO.name] === true,
+      onBackend: tellBackend,
+      onResume(found) {
+        tellResumed(found);
+        begin({ step: found.steps, steps: found.steps + found.left });
+      },
+    }),
   );
   return showResult(result, plan, values);
 }
@@ -248,15 +247,11 @@ export function readPlan(path: string): Plan {
 /** The plan in a file, whose ε is proven for what it says will be done: a file may have been changed. Throws UsageError. */
 export function readProvenPlan(path: string): Plan {
   const plan = readPlan(path);
-  const { accountant: name, neighboring, epsilon, delta } = plan.achieved;
-  // Its own accountant first: what it proved before it mostly proves again.
-  const accountants = everyAccountant(neighboring).sort((a, b) => +(b.name === name) - +(a.name === name));
-  let spent = Infinity;
-  for (const each of accountants) {
-    spent = Math.min(spent, tightestEpsilon([each], plan.event, delta).upper);
-    if (spent <= epsilon * (1 + ENGINE_TOLERANCE)) return plan;
+  try {
+    checkProven(plan);
+  } catch (error) {
+    if (!(error instanceof ArgumentError)) throw error;
+    throw new UsageError(`PLAN ${path} must be ${error.allowed}, got ${error.found}`);
   }
-  throw new UsageError(
-    `PLAN ${path} claims epsilon ${epsilon} at delta ${delta}, but what it says will be done spends ${roundedUp(spent, 6)}`,
-  );
+  return plan;
 }

@@ -261,6 +261,7 @@ export async function trainingOptions(values: Arguments["values"]): Promise<Part
           ),
     devices: values.devices === undefined ? undefined : readDevices(readText(values, DEVICES)),
     workers: numbers.workers,
+    budget: values.budget === undefined ? undefined : readText(values, BUDGET),
     microBatch: auto ? "auto" : numbers["micro-batch"],
     augmentation: numbers.augmentation,
     seedAugmentation: numbers["seed-augmentation"],

@@ -1,6 +1,9 @@
 // What a search for hyper-parameters costs: the runs that a plan pays for beside, or in place of, its own one.
+
 import { plainNumber } from "../math/plainNumber.js";
+import { ArgumentError } from "./argumentError.js";
 import { dpSgdEvent, type PrivacyEvent, type RepetitionDistribution } from "./event.js";
+import { checkFields, type FieldsOf } from "./knownFields.js";
 import type { Plan, PlanRequest } from "./plan.js";
 import { gammaOf } from "./repetitions.js";
 
@@ -123,7 +126,7 @@ export function runsText(runs: TuningRuns): string {
   return runs.kind === "poisson" ? `poisson(${runs.mean})` : `negative-binomial(${runs.eta}, ${runs.mean})`;
 }
 
-/** Reads what runsText writes. Throws RangeError in one line; the numbers are checked with the request. */
+/** Reads what runsText writes. Throws ArgumentError; the numbers are checked with the request. */
 export function runsFromText(text: string): TuningRuns {
   const [, name, inside] = /^\s*([a-z-]+)\s*\(([^()]*)\)\s*$/.exec(text) ?? [];
   const numbers = (inside ?? text).split(",").map((part) => plainNumber(part) ?? Number.NaN);
@@ -134,45 +137,55 @@ export function runsFromText(text: string): TuningRuns {
     if (name === "negative-binomial" && numbers.length === 2)
       return { kind: "negative-binomial", eta: first, mean: second };
   }
-  throw new RangeError(
-    `tuningRuns must be negative-binomial(η, mean), poisson(mean) or a whole number, got ${JSON.stringify(text)}`,
+  throw new ArgumentError(
+    "tuningRuns",
+    "negative-binomial(η, mean), poisson(mean) or a whole number",
+    JSON.stringify(text),
   );
 }
 
-/** Throws TypeError or RangeError in one line unless the request's search is one that can be paid for. */
+const RUNS_FIELDS: { readonly [K in TuningRuns["kind"]]: FieldsOf<Extract<TuningRuns, { kind: K }>> } = {
+  "negative-binomial": { kind: true, eta: true, mean: true },
+  poisson: { kind: true, mean: true },
+  fixed: { kind: true, count: true },
+};
+const PROXY_FIELDS = { batchSize: true, noiseMultiplier: true, steps: true } satisfies FieldsOf<ProxySearch>;
+
+/** Throws ArgumentError unless the request's search is one that can be paid for. */
 export function checkTuning({ examples, tuningRuns, finalAfterProxy }: PlanRequest): void {
   if (tuningRuns !== undefined) {
     const { kind, eta, mean, count } = { ...tuningRuns } as Record<string, unknown>;
+    const fields = Object.hasOwn(RUNS_FIELDS, String(kind)) && RUNS_FIELDS[kind as TuningRuns["kind"]];
+    if (fields) checkFields("tuningRuns", tuningRuns, fields, { path: "tuningRuns" });
     if (kind === "fixed") {
       if (!(Number.isSafeInteger(count) && Number(count) >= 1 && Number(count) <= MOST_RUNS))
-        throw new RangeError(`tuningRuns must be a whole number in [1, ${MOST_RUNS}], got ${String(count)}`);
+        throw new ArgumentError("tuningRuns", `a whole number in [1, ${MOST_RUNS}]`, String(count));
     } else if (kind === "poisson") {
       if (!within(mean, 0, MOST_RUNS))
-        throw new RangeError(`tuningRuns must have a mean in (0, ${MOST_RUNS}], got ${String(mean)}`);
+        throw new ArgumentError("tuningRuns", `of a mean in (0, ${MOST_RUNS}]`, String(mean));
     } else if (kind === "negative-binomial") {
-      if (!within(eta, -1, 100))
-        throw new RangeError(`tuningRuns must have an η in (-1, 100], got ${String(eta)}`);
+      if (!within(eta, -1, 100)) throw new ArgumentError("tuningRuns", "of an η in (-1, 100]", String(eta));
       if (!within(mean, 1, MOST_RUNS))
-        throw new RangeError(`tuningRuns must have a mean in (1, ${MOST_RUNS}], got ${String(mean)}`);
-    } else
-      throw new TypeError(
-        `tuningRuns must be of kind negative-binomial, poisson or fixed, got ${String(kind)}`,
-      );
+        throw new ArgumentError("tuningRuns", `of a mean in (1, ${MOST_RUNS}]`, String(mean));
+    } else throw new ArgumentError("tuningRuns", "of kind negative-binomial, poisson or fixed", String(kind));
   }
   if (finalAfterProxy !== undefined) {
+    checkFields("finalAfterProxy", finalAfterProxy, PROXY_FIELDS, { path: "finalAfterProxy" });
     const { batchSize, noiseMultiplier, steps } = { ...finalAfterProxy } as Record<string, unknown>;
     if (!within(batchSize, 0, examples))
-      throw new RangeError(
-        `finalAfterProxy must have a batch size in (0, examples ${examples}], got ${String(batchSize)}`,
+      throw new ArgumentError(
+        "finalAfterProxy",
+        `of a batch size in (0, examples ${examples}]`,
+        String(batchSize),
       );
     if (noiseMultiplier !== undefined && !within(noiseMultiplier, 0, Number.MAX_VALUE))
-      throw new RangeError(
-        `finalAfterProxy must have a noise multiplier > 0 and finite, got ${String(noiseMultiplier)}`,
+      throw new ArgumentError(
+        "finalAfterProxy",
+        "of a noise multiplier > 0 and finite",
+        String(noiseMultiplier),
       );
     if (steps !== undefined && !(Number.isSafeInteger(steps) && within(steps, 0, 1e9)))
-      throw new RangeError(
-        `finalAfterProxy must have a whole number of steps in [1, 1e9], got ${String(steps)}`,
-      );
+      throw new ArgumentError("finalAfterProxy", "of a whole number of steps in [1, 1e9]", String(steps));
   }
 }
 

@@ -1,4 +1,5 @@
 // A plan as code for other frameworks: the same event, put together from their parts.
+import { ArgumentError } from "../formats/argumentError.js";
 import type { PrivacyEvent } from "../formats/event.js";
 import type { Plan } from "../formats/plan.js";
 import { roundedUp } from "../formats/rounded.js";
@@ -22,8 +23,10 @@ export type Framework = keyof typeof FRAMEWORKS;
 export function emit(plan: Plan, framework: Framework): string {
   const write = Object.hasOwn(WRITERS, framework) ? WRITERS[framework] : undefined;
   if (!write)
-    throw new RangeError(
-      `emit must be one of ${Object.keys(FRAMEWORKS).join(", ")}, got ${JSON.stringify(framework)}`,
+    throw new ArgumentError(
+      "emit",
+      `one of ${Object.keys(FRAMEWORKS).join(", ")}`,
+      JSON.stringify(framework),
     );
   return `${[...header(plan, framework), ...write(plan)].join("\n")}\n`;
 }
@@ -100,10 +103,14 @@ function eventText(event: PrivacyEvent, runs: TuningRuns | undefined): string {
         return `dp_event.RepeatAndSelectDpEvent(${inner(event.event)}, mean=${runs.mean}, shape=float("inf"))`;
       if (runs?.kind === "negative-binomial" && runs.eta >= 0)
         return `dp_event.RepeatAndSelectDpEvent(${inner(event.event)}, mean=${runs.mean}, shape=${runs.eta})`;
-      throw new RangeError("emit must be of a search with η >= 0: dp_accounting has no event for less");
+      throw new ArgumentError(
+        "emit",
+        "of a search with η >= 0, for dp_accounting has no event for less",
+        `${runs?.kind === "negative-binomial" ? runs.eta : "another"}`,
+      );
     }
     default:
-      throw new RangeError(`emit must be of DP-SGD, got an event of kind ${event.kind}`);
+      throw new ArgumentError("emit", "of DP-SGD", `an event of kind ${event.kind}`);
   }
 }
 

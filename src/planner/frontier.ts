@@ -1,6 +1,9 @@
 // The frontier: what each batch size, number of steps and budget would cost and how much noise would remain.
+
 import type { Accountant } from "../accounting/accountant.js";
 import { accountant as accountantFor } from "../accounting/accountants.js";
+import { ArgumentError } from "../formats/argumentError.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import { NoSolutionError, type PlanRequest } from "../formats/plan.js";
 import { defaultAccountant } from "../formats/request.js";
 import { plan } from "./solve.js";
@@ -33,6 +36,14 @@ export interface FrontierOptions {
   /** Asked instead of the one that the request names; for the request's neighboring. */
   readonly accountant?: Accountant;
 }
+
+const FIELDS = {
+  views: true,
+  viewsPerSecond: true,
+  parameters: true,
+  microBatch: true,
+  accountant: true,
+} satisfies FieldsOf<FrontierOptions>;
 
 /** One combination, with the plan's numbers for it. */
 export interface FrontierPoint {
@@ -86,30 +97,31 @@ const MOST_POINTS = 100_000;
 /**
  * Plans every combination of `axes` over `request`; exactly one quantity must be open in each (usually the noise
  * multiplier). Steps and examples of a range are rounded down to whole numbers, and what then is there twice is planned
- * once. Combinations that cannot be met become gaps. Throws RangeError or TypeError for a bad request or axis.
+ * once. Combinations that cannot be met become gaps. Throws ArgumentError for a bad request or axis.
  */
 export function frontier(
   request: Partial<PlanRequest>,
   ranges: Axes,
   options: FrontierOptions = {},
 ): Frontier {
+  checkFields("frontier", options, FIELDS);
   const { views = 1, viewsPerSecond, parameters, microBatch = 64 } = options;
   atLeastOne("views", views);
   atLeastOne("microBatch", microBatch);
   if (parameters !== undefined) atLeastOne("parameters", parameters);
   if (viewsPerSecond !== undefined && !(viewsPerSecond > 0 && viewsPerSecond < Infinity))
-    throw new RangeError(`viewsPerSecond must be > 0 and finite, got ${viewsPerSecond}`);
+    throw new ArgumentError("viewsPerSecond", "> 0 and finite", `${viewsPerSecond}`);
   const axes = Object.fromEntries(
     Object.entries(ranges).map(([name, values]) => [name, WHOLE.has(name) ? whole(values) : values]),
   ) as Axes;
   const names = SWEPT.filter((name) => axes[name] !== undefined);
   for (const name of names) {
-    if (axes[name]!.length === 0) throw new RangeError(`the sweep over ${name} must have values, got none`);
-    if (request[name] !== undefined) throw new TypeError(`${name} must be given or swept over, not both`);
+    if (axes[name]!.length === 0)
+      throw new ArgumentError(`the sweep over ${name}`, "of one value at least", "none");
+    if (request[name] !== undefined) throw new ArgumentError(name, "given or swept over", "both");
   }
   const total = names.reduce((product, name) => product * axes[name]!.length, 1);
-  if (total > MOST_POINTS)
-    throw new RangeError(`a sweep must have at most ${MOST_POINTS} points, got ${total}`);
+  if (total > MOST_POINTS) throw new ArgumentError("a sweep", `of at most ${MOST_POINTS} points`, `${total}`);
   const accountant =
     options.accountant ??
     accountantFor(request.accountant ?? defaultAccountant(request), {
@@ -273,7 +285,7 @@ function computeGroups(points: readonly Draft[]): number[] {
 
 function atLeastOne(name: string, value: number): void {
   if (!(Number.isSafeInteger(value) && value >= 1))
-    throw new RangeError(`${name} must be a whole number >= 1, got ${value}`);
+    throw new ArgumentError(name, "a whole number >= 1", `${value}`);
 }
 
 const COLUMNS = [

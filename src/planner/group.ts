@@ -1,4 +1,5 @@
 // What a plan promises to a group of k records, or to one person who has k: by mixtures of Gaussians [Ganesh2024].
+
 import { type PrivacyCurve, UnsupportedEventError } from "../accounting/accountant.js";
 import { accountant } from "../accounting/accountants.js";
 import { groupEvent } from "../accounting/groupEvent.js";

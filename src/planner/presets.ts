@@ -1,4 +1,5 @@
 // Published configurations as plan requests: what was run, what it was said to spend, and what else its recipe needs.
+import { ArgumentError } from "../formats/argumentError.js";
 import type { PlanRequest } from "../formats/plan.js";
 
 /** What a training run needs beside its plan. Learning rate for updates of unit clip norm. */
@@ -190,8 +191,7 @@ export function trainLine(recipe: Recipe, plan = "plan.json"): string {
 /** The preset of that name. Throws RangeError that lists the names. */
 export function preset(name: string): Preset {
   const found = [...PRESETS, ...RESULTS].find((each) => each.name === name);
-  if (!found)
-    throw new RangeError(`preset must be one of ${PRESET_NAMES.join(", ")}, got ${JSON.stringify(name)}`);
+  if (!found) throw new ArgumentError("preset", `one of ${PRESET_NAMES.join(", ")}`, JSON.stringify(name));
   return found;
 }
 

@@ -1,4 +1,5 @@
 // A cheap stand-in for a run: smaller batch and noise by the same factor, so that every step looks alike [Sander2023, §4].
+import { ArgumentError } from "../formats/argumentError.js";
 import type { Plan } from "../formats/plan.js";
 
 /** A cheap stand-in for a planned run. */
@@ -23,7 +24,7 @@ export interface ProxyRun {
  */
 export function proxyOf(plan: Plan, factor: number): ProxyRun {
   if (!(factor >= 1 && factor <= plan.batchSize))
-    throw new RangeError(`the proxy's factor must be in [1, batch size ${plan.batchSize}], got ${factor}`);
+    throw new ArgumentError("the proxy's factor", `in [1, batch size ${plan.batchSize}]`, `${factor}`);
   const batchSize = plan.batchSize / factor;
   const noiseMultiplier = plan.noiseMultiplier / factor;
   return {

@@ -1,7 +1,10 @@
 // plan(request): finds the one unknown so that the accountant's ε never exceeds the request, and re-checks it.
+
 import type { Accountant, PrivacyCurve } from "../accounting/accountant.js";
 import { accountant as accountantFor } from "../accounting/accountants.js";
+import { ArgumentError } from "../formats/argumentError.js";
 import type { Guarantee } from "../formats/guarantee.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { NoSolutionError, Plan, PlanRequest } from "../formats/plan.js";
 import { checkRequest } from "../formats/request.js";
 import { roundedUp } from "../formats/rounded.js";
@@ -26,28 +29,29 @@ export interface PlanOptions {
   readonly stop?: () => boolean;
 }
 
+const FIELDS = { accountant: true, start: true, slack: true, stop: true } satisfies FieldsOf<PlanOptions>;
+
 /**
  * Solves for the one quantity that request leaves out of noiseMultiplier, epsilon, delta, steps (or epochs), batchSize.
  * Guarantee: achieved.epsilon was computed by the accountant for exactly this plan, after all rounding, and is at most
  * request.epsilon. It lies within one part in 10⁹ of it for the noise multiplier and δ, within 10⁻³ for the batch size
  * (rounded down to a whole number where that is tight enough), and for whole steps one step more would exceed it.
  * Edges: where even the end of the range stays below request.epsilon (full batch, 1e9 steps), that end is the answer,
- * with a warning. Throws RangeError or TypeError for a bad request, NoSolutionError where nothing meets it.
+ * with a warning. Throws ArgumentError for a bad request, NoSolutionError where nothing meets it.
  */
 export function plan(asked: PlanRequest, options: PlanOptions = {}): Plan {
   const { request, unknown } = checkRequest(asked);
+  checkFields("plan", options, FIELDS);
   const { neighboring } = request;
   if (!(options.slack === undefined || (options.slack >= 0 && options.slack < 1e-3)))
-    throw new RangeError(`slack must be in [0, 1e-3), got ${options.slack}`);
+    throw new ArgumentError("slack", "in [0, 1e-3)", `${options.slack}`);
   const budget = budgetOf(request);
   const ofEpsilon = !budget || request.epsilon !== undefined;
   // What an attacker gains is asked of a curve at dozens of ε: straight lines first, which mostly are as narrow there.
   const effort = ofEpsilon ? "contour" : "quick";
   const first = options.accountant ?? accountantFor(request.accountant, { neighboring, effort });
   if (first.neighboring !== neighboring)
-    throw new RangeError(
-      `accountant must be for neighboring ${neighboring}, got one for ${first.neighboring}`,
-    );
+    throw new ArgumentError("accountant", `for neighboring ${neighboring}`, `one for ${first.neighboring}`);
   const { start, slack, stop } = options;
   let solver = new Solver(request, first, budget, { start, slack, stop });
   let found: Solution | NoSolutionError = solver.solve(unknown);

@@ -1,16 +1,19 @@
 // Ranges of a quantity as people write them: "256:65536:x2", "250:1000:+250", "1,2,4".
+import { ArgumentError } from "../formats/argumentError.js";
 
 /** Most values one range may have: a range that was mistyped ends here and not in an hour. */
 const MOST_VALUES = 10_000;
 
 /**
  * The values of a range, ascending as written: FIRST:LAST:xFACTOR (geometric), FIRST:LAST:+STEP (arithmetic) or a list
- * with commas. LAST is included where the steps meet it, to one part in 10⁹. Throws RangeError in one line.
+ * with commas. LAST is included where the steps meet it, to one part in 10⁹. Throws ArgumentError.
  */
 export function sweepValues(text: string): number[] {
   const refuse = (what: string): never => {
-    throw new RangeError(
-      `must be FIRST:LAST:xFACTOR, FIRST:LAST:+STEP or a list A,B,C, got ${JSON.stringify(text)}${what}`,
+    throw new ArgumentError(
+      "values",
+      "FIRST:LAST:xFACTOR, FIRST:LAST:+STEP or a list A,B,C",
+      `${JSON.stringify(text)}${what}`,
     );
   };
   const number = (part: string): number => {

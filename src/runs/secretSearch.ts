@@ -1,5 +1,5 @@
 // A search whose number of runs is drawn in secret: what makes the price of tuning that small [PapernotSteinke2022].
-import { callable, oneOf, positive } from "../formats/argumentChecks.js";
+import { callable, oneOf } from "../formats/argumentChecks.js";
 import { ArgumentError, shown } from "../formats/argumentError.js";
 import type { RepetitionDistribution } from "../formats/event.js";
 import { checkFields, type FieldsOf } from "../formats/knownFields.js";
@@ -45,7 +45,9 @@ function checkRepetitions(repetitions: RepetitionDistribution): void {
   oneOf("repetitions.kind", repetitions?.kind, kinds);
   checkFields("repetitions", repetitions, FIELDS[repetitions.kind], { path: "repetitions" });
   if (repetitions.kind === "poisson") {
-    positive("repetitions.mean", repetitions.mean);
+    const { mean } = repetitions;
+    if (!(typeof mean === "number" && mean >= 0 && mean < Infinity))
+      throw new ArgumentError("repetitions.mean", ">= 0 and finite", shown(mean));
     return;
   }
   const { eta, gamma } = repetitions;

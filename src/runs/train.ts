@@ -22,9 +22,11 @@ import {
 } from "../trainer/settings.js";
 import { decodeFrozen, encodeFrozen, startingValues } from "../trainer/startingValues.js";
 import type { StepTimes } from "../trainer/stepTimes.js";
+import { withinBudget } from "./budgetRun.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { datasetFingerprint } from "./data/fingerprint.js";
 import { readStoppedLedger } from "./ledgerFile.js";
+import { checkProven } from "./provenPlan.js";
 import { Run, type RunParts, SOFTWARE } from "./run.js";
 import {
   createRunFolder,
@@ -56,6 +58,11 @@ export interface ProcessOptions {
   readonly workers?: number;
   /** Examples whose gradients are held at once, or "auto": the fastest found by trying. Memory and speed only. */
   readonly microBatch?: number | "auto";
+  /**
+   * File of the data set's budget over all runs (docs/budget.md): the plan is reserved there before anything is done, and refused
+   * (BudgetExceededError) if it would exceed it; afterwards the run is charged for what its ledger shows.
+   */
+  readonly budget?: string;
   /** Steps between checkpoints, ≥ 1; default: a hundredth of the run. */
   readonly checkpointEvery?: number;
   /** Called once, when all is ready for the first step: which backend was taken, and why. */
@@ -76,8 +83,6 @@ export interface ProcessOptions {
 export interface TrainOptions extends RunOptions, ProcessOptions {
   /** Run folder: new or empty. */
   readonly out: string;
-  /** The run's identity, as `newRunId` gives it and a budget knows it already; default: drawn now. */
-  readonly runId?: string;
 }
 
 /** How a stopped run goes on. */
@@ -147,7 +152,8 @@ export interface TrainResult {
  * Guarantee: each step's noisy sum has sensitivity 1 and noise of standard deviation plan.noiseMultiplier at least,
  * drawn once over the whole sum; its ledger line is on disk before the sum touches the parameters; the sum is divided
  * by the expected batch size. The ledger's end line is written last: what lacks it is not finished.
- * Edges: an empty batch is a step like any other. Throws ArgumentError, DatasetError, WeightsError, RunFolderError or
+ * Edges: an empty batch is a step like any other. The plan's ε is proven, in accounting for it once more.
+ * Throws ArgumentError, DatasetError, WeightsError, BudgetExceededError, RunFolderError or
  * BackendUnavailableError before the folder is made if anything asked for is not possible. Whatever stops it later leaves
  * a folder for `resumeTraining`.
  */
@@ -156,11 +162,12 @@ export async function train(given: Plan, options: TrainOptions): Promise<TrainRe
   const { data } = options;
   const plan = checkPlan(given, data);
   const asked = runSettings(data, options);
+  checkProven(plan);
   const { network, values } = startingValues(asked.network, options, asked.seeds.initialisation);
   const settings = { ...asked, network: network.spec };
   const schedule = await scheduleOf(settings.learningRate, plan.steps);
-  return withEngine(network, settings, options, plan, async (parts) => {
-    const folder = createRunFolder(options.out, plan, options.runId);
+  return withEngine(network, settings, options, { plan, out: options.out }, async (parts, runId) => {
+    const folder = createRunFolder(options.out, plan, runId);
     return locked(folder, () => {
       const frozen = encodeFrozen(network);
       if (frozen) folder.writeWhole("frozen", frozen);
@@ -221,7 +228,7 @@ export async function resumeTraining(path: string, options: ResumeOptions): Prom
     const kept = optimizer.updates;
     const lost = found.steps - kept;
     const stepsWanted = options.redoLostSteps ? plan.steps + lost : plan.steps;
-    return withEngine(network, settings, options, plan, async (parts) => {
+    return withEngine(network, settings, options, { plan, out: path }, async (parts) => {
       const run = new Run({ ...parts, folder, optimizer, checkpoints, stepsWanted });
       options.onBackend?.(parts.engine.backend);
       options.onResume?.({ steps: found.steps, lost, left: Math.max(0, stepsWanted - found.steps) });
@@ -288,26 +295,31 @@ async function withEngine<T>(
   network: Network,
   settings: RunSettings,
   options: ProcessOptions,
-  plan: Plan,
-  use: (parts: Pick<RunParts, "plan" | "settings" | "options" | "engine" | "network">) => Promise<T>,
+  { plan, out }: { readonly plan: Plan; readonly out: string },
+  use: (
+    parts: Pick<RunParts, "plan" | "settings" | "options" | "engine" | "network">,
+    runId: string,
+  ) => Promise<T>,
 ): Promise<T> {
-  const engine = await startEngine({
-    backend: options.backend ?? "auto",
-    network,
-    data: options.data,
-    augmentation: { views: settings.augmentation, seed: settings.seeds.augmentation },
-    clip: clipRuleOf(settings),
-    onWarning: options.onWarning ?? ((message) => process.emitWarning(message)),
-    ...(options.precision === undefined ? {} : { precision: options.precision }),
-    ...(options.devices === undefined ? {} : { devices: options.devices }),
-    ...(options.workers === undefined ? {} : { workers: options.workers }),
-    ...(options.microBatch === undefined ? {} : { microBatch: options.microBatch }),
+  return withinBudget(options.budget, { plan, out }, async (runId) => {
+    const engine = await startEngine({
+      backend: options.backend ?? "auto",
+      network,
+      data: options.data,
+      augmentation: { views: settings.augmentation, seed: settings.seeds.augmentation },
+      clip: clipRuleOf(settings),
+      onWarning: options.onWarning ?? ((message) => process.emitWarning(message)),
+      ...(options.precision === undefined ? {} : { precision: options.precision }),
+      ...(options.devices === undefined ? {} : { devices: options.devices }),
+      ...(options.workers === undefined ? {} : { workers: options.workers }),
+      ...(options.microBatch === undefined ? {} : { microBatch: options.microBatch }),
+    });
+    try {
+      return await use({ plan, settings, options, engine, network }, runId);
+    } finally {
+      await engine.close();
+    }
   });
-  try {
-    return await use({ plan, settings, options, engine, network });
-  } finally {
-    await engine.close();
-  }
 }
 
 async function locked<T>(folder: RunFolder, work: () => Promise<T>): Promise<T> {

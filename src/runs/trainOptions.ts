@@ -13,6 +13,7 @@ const PROCESS_FIELDS = {
   devices: true,
   workers: true,
   microBatch: true,
+  budget: true,
   checkpointEvery: true,
   onBackend: true,
   onProgress: true,
@@ -25,7 +26,6 @@ const TRAIN_FIELDS = {
   ...RUN_FIELDS,
   ...PROCESS_FIELDS,
   out: true,
-  runId: true,
 } satisfies FieldsOf<TrainOptions>;
 const RESUME_FIELDS = {
   ...PROCESS_FIELDS,
@@ -79,6 +79,7 @@ function checkProcessOptions(options: ProcessOptions): void {
   if (!(typeof data === "object" && data !== null && data.train && data.test))
     throw new ArgumentError("data", "a data set with its train and test images", shown(data));
   if (backend !== undefined) oneOf("backend", backend, ["auto", ...ENGINE_NAMES]);
+  if (options.budget !== undefined) text("budget", options.budget);
   if (checkpointEvery !== undefined) whole("checkpointEvery", checkpointEvery, 1);
   for (const field of ["onBackend", "onProgress", "onWarning", "onStepTimes"] as const)
     if (options[field] !== undefined) callable(field, options[field]);

@@ -23,7 +23,7 @@ describe("ranges", () => {
 
   test.each([
     ["", /is no number/],
-    ["1:2", /^must be FIRST:LAST:xFACTOR/],
+    ["1:2", /^values must be FIRST:LAST:xFACTOR/],
     ["2:1:x2", /LAST is below FIRST/],
     ["1:2:x1", /FACTOR must be above 1/],
     ["0:2:x2", /FIRST above 0/],
@@ -111,11 +111,11 @@ describe("the frontier", () => {
   });
 
   test.each([
-    [{ ...cifar, steps: 5 }, { steps: [5] }, {}, /^steps must be given or swept over, not both$/],
-    [cifar, { batchSize: [] }, {}, /^the sweep over batchSize must have values/],
+    [{ ...cifar, steps: 5 }, { steps: [5] }, {}, /^steps must be given or swept over, got both$/],
+    [cifar, { batchSize: [] }, {}, /^the sweep over batchSize must be of one value at least, got none/],
     [cifar, { batchSize: [2] }, { views: 0 }, /^views must be a whole number >= 1, got 0$/],
     [cifar, { batchSize: [2] }, { viewsPerSecond: -1 }, /^viewsPerSecond must be > 0/],
-    [cifar, { batchSize: [2] }, {}, /must not all be left out/],
+    [cifar, { batchSize: [2] }, {}, /must be given but for one/],
     [cifar, { batchSize: [70_000], steps: [5] }, {}, /^batchSize must be in/],
   ])("%j over %j is refused", (request, axes, options, message) => {
     expect(() => frontier(request, axes, options)).toThrow(message);

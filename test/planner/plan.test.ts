@@ -226,16 +226,27 @@ describe("a bad request", () => {
     [{ steps: 1.5 }, /^steps must be a whole number in \[1, 1e9\], got 1.5$/],
     [{ steps: undefined, epochs: 0 }, /^epochs must be > 0/],
     [{ steps: undefined, epochs: 1e9 }, /^epochs must be at most 1e9 steps/],
-    [{ epochs: 3 }, /^steps and epochs must not both be given/],
+    [{ epochs: 3 }, /^epochs must be left out beside steps, which say the same thing, got 3$/],
     [{ epsilon: 0 }, /^epsilon must be > 0 and finite, got 0$/],
     [{ epsilon: Infinity }, /^epsilon must/],
     [{ delta: 1 }, /^delta must be in \(0, 1\), got 1$/],
     [{ delta: -1e-5 }, /^delta must/],
     [{ noiseMultiplier: 1 }, /must be left out/],
-    [{ epsilon: undefined }, /^noiseMultiplier, epsilon must not all be left out/],
+    [
+      { epsilon: undefined },
+      /^noiseMultiplier, epsilon must be given but for one, which is solved for, got none of them$/,
+    ],
     [{ accountant: "gdp" }, /^accountant must be pld or rdp, got "gdp"$/],
     [{ neighboring: "substitution" }, /^neighboring must be one of/],
-    [{ batch: 3 }, /^request must have only the fields .* got batch$/],
+    [
+      { batchsize: 3 },
+      /^batchsize must be left out: plan has no such option \(did you mean batchSize\?\), got 3$/,
+    ],
+    [
+      { epsilon: undefined, maxTruePositiveRate: { rate: 0.1, falsePositiveRate: 0.01, fpr: 1 } },
+      /^maxTruePositiveRate.fpr must be left out/,
+    ],
+    [{ batch: 3 }, /^batch must be left out: plan has no such option, got 3$/],
   ])("%o: one line", (change, message) => {
     const asking = () => plan({ ...mnist, ...change } as PlanRequest);
     expect(asking).toThrow(message);
@@ -300,7 +311,10 @@ describe("an attacker's gain in place of ε", () => {
 
   test.each([
     [{ maxAdvantage: 0 }, /^maxAdvantage must be in \(0, 1\), got 0$/],
-    [{ maxAdvantage: 0.1, epsilon: 1 }, /^epsilon and maxAdvantage must not both be given/],
+    [
+      { maxAdvantage: 0.1, epsilon: 1 },
+      /^epsilon and maxAdvantage must be given one at a time: each is the budget, got both$/,
+    ],
     [
       { maxTruePositiveRate: { rate: 0.01, falsePositiveRate: 0.05 } },
       /^maxTruePositiveRate must be a rate above/,

@@ -131,14 +131,14 @@ describe("a plan with a search", () => {
   test.each<[object, RegExp]>([
     [
       { tuningRuns: { kind: "negative-binomial", eta: -1, mean: 10 } },
-      /^tuningRuns must have an η in \(-1, 100\], got -1$/,
+      /^tuningRuns must be of an η in \(-1, 100\], got -1$/,
     ],
     [
       { tuningRuns: { kind: "negative-binomial", eta: 0, mean: 1 } },
-      /^tuningRuns must have a mean in \(1, 10000\], got 1$/,
+      /^tuningRuns must be of a mean in \(1, 10000\], got 1$/,
     ],
     [{ tuningRuns: { kind: "negative-binomial", eta: 0, mean: NaN } }, /got NaN$/],
-    [{ tuningRuns: { kind: "poisson", mean: 0 } }, /^tuningRuns must have a mean in \(0, 10000\], got 0$/],
+    [{ tuningRuns: { kind: "poisson", mean: 0 } }, /^tuningRuns must be of a mean in \(0, 10000\], got 0$/],
     [
       { tuningRuns: { kind: "fixed", count: 1.5 } },
       /^tuningRuns must be a whole number in \[1, 10000\], got 1.5$/,
@@ -146,10 +146,15 @@ describe("a plan with a search", () => {
     [{ tuningRuns: "10" }, /^tuningRuns must be of kind/],
     [
       { finalAfterProxy: { batchSize: 60_000 } },
-      /^finalAfterProxy must have a batch size in \(0, examples 50000\], got 60000$/,
+      /^finalAfterProxy must be of a batch size in \(0, examples 50000\], got 60000$/,
     ],
-    [{ finalAfterProxy: {} }, /^finalAfterProxy must have a batch size/],
-    [{ finalAfterProxy: { batchSize: 1, steps: 0 } }, /^finalAfterProxy must have a whole number of steps/],
+    [{ tuningRuns: { kind: "fixed", count: 3, mean: 4 } }, /^tuningRuns.mean must be left out/],
+    [
+      { finalAfterProxy: { batchSize: 1, step: 3 } },
+      /^finalAfterProxy.step must be left out: finalAfterProxy has no such field \(did you mean steps\?\), got 3$/,
+    ],
+    [{ finalAfterProxy: {} }, /^finalAfterProxy must be of a batch size/],
+    [{ finalAfterProxy: { batchSize: 1, steps: 0 } }, /^finalAfterProxy must be of a whole number of steps/],
   ])("%j is refused in one line", (change, message) => {
     expect(() => plan({ ...base, ...change } as PlanRequest)).toThrow(message);
   });

@@ -119,7 +119,12 @@ const CALLS: readonly [string, (given: never) => unknown, object, string][] = [
     "microBatch must be left out",
   ],
   ["drawRepetitions", drawRepetitions, { kind: "geometric" }, "repetitions.kind must be one of"],
-  ["drawRepetitions", drawRepetitions, { kind: "poisson", mean: -1 }, "repetitions.mean must be > 0"],
+  [
+    "drawRepetitions",
+    drawRepetitions,
+    { kind: "poisson", mean: -1 },
+    "repetitions.mean must be >= 0 and finite, got -1",
+  ],
   [
     "secretSearch",
     (repetitions) => secretSearch(repetitions, run),

@@ -4,9 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { accountant } from "../../src/accounting/accountants.js";
+import { BudgetExceededError, newBudget } from "../../src/audit/budget.js";
 import { ArgumentError } from "../../src/formats/argumentError.js";
+import type { Neighboring } from "../../src/formats/guarantee.js";
+import { readBudget, updateBudget } from "../../src/runs/budgetFile.js";
 import { loadDataset } from "../../src/runs/data/loadDataset.js";
 import { LedgerWriter } from "../../src/runs/ledgerFile.js";
+import { checkProven } from "../../src/runs/provenPlan.js";
 import { TrainingStoppedError } from "../../src/runs/run.js";
 import { resumeTraining, type TrainOptions, train } from "../../src/runs/train.js";
 import { checkTrainOptions } from "../../src/runs/trainOptions.js";
@@ -287,6 +292,84 @@ test.each<[string, object, object, RegExp]>([
   expect((error as Error).message).toMatch(message);
   expect((error as Error).message).not.toContain("\n");
   expect(existsSync(join(folder, "run"))).toBe(false);
+});
+
+describe("a plan's claim", () => {
+  const achieved = { ...plan.achieved, epsilon: 1 };
+
+  test("is refused where what it says will be done spends more, and no folder is made", async () => {
+    const error = await train({ ...plan, achieved }, options()).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(ArgumentError);
+    expect((error as Error).message).toMatch(
+      /^plan must be of an epsilon that is proven for what it says will be done, [\d.]+ at delta 0.00001, got a claim of 1$/,
+    );
+    expect(existsSync(join(folder, "run"))).toBe(false);
+  });
+
+  test.each([
+    [{ achieved: undefined }, /plan achieved.neighboring must be one of/],
+    [
+      { achieved: { ...achieved, neighboring: "swap" } },
+      /plan achieved.neighboring must be one of .*, got "swap"/,
+    ],
+    [{ achieved: { ...achieved, epsilon: Number.NaN } }, /plan achieved.epsilon must be >= 0, got NaN/],
+    [{ achieved: { ...achieved, delta: 1 } }, /plan achieved.delta must be in \(0, 1\), got 1/],
+  ])("must be one: %j", async (changes, message) => {
+    await expect(train({ ...plan, ...changes } as never, options())).rejects.toThrow(message);
+  });
+
+  test("is held against each neighbouring relation by itself", async () => {
+    const spent = (neighboring: Neighboring) =>
+      accountant("pld", { neighboring }).account(plan.event).epsilonAt(1e-5);
+    const claiming = (neighboring: Neighboring, epsilon: number) =>
+      checkProven({ ...plan, achieved: { ...achieved, neighboring, epsilon } });
+    const [one, replaced] = [spent("add-or-remove-one"), spent("replace-one")];
+    expect(replaced).toBeGreaterThan(1.2 * one);
+    claiming("add-or-remove-one", one);
+    claiming("replace-one", replaced);
+    expect(() => claiming("replace-one", one)).toThrow("plan must be of an epsilon that is proven");
+  });
+});
+
+describe("a budget", () => {
+  const spent = accountant("pld").account(plan.event).epsilonAt(1e-5);
+  const budget = () => join(folder, "budget.json");
+  const make = (epsilon: number) =>
+    updateBudget(budget(), () => newBudget({ epsilon, delta: 1e-5, neighboring: "add-or-remove-one" }));
+
+  test("is reserved by train, charged for what the ledger shows, and refuses what would exceed it", async () => {
+    await make(1.2 * spent);
+    await train(plan, options({ budget: budget() }));
+    const [run] = readBudget(budget()).runs;
+    expect(run).toMatchObject({ folder: join(folder, "run"), charged: { event: plan.event } });
+    const next = options({ budget: budget(), out: join(folder, "next") });
+    await expect(train(plan, next)).rejects.toBeInstanceOf(BudgetExceededError);
+    expect(existsSync(join(folder, "next"))).toBe(false);
+    expect(readBudget(budget()).runs).toHaveLength(1);
+  });
+
+  test("is given back by a run that could not begin, and kept by one that was stopped and goes on", async () => {
+    await make(1.2 * spent);
+    writeFileSync(join(folder, "file"), "");
+    const nowhere = options({ budget: budget(), out: join(folder, "file") });
+    await expect(train(plan, nowhere)).rejects.toThrow("out must be a folder");
+    expect(readBudget(budget()).runs).toEqual([]);
+    const stop = new AbortController();
+    const stopped = { budget: budget(), signal: stop.signal, onProgress: () => stop.abort() };
+    await expect(train(plan, options(stopped))).rejects.toBeInstanceOf(TrainingStoppedError);
+    expect(readBudget(budget()).runs).toHaveLength(1);
+    const { model: _, out, ...process } = options({ budget: budget() });
+    await resumeTraining(out, process);
+    expect(readBudget(budget()).runs).toMatchObject([{ charged: { event: plan.event } }]);
+  });
+
+  test("must be a file that there is", async () => {
+    await expect(train(plan, options({ budget: budget() }))).rejects.toThrow(
+      "budget must be a budget file, got",
+    );
+    await expect(train(plan, options({ budget: 3 as never }))).rejects.toThrow("budget must be a text");
+    expect(existsSync(join(folder, "run"))).toBe(false);
+  });
 });
 
 describe("an option that train does not have", () => {

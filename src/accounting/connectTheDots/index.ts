@@ -12,6 +12,7 @@
 //
 // The connect-the-dots accountant: privacy loss distributions on a lattice, tilted, composed by Fourier transforms, with
 // certified intervals on δ(ε) and ε(δ) for every mechanism that has a dominating pair [Doroshenko2022].
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
 import { probabilityCrossing, zeroCrossing } from "../../math/crossing.js";
@@ -61,9 +62,9 @@ export function connectTheDotsAccountant(options: ConnectTheDotsOptions = {}): A
     lowerEnds = "mechanism",
   } = options;
   if (!(relativeWidth >= 1e-9 && relativeWidth <= 0.1))
-    throw new RangeError(`relativeWidth must be in [1e-9, 0.1], got ${relativeWidth}`);
+    throw new ArgumentError("relativeWidth", "in [1e-9, 0.1]", `${relativeWidth}`);
   if (!(maximumNodes >= 2 ** 10 && maximumNodes <= 2 ** 24 && Number.isInteger(Math.log2(maximumNodes))))
-    throw new RangeError(`maximumNodes must be a power of two in [2^10, 2^24], got ${maximumNodes}`);
+    throw new ArgumentError("maximumNodes", "a power of two in [2^10, 2^24]", `${maximumNodes}`);
   const effort = { relativeWidth, nodes: maximumNodes };
   const curve = (event: PrivacyEvent, points: number): LatticeCurve => {
     const composition = compositionOf(event, neighboring, NAME, points);

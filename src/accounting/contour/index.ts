@@ -3,6 +3,7 @@
 //
 // The contour-integral accountant: certified intervals on δ(ε) and ε(δ) of composed Gaussians, Poisson-sampled
 // Gaussians and Gaussian mixtures, from their moment generating function along Re t = c [Alghamdi2023, Theorem 3.1].
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
 import {
@@ -56,8 +57,8 @@ export function contourAccountant(options: ContourOptions = {}): ContourAccounta
     bend = straight,
   } = options;
   if (!(relativeWidth >= 1e-13 && relativeWidth <= 0.1))
-    throw new RangeError(`relativeWidth must be in [1e-13, 0.1], got ${relativeWidth}`);
-  if (!(maximumWork >= 1e4)) throw new RangeError(`maximumWork must be >= 1e4, got ${maximumWork}`);
+    throw new ArgumentError("relativeWidth", "in [1e-13, 0.1]", `${relativeWidth}`);
+  if (!(maximumWork >= 1e4)) throw new ArgumentError("maximumWork", ">= 1e4", `${maximumWork}`);
   return {
     name: NAME,
     neighboring,

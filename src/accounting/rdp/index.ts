@@ -1,4 +1,5 @@
 // The RDP accountant: Rényi divergences at any real order, the order optimised, converted to (ε, δ).
+import { ArgumentError } from "../../formats/argumentError.js";
 import type { PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
 import {
@@ -64,7 +65,7 @@ class RenyiCurve extends IntervalCurve implements RdpCurve {
   }
 
   rdpAt(order: number): number {
-    if (!(order > 1)) throw new RangeError(`order must be > 1, got ${order}`);
+    if (!(order > 1)) throw new ArgumentError("order", "> 1", `${order}`);
     if (order === Infinity) return this.moments.pure;
     const lambda = order - 1;
     return Math.min(this.moments.pure, this.moment(lambda) / lambda);
