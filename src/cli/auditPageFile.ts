@@ -1,5 +1,6 @@
 // The audit's page as a file: dpsgd audit --html FILE.
-import { type AuditPageOptions, auditPage } from "../report/auditPage.js";
+import { auditPage } from "../report/auditPage.js";
+import type { AuditPageOptions } from "../report/pageOptions.js";
 import { writeWholeFile } from "./files.js";
 import type { Option } from "./options.js";
 import { shellWord, tell } from "./print.js";

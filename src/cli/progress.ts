@@ -2,7 +2,7 @@
 // timer, however long steps and ε take.
 import type { Plan } from "../formats/plan.js";
 import { roundedDown, roundedUp } from "../formats/rounded.js";
-import type { TrainProgress } from "../runs/train.js";
+import type { TrainProgress } from "../runs/trainOptions.js";
 import { type EpsilonAtStep, EpsilonMeter } from "./epsilonMeter.js";
 
 const SECONDS_BETWEEN_DRAWINGS = 0.2;

@@ -11,15 +11,8 @@ import { loadLayersModel } from "../runs/models/loadLayersModel.js";
 import { checkProven } from "../runs/provenPlan.js";
 import { RUN_FILES } from "../runs/runFolder.js";
 import { writeRunReport } from "../runs/runReport.js";
-import {
-  type ProcessOptions,
-  type ResumedFrom,
-  resumeTraining,
-  storedSettings,
-  type TrainOptions,
-  type TrainResult,
-  train,
-} from "../runs/train.js";
+import { resumeTraining, storedSettings, train } from "../runs/train.js";
+import type { ProcessOptions, ResumedFrom, TrainOptions, TrainResult } from "../runs/trainOptions.js";
 import { checkModelName } from "../trainer/models/index.js";
 import { auditFolder } from "./auditRuns.js";
 import type { VerbHelp } from "./help.js";

@@ -1,7 +1,7 @@
 // The options of dpsgd train: what each may be, once for its help, its check and its messages.
 import { MOST_WORKERS } from "../engines/threads/threads.js";
 import { readWeights } from "../runs/models/readWeights.js";
-import type { TrainOptions } from "../runs/train.js";
+import type { TrainOptions } from "../runs/trainOptions.js";
 import { ENGINE_NAMES } from "../trainer/backendNames.js";
 import { MODEL_NAMES } from "../trainer/models/index.js";
 import { OPTIMIZER_NAMES } from "../trainer/settings.js";

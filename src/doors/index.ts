@@ -1,11 +1,11 @@
 // dpsgd: the few things that most people need, in one import. It loads neither TensorFlow.js nor an engine until something trains.
 import type { Plan } from "../formats/plan.js";
 import type { StoredRun } from "../runs/runFolder.js";
-import type { ResumeOptions, TrainOptions, TrainResult } from "../runs/train.js";
+import type { ResumeOptions, TrainOptions, TrainResult } from "../runs/trainOptions.js";
 import type { Dataset } from "../trainer/data/dataset.js";
 
 export type { StoredRun } from "../runs/runFolder.js";
-export type { ResumeOptions, TrainOptions, TrainProgress, TrainResult } from "../runs/train.js";
+export type { ResumeOptions, TrainOptions, TrainProgress, TrainResult } from "../runs/trainOptions.js";
 export type { Dataset } from "../trainer/data/dataset.js";
 export type { NetworkSpec } from "../trainer/layers/spec.js";
 export * from "./browser.js";
@@ -42,7 +42,7 @@ async function trainer(): Promise<typeof import("../runs/train.js")> {
   }
 }
 
-export type { ProcessOptions, ResumedFrom } from "../runs/train.js";
+export type { ProcessOptions, ResumedFrom } from "../runs/trainOptions.js";
 export type { BackendChoice } from "../trainer/backendNames.js";
 export type { LabelledImages } from "../trainer/data/dataset.js";
 export type { LayerSpec } from "../trainer/layers/spec.js";

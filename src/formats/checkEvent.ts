@@ -1,5 +1,5 @@
 // What makes an event legal: every field of every kind.
-import type { PrivacyEvent } from "./event.js";
+import type { PrivacyEvent } from "./eventTypes.js";
 
 /** Throws TypeError or RangeError, naming the field, the value and what is allowed, unless event is legal. */
 export function checkEvent(event: PrivacyEvent): void {

@@ -1,7 +1,25 @@
 // The plan: the file that `dpsgd plan` writes and `dpsgd train` reads. achieved.epsilon ≤ request.epsilon, always.
 import type { PrivacyEvent } from "./event.js";
 import type { AccountantName, Guarantee } from "./guarantee.js";
-import type { ProxySearch, TuningRuns } from "./tuning.js";
+
+/**
+ * How many runs a search has. A random number is drawn once, in secret, and only the best run is released
+ * [PapernotSteinke2022]; of a fixed number every run may be looked at, and every one is paid for in full.
+ * mean in (1, 10⁴] (Poisson: (0, 10⁴]); η > −1: 1 is geometric, 0 logarithmic, smaller is cheaper and more uneven.
+ */
+export type TuningRuns =
+  | { readonly kind: "negative-binomial"; readonly eta: number; readonly mean: number }
+  | { readonly kind: "poisson"; readonly mean: number }
+  | { readonly kind: "fixed"; readonly count: number };
+
+/** The runs of a search at another batch size than that of the final run, which follows it. */
+export interface ProxySearch {
+  readonly batchSize: number;
+  /** Default: the final run's. */
+  readonly noiseMultiplier?: number;
+  /** Default: the final run's. */
+  readonly steps?: number;
+}
 
 /**
  * What is asked for. Of noiseMultiplier, epsilon, delta, steps (or epochs) and batchSize

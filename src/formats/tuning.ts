@@ -4,27 +4,10 @@ import { plainNumber } from "../math/plainNumber.js";
 import { ArgumentError } from "./argumentError.js";
 import { dpSgdEvent, type PrivacyEvent, type RepetitionDistribution } from "./event.js";
 import { checkFields, type FieldsOf } from "./knownFields.js";
-import type { Plan, PlanRequest } from "./plan.js";
+import type { Plan, PlanRequest, ProxySearch, TuningRuns } from "./plan.js";
 import { gammaOf } from "./repetitions.js";
 
-/**
- * How many runs a search has. A random number is drawn once, in secret, and only the best run is released
- * [PapernotSteinke2022]; of a fixed number every run may be looked at, and every one is paid for in full.
- * mean in (1, 10⁴] (Poisson: (0, 10⁴]); η > −1: 1 is geometric, 0 logarithmic, smaller is cheaper and more uneven.
- */
-export type TuningRuns =
-  | { readonly kind: "negative-binomial"; readonly eta: number; readonly mean: number }
-  | { readonly kind: "poisson"; readonly mean: number }
-  | { readonly kind: "fixed"; readonly count: number };
-
-/** The runs of a search at another batch size than that of the final run, which follows it. */
-export interface ProxySearch {
-  readonly batchSize: number;
-  /** Default: the final run's. */
-  readonly noiseMultiplier?: number;
-  /** Default: the final run's. */
-  readonly steps?: number;
-}
+export type { ProxySearch, TuningRuns } from "./plan.js";
 
 /** More runs than this are nobody's search. */
 export const MOST_RUNS = 10_000;

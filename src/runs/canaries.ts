@@ -10,7 +10,8 @@ import { Network, type NetworkSpec } from "../trainer/layers/network.js";
 import { SecureStream } from "../trainer/random/secureStream.js";
 import { decodeSafetensors } from "../trainer/safetensors.js";
 import { RUN_FILES } from "./runFolder.js";
-import { type TrainOptions, train } from "./train.js";
+import { train } from "./train.js";
+import type { TrainOptions } from "./trainOptions.js";
 
 /** The mechanism to put to the test: DP-SGD at this rate, noise and number of steps. */
 export interface CanaryMechanism {

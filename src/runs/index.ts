@@ -38,13 +38,12 @@ export { TrainingStoppedError } from "./run.js";
 export { RunFolderError, readRunFolder, type StoredRun } from "./runFolder.js";
 export { RunBusyError } from "./runLock.js";
 export { secretSearch, type Trial } from "./secretSearch.js";
-export {
-  type ProcessOptions,
-  type ResumedFrom,
-  type ResumeOptions,
-  resumeTraining,
-  type TrainOptions,
-  type TrainProgress,
-  type TrainResult,
-  train,
-} from "./train.js";
+export { resumeTraining, train } from "./train.js";
+export type {
+  ProcessOptions,
+  ResumedFrom,
+  ResumeOptions,
+  TrainOptions,
+  TrainProgress,
+  TrainResult,
+} from "./trainOptions.js";

@@ -1,6 +1,6 @@
 // Recipes: what to plan and how to train, for results that were measured.
 import type { PlanRequest } from "../formats/plan.js";
-import type { TrainOptions } from "./train.js";
+import type { TrainOptions } from "./trainOptions.js";
 
 export interface Recipe {
   /** As loadDataset takes it. */

@@ -7,7 +7,8 @@ import type { Dataset, LabelledImages } from "../trainer/data/dataset.js";
 import type { NetworkSpec } from "../trainer/layers/network.js";
 import { decodeSafetensors } from "../trainer/safetensors.js";
 import { RUN_FILES } from "./runFolder.js";
-import { type TrainOptions, train } from "./train.js";
+import { train } from "./train.js";
+import type { TrainOptions } from "./trainOptions.js";
 
 /** n: examples, all of them in every batch and in one micro-batch. */
 export const ROUNDING_EXAMPLES = 65_536;

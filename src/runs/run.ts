@@ -19,7 +19,7 @@ import { stopwatch } from "../trainer/stepTimes.js";
 import type { CheckpointStore } from "./checkpoint.js";
 import type { LedgerWriter } from "./ledgerFile.js";
 import { RUN_FILES, type RunFolder } from "./runFolder.js";
-import type { ProcessOptions, TrainResult } from "./train.js";
+import type { ProcessOptions, TrainResult } from "./trainOptions.js";
 
 export interface RunParts {
   readonly plan: Plan;

@@ -1,27 +1,17 @@
 // DP-SGD from a plan to weights and a ledger: begins a run in a new folder, or goes on with one that stopped.
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { startEngine } from "../engines/startEngine.js";
-import type { DeviceEnvironment } from "../engines/webgpu/engine.js";
-import type { PrecisionName } from "../engines/webgpu/kernel.js";
 import { ArgumentError } from "../formats/argumentError.js";
 import type { Plan } from "../formats/plan.js";
 import { planFromJson, samePlan } from "../formats/planReader.js";
-import type { BackendChoice, BackendName } from "../trainer/backendNames.js";
 import type { Dataset } from "../trainer/data/dataset.js";
 import { checkVocabulary } from "../trainer/data/vocabulary.js";
 import type { GradientEngine } from "../trainer/gradientEngine.js";
 import { Network } from "../trainer/layers/network.js";
 import { Optimizer } from "../trainer/optimizer.js";
 import { type Schedule, scheduleOf } from "../trainer/schedule.js";
-import {
-  checkPlan,
-  clipRuleOf,
-  type RunOptions,
-  type RunSettings,
-  runSettings,
-} from "../trainer/settings.js";
+import { checkPlan, clipRuleOf, type RunSettings, runSettings } from "../trainer/settings.js";
 import { decodeFrozen, encodeFrozen, startingValues } from "../trainer/startingValues.js";
-import type { StepTimes } from "../trainer/stepTimes.js";
 import { withinBudget } from "./budgetRun.js";
 import type { Checkpoint } from "./checkpoint.js";
 import { datasetFingerprint } from "./data/fingerprint.js";
@@ -36,115 +26,14 @@ import {
   readStoredPlan,
 } from "./runFolder.js";
 import { lockRun } from "./runLock.js";
-import { checkResumeOptions, checkTrainOptions } from "./trainOptions.js";
-
-/** Options that belong to the process: a resumed run may have others. */
-export interface ProcessOptions {
-  /** Its training images are the private data, and as many as the plan says; its test images count as public. */
-  readonly data: Dataset;
-  /**
-   * Default "auto": webgpu (on hardware, where it can do the run), wasm, cpu, the first that starts. On tfjs-node and
-   * tfjs-node-gpu the sensitivity is not proven, and ledger and audit say so (docs/math-clipping.md).
-   */
-  readonly backend?: BackendName | "auto";
-  /** Of the WebGPU engine, default "float16x2" (docs/gpu.md); given where another backend is taken, an error: they compute in float32. */
-  readonly precision?: PrecisionName;
-  /**
-   * Of the WebGPU engine: one process for each entry, with these environment variables, which make its driver show it one
-   * card (docs/gpu.md). Default: one process, on the first card. The sum is the same to the last bit with any number.
-   */
-  readonly devices?: readonly DeviceEnvironment[];
-  /** Worker threads, 1 to MOST_WORKERS; with backend webgpu, which has none, an error. Default: one a core on wasm and cpu, one on the native backends (which use all cores themselves). */
-  readonly workers?: number;
-  /** Examples whose gradients are held at once, or "auto": the fastest found by trying. Memory and speed only. */
-  readonly microBatch?: number | "auto";
-  /**
-   * File of the data set's budget over all runs (docs/budget.md): the plan is reserved there before anything is done, and refused
-   * (BudgetExceededError) if it would exceed it; afterwards the run is charged for what its ledger shows.
-   */
-  readonly budget?: string;
-  /** Steps between checkpoints, ≥ 1; default: a hundredth of the run. */
-  readonly checkpointEvery?: number;
-  /** Called once, when all is ready for the first step: which backend was taken, and why. */
-  readonly onBackend?: (backend: BackendChoice) => void;
-  readonly onProgress?: (progress: TrainProgress) => void;
-  /**
-   * Warnings for the operator, not to be published: that a gradient was not finite depends on private data.
-   * Default: process.emitWarning.
-   */
-  readonly onWarning?: (message: string) => void;
-  /** Where the time of each step went. Private, for measurements on data that are not: it depends on the batch drawn. */
-  readonly onStepTimes?: (times: StepTimes) => void;
-  /** Aborting stops after the step in hand and leaves a checkpoint: `resumeTraining` goes on. */
-  readonly signal?: AbortSignal;
-}
-
-/** How a plan is trained, and where it goes. */
-export interface TrainOptions extends RunOptions, ProcessOptions {
-  /** Run folder: new or empty. */
-  readonly out: string;
-}
-
-/** How a stopped run goes on. */
-export interface ResumeOptions extends ProcessOptions {
-  /**
-   * Steps that are in the ledger but not in the weights, because the process died between them and its next checkpoint, are
-   * spent. Default false: they count, and training ends that many updates early, within the plan's ε. True: they are done
-   * again with fresh samples and noise, and ε is higher than planned.
-   */
-  readonly redoLostSteps?: boolean;
-  /** Called when all is ready for the first step. */
-  readonly onResume?: (found: ResumedFrom) => void;
-}
-
-/** Where a resumed run goes on. */
-export interface ResumedFrom {
-  /** In the ledger: spent. */
-  readonly steps: number;
-  /** How many of them are not in the weights. */
-  readonly lost: number;
-  /** Still to do. */
-  readonly left: number;
-}
-
-/** Where a training stands. */
-export interface TrainProgress {
-  /** Steps in the ledger, lost ones included, and how many there will be. */
-  readonly step: number;
-  readonly steps: number;
-  /** Since this process began: for a progress display, not to be published (it depends on the batches drawn). */
-  readonly seconds: number;
-  /** To the end, at the rate of this process so far. */
-  readonly secondsLeft: number;
-  /** Expected examples (steps × expected batch) a second: the drawn number is private. */
-  readonly examplesPerSecond: number;
-  /** The same times the views of each example. */
-  readonly viewsPerSecond: number;
-  /** The latest measurement, on the public test set, in [0, 1]; of the averaged weights if there is an average. */
-  readonly testAccuracy: number | undefined;
-  /** Of the weights after the last step, where the other is that of the average. */
-  readonly testAccuracyLast: number | undefined;
-}
-
-/** What a training came to. */
-export interface TrainResult {
-  readonly out: string;
-  /** In the ledger. */
-  readonly steps: number;
-  /** How many of them are not in the weights, see `redoLostSteps`; 0 unless a process died. */
-  readonly lostSteps: number;
-  /** Of the averaged weights if there is an average, else of the last ones; in [0, 1]. */
-  readonly testAccuracy: number;
-  /** Of the weights after the last step. */
-  readonly testAccuracyLast: number;
-  /** Of the averaged weights. */
-  readonly testAccuracyAverage: number | undefined;
-  readonly backend: BackendChoice;
-  readonly workers: number;
-  readonly parameters: number;
-  /** From the start of this process's first step to the end, rounded up: finer times tell how many examples were drawn. */
-  readonly seconds: number;
-}
+import {
+  checkResumeOptions,
+  checkTrainOptions,
+  type ProcessOptions,
+  type ResumeOptions,
+  type TrainOptions,
+  type TrainResult,
+} from "./trainOptions.js";
 
 /**
  * Trains by DP-SGD as the plan says and leaves plan, ledger, weights and metrics in `out`.

@@ -8,13 +8,8 @@ import { readLedger } from "../../src/formats/ledgerReader.js";
 import { CheckpointStore } from "../../src/runs/checkpoint.js";
 import { LedgerWriter } from "../../src/runs/ledgerFile.js";
 import { TrainingStoppedError } from "../../src/runs/run.js";
-import {
-  type ResumedFrom,
-  type ResumeOptions,
-  resumeTraining,
-  type TrainOptions,
-  train,
-} from "../../src/runs/train.js";
+import { resumeTraining, train } from "../../src/runs/train.js";
+import type { ResumedFrom, ResumeOptions, TrainOptions } from "../../src/runs/trainOptions.js";
 import type { NetworkSpec } from "../../src/trainer/layers/network.js";
 import { Optimizer } from "../../src/trainer/optimizer.js";
 import { ARITHMETIC } from "../support/runs.js";

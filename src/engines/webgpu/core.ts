@@ -13,7 +13,7 @@ import { fractionBits } from "../../trainer/fixedPoint.js";
 import type { ClipRule, Evaluation } from "../../trainer/gradientEngine.js";
 import type { Network } from "../../trainer/layers/network.js";
 import type * as gpu from "../webgpu/index.js";
-import { checkDeviceIsolation, checkImages } from "./isolation.js";
+import { type CoreSum, checkDeviceIsolation, checkImages } from "./isolation.js";
 import { bytesOf } from "./messages.js";
 import { MICRO_BATCH_PHASES, MICRO_BATCHES_A_READ, PEAKS, planStep, type StepPlan } from "./plan.js";
 
@@ -31,14 +31,6 @@ export interface CoreOptions {
   readonly together?: boolean;
   /** Default: those chosen by measurement. */
   readonly tiles?: gpu.Tiles;
-}
-
-/** A step's clipped sum, and each example's gradient norm: both private. */
-export interface CoreSum {
-  /** In fixed point, see `fromFixedPoint`: sums of several devices add without rounding. */
-  readonly parts: Int32Array;
-  readonly norms: Float64Array;
-  readonly nonFinite: boolean;
 }
 
 export interface CoreBatch {

@@ -4,8 +4,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { compiledFile } from "../compiledFile.js";
 import { WorkerFailedError } from "../threads/threads.js";
-import type { Reply, Request } from "./engine.js";
 import { listen, type Message, send } from "./messages.js";
+import type { Reply, Request } from "./requests.js";
 
 /** It told nobody anything of what it was asked: another one can be asked the same. */
 export class ProcessDiedError extends WorkerFailedError {}

@@ -14,39 +14,15 @@ import {
   type Evaluation,
   type GradientEngine,
 } from "../../trainer/gradientEngine.js";
-import { type Network, type NetworkSpec, sizeOf } from "../../trainer/layers/network.js";
+import { type Network, sizeOf } from "../../trainer/layers/network.js";
 import { MixedExamplesError } from "../isolation.js";
 import { BackendUnavailableError } from "../tensorflow/startBackend.js";
 import { WorkerFailedError } from "../threads/threads.js";
 import * as gpu from "../webgpu/index.js";
 import { type Answer, DeviceProcess, ProcessDiedError } from "./deviceProcess.js";
 import { bytesOf, type Message } from "./messages.js";
+import type { ImagesHead, Reply, Request } from "./requests.js";
 import { unitsOf } from "./residualForm.js";
-
-export type ImagesHead = Omit<LabelledImages, "pixels" | "labels">;
-
-export type Request =
-  | {
-      readonly kind: "start";
-      readonly network: NetworkSpec;
-      readonly train: ImagesHead;
-      readonly test: ImagesHead;
-      readonly augmentation: Augmentation;
-      readonly microBatch: number;
-      readonly precision: gpu.PrecisionName;
-      readonly level: gpu.Level | undefined;
-      readonly hardwareOnly: boolean;
-    }
-  | { readonly kind: "clipped-sum"; readonly step: number; readonly clip: ClipRule }
-  | { readonly kind: "evaluate"; readonly set: "train" | "test" };
-
-export type Reply =
-  | { readonly kind: "started"; readonly description: string; readonly precision: gpu.PrecisionName }
-  | { readonly kind: "summed"; readonly nonFinite: boolean }
-  | { readonly kind: "evaluated"; readonly evaluation: Evaluation }
-  | { readonly kind: "no-device"; readonly message: string }
-  | { readonly kind: "mixed-examples"; readonly message: string }
-  | { readonly kind: "failed"; readonly message: string };
 
 export interface WebGpuOptions {
   readonly network: Network;

@@ -5,10 +5,17 @@ import type { Network } from "../../trainer/layers/network.js";
 import { SeededRandom } from "../../trainer/random/seeded.js";
 import { MixedExamplesError } from "../isolation.js";
 import * as gpu from "../webgpu/index.js";
-import type { CoreSum } from "./core.js";
 
 /** Images that lie behind the training images on the device: never drawn, never counted. */
 export const CHECK_IMAGES = 6;
+
+/** A step's clipped sum, and each example's gradient norm: both private. */
+export interface CoreSum {
+  /** In fixed point, see `fromFixedPoint`: sums of several devices add without rounding. */
+  readonly parts: Int32Array;
+  readonly norms: Float64Array;
+  readonly nonFinite: boolean;
+}
 
 /** The part of the engine's core that is checked. */
 export interface CheckedCore {

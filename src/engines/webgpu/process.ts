@@ -4,8 +4,8 @@ import { Network } from "../../trainer/layers/network.js";
 import { MixedExamplesError } from "../isolation.js";
 import * as gpu from "../webgpu/index.js";
 import { WebGpuCore } from "./core.js";
-import type { ImagesHead, Reply, Request } from "./engine.js";
 import { bytesOf, listenAlone, Room, sendNow } from "./messages.js";
+import type { ImagesHead, Reply, Request } from "./requests.js";
 
 const [INPUT, OUTPUT] = [3, 4];
 const room = new Room();

@@ -3,8 +3,13 @@ import { line } from "d3-shape";
 import { roundedUp } from "../../formats/rounded.js";
 import type { FrontierPoint } from "../../planner/frontier.js";
 import { Axes, place, Svg } from "./axes.js";
-import type { FrontierLine } from "./frontierSvg.js";
 import { apart, boxOf, logarithmic, short } from "./scales.js";
+
+export interface FrontierLine {
+  readonly name: string;
+  /** By rising batch size. */
+  readonly points: readonly FrontierPoint[];
+}
 
 const SIZE = { width: 860, height: 520 };
 const MARGIN = { left: 86, right: 150, top: 64, bottom: 44 };

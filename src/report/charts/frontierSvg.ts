@@ -2,15 +2,9 @@
 import { h } from "preact";
 import { roundedUp } from "../../formats/rounded.js";
 import type { Frontier, FrontierPoint } from "../../planner/frontier.js";
-import { FrontierChart } from "./frontierChart.js";
+import { FrontierChart, type FrontierLine } from "./frontierChart.js";
 import { short } from "./scales.js";
 import { svgFile } from "./svgFile.js";
-
-export interface FrontierLine {
-  readonly name: string;
-  /** By rising batch size. */
-  readonly points: readonly FrontierPoint[];
-}
 
 /** More lines than this cannot be told apart: an even choice of them is drawn. */
 const MOST_LINES = 8;

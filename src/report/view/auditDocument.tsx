@@ -1,8 +1,9 @@
 // What stands in an audit's file: runs one by one, what they spent together, and what else belongs to them.
+
 import type { JointAudit } from "../../audit/joint.js";
 import { type AuditedRun, auditDetails, auditModel, jointModel } from "../auditModel.js";
-import type { AuditPageOptions, PageRun } from "../auditPage.js";
 import { type BudgetAnswer, budgetModel } from "../budgetModel.js";
+import type { AuditPageOptions, PageRun } from "../pageOptions.js";
 import { AuditReportView, Banner, ChartFigure, Findings, Part, Rows } from "./auditReport.js";
 import { visible } from "./text.js";
 
