@@ -17,10 +17,11 @@ export function tightestEpsilon(
   delta: number,
 ): TightestBound {
   let best: TightestBound = { lower: 0, upper: Infinity };
+  const [first] = accountants;
   for (const accountant of accountants) {
-    if (accountant.neighboring !== accountants[0]!.neighboring)
+    if (first && accountant.neighboring !== first.neighboring)
       throw new RangeError(
-        `accountants must be for one neighbouring relation, got ${accountant.neighboring} and ${accountants[0]!.neighboring}`,
+        `accountants must be for one neighbouring relation, got ${accountant.neighboring} and ${first.neighboring}`,
       );
     try {
       const { lower, upper } = accountant.account(event).epsilonIntervalAt(delta);

@@ -57,7 +57,7 @@ export function hyperbolicSolverOf(composition: DirectedComposition): IntervalNa
   return first && second ? new TwoMethods(first, second) : (first ?? null);
 }
 
-/** A second method where the first stays wide. */
+/** A second method where the first stays wide; where both say something, what they say together. */
 class TwoMethods implements IntervalNarrower {
   constructor(
     private readonly first: IntervalNarrower,

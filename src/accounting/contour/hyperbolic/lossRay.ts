@@ -41,6 +41,7 @@ export interface RaySize {
   curvature: number;
 }
 
+/** Sums over the nodes of one ray: at one t (`sum`), and from above over a box of t (`size`), over the whole ray (`split`). */
 export class LossRay extends LossRayNodes {
   private readonly bulkSum = new BlockSum();
   private readonly tailSum = new BlockSum();
