@@ -69,15 +69,23 @@ export function curveFromJson(json: unknown): PrivacyCurve {
     if (!(epsilon >= 0)) throw new RangeError(`${where}.epsilon must be >= 0, got ${epsilon}`);
     return { epsilon, upper, lower };
   });
-  for (let i = 1; i < points.length; i++)
-    if (!(points[i]!.epsilon > points[i - 1]!.epsilon))
-      throw new RangeError(
-        `points[${i}].epsilon must be above ${points[i - 1]!.epsilon}, got ${points[i]!.epsilon}`,
-      );
+  let previous: { epsilon: number; upper: number; lower: number } | undefined;
+  for (const [i, point] of points.entries()) {
+    if (previous && !(point.epsilon > previous.epsilon))
+      throw new RangeError(`points[${i}].epsilon must be above ${previous.epsilon}, got ${point.epsilon}`);
+    previous = point;
+  }
   // Falling: a bound at a smaller ε holds at a larger one, and a lower bound at a larger ε at a smaller one.
-  for (let i = 1; i < points.length; i++) points[i]!.upper = Math.min(points[i]!.upper, points[i - 1]!.upper);
-  for (let i = points.length - 1; i > 0; i--)
-    points[i - 1]!.lower = Math.max(points[i]!.lower, points[i - 1]!.lower);
+  let least = Infinity;
+  for (const point of points) {
+    least = Math.min(point.upper, least);
+    point.upper = least;
+  }
+  let largest = -Infinity;
+  for (const point of points.toReversed()) {
+    largest = Math.max(point.lower, largest);
+    point.lower = largest;
+  }
   return new PointCurve(accountant, neighboring as Neighboring, points);
 }
 

@@ -101,3 +101,9 @@ export function treeSensitivity(tree: TreeAggregationEvent): { bound: number; sh
   // Past rounding, where it is not a small whole number.
   return { bound: most > 1 ? bound * (1 + 2 ** -45) : bound, shown: levels };
 }
+
+/** The event, if it is all there is and happens once. */
+export function soleAtom(parts: readonly CountedEvent[]): AtomicEvent | undefined {
+  const [first, second] = parts;
+  return first?.count === 1 && second === undefined ? first.event : undefined;
+}

@@ -18,12 +18,13 @@ export function tightestEpsilon(
   delta: number,
 ): TightestBound {
   let best: TightestBound = { lower: 0, upper: Infinity };
+  const [first] = accountants;
   for (const accountant of accountants) {
-    if (accountant.neighboring !== accountants[0]!.neighboring)
+    if (first && accountant.neighboring !== first.neighboring)
       throw new ArgumentError(
         "accountants",
         "for one neighbouring relation",
-        `${accountant.neighboring} and ${accountants[0]!.neighboring}`,
+        `${accountant.neighboring} and ${first.neighboring}`,
       );
     try {
       const { lower, upper } = accountant.account(event).epsilonIntervalAt(delta);

@@ -9,7 +9,6 @@ import { expect, test } from "vitest";
 import { accountant } from "../../src/accounting/accountants.js";
 import { audit } from "../../src/audit/audit.js";
 import { auditImport } from "../../src/audit/auditImport.js";
-import { newBudget } from "../../src/audit/budget.js";
 import { epsilonOverSteps } from "../../src/audit/epsilonOverSteps.js";
 import { readImport } from "../../src/audit/importedRun.js";
 import { jointAudit } from "../../src/audit/joint.js";
@@ -175,7 +174,7 @@ test("the gravest findings come first, and a budget has its verdict", () => {
   });
   const found = findingWords([finding("note"), finding("error"), finding("warning")]);
   expect(found.map(({ tone }) => tone)).toEqual(["bad", "doubt", "plain"]);
-  const budget = budgetAnswer(newBudget({ epsilon: 2, delta: 1e-5, neighboring: "add-or-remove-one" }));
+  const budget = budgetAnswer({ epsilon: 2, delta: 1e-5, neighboring: "add-or-remove-one", runs: [] });
   const page = auditPage({
     runs: [{ name: "a", report: audit(made, entries), plan: made }],
     command: "x",

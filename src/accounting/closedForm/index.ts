@@ -10,7 +10,7 @@ import {
   UnsupportedEventError,
 } from "../accountant.js";
 import { IntervalCurve } from "../intervalCurve.js";
-import { atomsOf } from "../reduction.js";
+import { atomsOf, soleAtom } from "../reduction.js";
 import { gaussianProfile } from "./gaussianProfile.js";
 import { epsilonInterval, type Profile, worseProfile } from "./profile.js";
 import { finiteProfile, laplaceProfile } from "./pureProfiles.js";
@@ -70,7 +70,7 @@ function gaussianShift(parts: ReturnType<typeof flatten>): number | undefined {
   let sum = 0;
   for (const { event, count } of parts)
     if (event.kind === "gaussian") sum += count * (1 / event.noiseMultiplier / largest) ** 2;
-  return parts.length === 1 && parts[0]!.count === 1 ? largest : largest * Math.sqrt(sum);
+  return soleAtom(parts) ? largest : largest * Math.sqrt(sum);
 }
 
 /** summands: squares that were added to get μ², each a rounding. */

@@ -32,6 +32,10 @@ export interface Allocation {
 }
 
 /**
+ * An epoch is dominated by the mean over i of Q^{i−1} × P × Q^{t−i} against Q^t: its likelihood ratio under Q^t is S. A pair that
+ * dominates at every ε can be turned into the dominated one by some randomisation (Blackwell's theorem), which may depend
+ * on what came before; applied to all t coordinates one after the other.
+ *
  * `base` the pair of one use, bins ≥ 1, points ≥ 256 those kept of each law: the width of a result falls with their square.
  * About 2·log₂ bins products of points² masses, twice. Null where ratios beyond e^{600} are likely.
  */
@@ -118,7 +122,11 @@ function summed(a: RatioLaw, b: RatioLaw, weight: number, grid: Float64Array, ab
   return gathered(grid, mass, excess, weight * a.infinite + other * b.infinite, above);
 }
 
-/** From the mass and Σ mass·(value − start) of each cell to points. */
+/**
+ * From the mass and Σ mass·(value − start) of each cell to points. above: the share excess/width of the mass goes to the upper
+ * end, which keeps the mean; the last cell's excess, which has no upper end, becomes P-mass at +∞. Otherwise the mass
+ * goes to its mean.
+ */
 function gathered(
   grid: Float64Array,
   mass: Float64Array,

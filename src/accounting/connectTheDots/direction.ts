@@ -73,19 +73,20 @@ export class LatticeDirection {
     }
     // Of one use the mass at infinity is known to the last digit, and so is the largest loss where there is no other.
     const revealing = parts.filter(({ pair }) => pair.infinite > 0);
-    const single = revealing.length === 1 && revealing[0]!.count === 1 && revealing[0]!.pair.exact === true;
-    const infinite = single ? revealing[0]!.pair.infinite : log === -Infinity ? 1 : 0 - Math.expm1(log);
+    const [first, second] = revealing;
+    const single = second === undefined && first?.count === 1 && first.pair.exact === true;
+    const infinite = single ? first.pair.infinite : log === -Infinity ? 1 : 0 - Math.expm1(log);
     const rounding = single ? 0 : 2 ** -49;
     this.infinite = {
       lower: infinite * (1 - rounding),
       upper: Math.min(1, infinite * (1 + rounding) + beyond),
     };
     this.largestLoss =
-      this.steps === 1 && parts[0]!.pair.exact ? largest : largest + Math.abs(largest) * 2 ** -50;
+      this.steps === 1 && parts[0]?.pair.exact ? largest : largest + Math.abs(largest) * 2 ** -50;
     this.boundOnly = parts.some(({ pair }) => pair.bound);
     // The coarsest lattice: of the points if they have one in common, else half a standard deviation.
     let span: number | undefined = Infinity;
-    this.offsets = parts.map(({ pair }) => (pair.losses.length > 0 ? pair.losses[0]! : 0));
+    this.offsets = parts.map(({ pair }) => pair.losses[0] ?? 0);
     for (const { pair } of parts)
       if (pair.losses.length > 0 && span !== undefined)
         span =
@@ -198,7 +199,12 @@ export class LatticeDirection {
     return sum;
   }
 
-  /** This composition without its largest losses, of whose probability in all uses together `beyond` ≤ budget is a bound. */
+  /**
+   * Theorem 5: with x_k a place on the body of part k, b ≥ ΣT_k P_k(x > x_k), and δ° what is left without the losses beyond,
+   * δ° ≤ δ ≤ δ° + b: the integrand (1 − e^{ε−L})₊ is within [0, 1]; a union bound.
+   *
+   * This composition without its largest losses, of whose probability in all uses together `beyond` ≤ budget is a bound.
+   */
   private cutAt(budget: number): LatticeDirection | null {
     // Whole powers of 4, so that questions close to each other share their lattices.
     const power = Math.floor(Math.log(budget) / Math.log(4));

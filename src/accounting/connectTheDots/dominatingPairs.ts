@@ -14,7 +14,7 @@ import {
 } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
 import { UnsupportedEventError } from "../accountant.js";
-import { atomsOf } from "../reduction.js";
+import { atomsOf, soleAtom } from "../reduction.js";
 import type { Everything, MechanismPairs, Nothing, Refuse } from "./mechanismPairs.js";
 import {
   boundedRangePair,
@@ -101,7 +101,7 @@ function compositionOfAtoms(
   const along = (which: (side: MechanismPairs) => DominatingPair): CountedPair[] =>
     sides.map(({ side, count }) => ({ pair: which(side), count }));
   // Where the curve of one use is that of some mechanism only compositions of it are bounds.
-  const alone = uses === 1 && sides[0]!.side.attained === true;
+  const alone = uses === 1 && sides[0]?.side.attained === true;
   const shown = !alone && sides.some(({ side }) => side.shown);
   const once = (pair: DominatingPair): DominatingPair => (alone ? { ...pair, bound: false } : pair);
   return {
@@ -144,8 +144,9 @@ function gaussians(
       const pair = gaussianPair(shift, rate);
       return { pair, turned: swapped(pair) };
     }
-    if (within.length !== 1 || within[0]!.count !== 1) return undefined;
-    inner = within[0]!.event;
+    const only = soleAtom(within);
+    if (!only) return undefined;
+    inner = only;
   }
   if (inner.kind !== "gaussian-mixture") return undefined;
   const { standardDeviation, sensitivities, probabilities } = inner;
@@ -189,7 +190,8 @@ function sideOf(
 /** The one mechanism that runs on a batch; Gaussians together are one. */
 function onlyOne(sampler: { kind: string; event: PrivacyEvent }, refuse: Refuse): AtomicEvent {
   const within = flatten(sampler.event);
-  if (within.length === 1 && within[0]!.count === 1) return within[0]!.event;
+  const only = soleAtom(within);
+  if (only) return only;
   const shift = gaussianShift(sampler.event);
   if (shift !== undefined)
     return shift === 0 ? { kind: "none" } : { kind: "gaussian", noiseMultiplier: 1 / shift };
@@ -278,15 +280,13 @@ function sampled(
   neighboring: Neighboring,
   refuse: Refuse,
 ): MechanismPairs | Nothing | Everything {
-  const within = flatten(atom.event);
-  const only = within[0]!;
-  if (within.length > 1 || only.count > 1)
-    return refuse(atom.kind, "what is composed under one sample has no single pair", "rdp");
-  if (only.event.kind === "poisson-sampled" || only.event.kind === "non-private")
-    return only.event.kind === "non-private"
+  const only = soleAtom(flatten(atom.event));
+  if (!only) return refuse(atom.kind, "what is composed under one sample has no single pair", "rdp");
+  if (only.kind === "poisson-sampled" || only.kind === "non-private")
+    return only.kind === "non-private"
       ? oneShot(atom.samplingRate, neighboring, refuse)
       : refuse("poisson-sampled poisson-sampled", "sample once, at the product of the rates");
   if (neighboring === "replace-one")
-    return refuse(`poisson-sampled ${only.event.kind}`, "both sides of its pair are mixtures", "rdp");
-  return other(only.event, neighboring, refuse, atom.samplingRate);
+    return refuse(`poisson-sampled ${only.kind}`, "both sides of its pair are mixtures", "rdp");
+  return other(only, neighboring, refuse, atom.samplingRate);
 }

@@ -193,6 +193,10 @@ class LatticeCurve extends IntervalCurve {
     return remembered(this.epsilons, delta, () => this.solve(delta));
   }
 
+  /**
+   * Theorem 6: an evaluated ε with δ_upper(ε) ≤ δ, and an evaluated one with δ_lower(ε) > δ; bounds on δ are pure functions of
+   * ε. From the largest finite loss on δ(ε) is the mass at +∞ alone, so ε is at most that loss where the mass is at most δ.
+   */
   private solve(delta: number): Interval {
     const infinite = (end: "lower" | "upper") => Math.max(...this.directions.map((d) => d.infinite[end]));
     const attained = [...this.directions, ...this.shown].filter((d) => !d.boundOnly);

@@ -47,7 +47,13 @@ export interface InversionGoal {
   readonly maximumNodes: number;
 }
 
-/** Null: too many frequencies for the work allowed, or a moment that doubles do not hold. */
+/**
+ * Theorem 2, read as an interval: g lies between down·(value − error) − aliases and up·(value + error), and the true δ up to
+ * `gain` below what the lattice has (theorem 4). For c > 0 aliases only add, and so does discretising: the upper end needs
+ * neither. Errors are relative to δ, at 1e-250 as at 1e-5, since the prefactor stands before everything.
+ *
+ * Null: too many frequencies for the work allowed, or a moment that doubles do not hold.
+ */
 export function invert(uses: readonly LatticeUse[], goal: InversionGoal): InversionResult | null {
   const { placement, epsilon, infinite } = goal;
   const { c } = placement;

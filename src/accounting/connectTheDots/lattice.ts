@@ -33,7 +33,12 @@ export interface Lattice {
   logTail(c: number): number;
 }
 
-/** For tilts c in [low, high], low ≥ −1; what is left out there is below e^{−60}/uses of the whole. Null: too large. */
+/**
+ * Theorem 1: the pair so made dominates, also under composition. Given ℓ, the end ℓ + X to which its mass goes has
+ * E[e^{−X} | ℓ] = 1 once masses are grouped, and (1 − e^{ε−y})₊ is convex in e^{−y}: Jensen's inequality, one use at a time.
+ *
+ * For tilts c in [low, high], low ≥ −1; what is left out there is below e^{−60}/uses of the whole. Null: too large.
+ */
 export function discretise(
   pair: DominatingPair,
   step: number,
@@ -176,7 +181,7 @@ function panels(body: LossBody, c: number): Panels {
   return { from, width, logs, open: [from > body.from, to < body.to] };
 }
 
-/** The middle stretch, without ends that together are e^{−budget} of the bound. */
+/** The panels from either end whose bounds add up to less than the budget are dropped: the middle stretch, without ends that together are e^{−budget} of the bound. */
 function trimmed(body: LossBody, c: number, budget: number): [number, number] {
   const { from, width, logs } = panels(body, c);
   const limit = logs.reduce(logAddExp, -Infinity) - budget;

@@ -72,6 +72,10 @@ const LEAST_EXPONENT = -60;
  *   V ≤ 0.04:   s² = 1.1V,          A = √V/(e(1 − √V))·e^{0.62 + (1 + V/16)/2.2};
  *   otherwise:  s² = 2V + V²/4,     A = e^{1.25}.
  *
+ * Why a Gaussian: what moving to the ends adds to the total loss, S, has E[e^{λS}] ≤ e^{λ(λ+1)V/2} outside of (−1, 0)
+ * (Hoeffding's lemma, use by use), so that what it adds to δ at a distance y from ε falls like e^{−w²/2V}, w = y + V/2; and the
+ * expectation of G at the moved losses is at least that. δ ≥ δ̂ − E[G(L + S − ε)], which is the same inversion.
+ *
  * By Poisson summation Ĝ(u) = (1/h)Σ_m of the Gaussian's own transform at w = u + 2πm/h, phases e^{−iw·middle − 2πimθ/h}
  * with middle = −(V/4 + cs²).
  */

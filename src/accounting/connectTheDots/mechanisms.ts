@@ -15,7 +15,12 @@ export function gaussianPair(shift: number, rate = 1): DominatingPair {
   );
 }
 
-/** Replacing a record drawn at that rate: mixtures on either side (docs/math-connect-the-dots.md, theorem 7). */
+/**
+ * Theorem 7: replacing a record drawn at that rate, (1−q)N(0) + qN(μ) against (1−q)N(0) + qN(−μ). After a translation by the
+ * other records' sum the laws are (1−q)N(0) + qN(a) and (1−q)N(0) + qN(b), |a|, |b| ≤ μ; the hockey stick falls in a·b
+ * (Plackett's identity: the integrand's mixed second derivative is ≤ 0), so opposite directions are worst, and on a line
+ * the ends are.
+ */
 export function replacedGaussianPair(shift: number, rate: number): DominatingPair {
   const weights = [1 - rate, rate];
   return bodyOnly(new MixtureBody({ weights, means: [0, shift] }, { weights, means: [0, -shift] }));
@@ -37,7 +42,7 @@ export function laplacePair(end: number, rate: number): DominatingPair {
 }
 
 /**
- * Losses within some range [t − ε, t] [DongDurfeeRogers2020]: the largest δ over t is (1 − e^{(x−ε)/2})²/(1 − e^{−ε}) at
+ * Theorem 12: losses within some range [t − ε, t] [DongDurfeeRogers2020]; at each x the worst t is (x + ε)/2: the largest δ over t is (1 − e^{(x−ε)/2})²/(1 − e^{−ε}) at
  * |x| ≤ ε, the curve of a pair without points (docs/math-connect-the-dots.md, theorem 12).
  */
 export function boundedRangePair(epsilon: number, rate: number): DominatingPair {
@@ -93,7 +98,10 @@ export function pmfPair(upper: readonly number[], lower: readonly number[]): Dom
   return pointsPair(losses, logs, infinite, unseen);
 }
 
-/** Noise ∝ e^{−a|x|} on the integers, moved by a whole number: losses a(2x − shift), x = 0 … shift. */
+/**
+ * Noise ∝ e^{−a|x|} on the integers, moved by a whole number: losses a(2x − shift), x = 0 … shift, since outcomes beyond either
+ * end all have the loss of that end, ±a·shift. Masses: tanh(a/2)e^{−a|x|} within, 1/(1 + e^{−a}) at the near end and beyond.
+ */
 export function discreteLaplacePair(a: number, shift: number): DominatingPair {
   const ends = -Math.log1p(Math.exp(-a));
   const within = Math.log(Math.tanh(a / 2));
@@ -153,6 +161,9 @@ function logNormalMass(a: number, b: number): number {
 }
 
 /**
+ * Theorem 8, for each sign of the loss the data sets that are worst there: losses above 0 of ((1−γ)N(0) + γN(2μ), N(0)), below
+ * 0 of its mirror image, and (1−γ)P(−μ < N < μ) at 0.
+ *
  * Fixed-size sampling at rate γ in (0, 1) of a Gaussian whose mean one record moves by `shift`: replacing one
  * (docs/math-connect-the-dots.md, theorem 8).
  */
@@ -162,7 +173,10 @@ export function replacedFixedSizeGaussianPair(shift: number, rate: number): Domi
   return foldedWithMirror(gaussianPair(2 * shift, rate), logRest, shift);
 }
 
-/** The same for a record exchanged for one that contributes nothing (docs/math-connect-the-dots.md, theorem 8). */
+/**
+ * The same for a record exchanged for one that contributes nothing: above 0 of ((1−γ)N(0) + γN(2μ), (1−γ)N(0) + γN(μ)), below 0
+ * of (N(0), (1−γ)N(0) + γN(μ)), and (1−γ)P(−3μ/2 < N < μ/2) at 0 (docs/math-connect-the-dots.md, theorem 8).
+ */
 export function blankedFixedSizeGaussianPair(shift: number, rate: number): DominatingPair {
   const weights = [1 - rate, rate];
   const above = bodyOnly(new MixtureBody({ weights, means: [0, 2 * shift] }, { weights, means: [0, shift] }));

@@ -15,6 +15,7 @@ import {
 import type { Neighboring } from "../../formats/guarantee.js";
 import { binomialTail } from "../../math/binomialTail.js";
 import { ULP } from "../../math/rounding.js";
+import { soleAtom } from "../reduction.js";
 import { type Allocation, allocated } from "./allocation.js";
 import type { Everything, MechanismPairs, Nothing, Refuse } from "./mechanismPairs.js";
 import {
@@ -38,13 +39,16 @@ export function gaussianShift(event: PrivacyEvent): number | undefined {
     if (atom.kind !== "gaussian") return undefined;
     squared += count / atom.noiseMultiplier ** 2;
   }
-  const [only] = within;
-  return within.length === 1 && only!.count === 1 && only!.event.kind === "gaussian"
-    ? 1 / only!.event.noiseMultiplier
-    : Math.sqrt(squared);
+  const only = soleAtom(within);
+  return only?.kind === "gaussian" ? 1 / only.noiseMultiplier : Math.sqrt(squared);
 }
 
-/** docs/math-connect-the-dots.md, theorem 8. `sideOf` gives the pair of the event inside under replace-one, at a rate. */
+/**
+ * Why twice the shift: couple a sample without the record to one with it, in which the record takes the place of a uniform
+ * other one; given all else, the laws differ by that other one's contribution and the record's, opposite at worst.
+ *
+ * docs/math-connect-the-dots.md, theorem 8. `sideOf` gives the pair of the event inside under replace-one, at a rate.
+ */
 export function fixedSizeSide(
   atom: SampledWithoutReplacementEvent,
   neighboring: Neighboring,
@@ -121,7 +125,12 @@ function sizeOf(pair: DominatingPair): number {
 
 /**
  * docs/math-connect-the-dots.md, theorem 9: whether the others alone fill the batch is revealed. If not, Poisson sampling at the rate;
- * if so, fixed-size sampling at the rate γ at which the record is kept all the same.
+ * if so, fixed-size sampling at the rate γ at which the record is kept all the same:
+ *
+ *   τ = P(Bin(n − 1, q) ≥ B),   γ = (B/n)·P(Bin(n, q) > B)/τ.
+ *
+ * Whether the others fill the batch does not depend on the record. If not, it enters with probability q and nothing else
+ * changes; if so, given that it is kept the others are uniform B − 1 of those drawn, else uniform B: theorem 8's coupling.
  */
 export function truncatedSide(
   atom: TruncatedPoissonSampledEvent,

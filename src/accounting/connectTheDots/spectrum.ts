@@ -78,6 +78,9 @@ export function lowSpectrum(tilted: TiltedLattice, nodes: number, count: number)
 }
 
 /**
+ * |φ(u) − φ(v)| ≤ |u − v|·E|ℓ − centre|, and 1 − |φ|² = E[1 − cos u(ℓ − ℓ′)]: what is negligible on a fine enough grid is so in
+ * between, and near 0 the product falls as its variance says.
+ *
  * How many of the lowest of N frequencies to take, so that the mean of the product's modulus over the others is at
  * most `tail` (docs/math-connect-the-dots.md, theorem 3). Null: more than the work allows, or than a full transform costs.
  */

@@ -7,7 +7,7 @@
 import { type AtomicEvent, flatten, type PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
 import { UnsupportedEventError } from "../accountant.js";
-import { atomsOf } from "../reduction.js";
+import { atomsOf, soleAtom } from "../reduction.js";
 import { MixtureStep } from "./vertical/stepMgf.js";
 
 /** gaussian: Σ count·(shift ÷ σ)², Infinity where something was released without noise. */
@@ -43,7 +43,7 @@ export function composedMixtures(
       case "poisson-sampled": {
         const inner = flatten(atom.event);
         const q = atom.samplingRate;
-        const single = inner.length === 1 && inner[0]!.count === 1 ? inner[0]!.event : undefined;
+        const single = soleAtom(inner);
         if (single?.kind === "gaussian-mixture") {
           addMixture(
             single.standardDeviation,
@@ -106,7 +106,7 @@ export function composedMixtures(
       new MixtureStep(
         deviation / largest,
         ds.map((d) => d / largest),
-        ds.map((d) => merged.get(d)!),
+        ds.map((d) => merged.get(d) ?? 0),
         count,
       ),
     );

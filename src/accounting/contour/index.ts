@@ -95,16 +95,18 @@ class WorseDirectionCurve extends IntervalCurve implements ContourCurve {
     const { gaussian, mixtures } = parts;
     this.trivial = gaussian === Infinity ? 1 : gaussian === 0 && mixtures.length === 0 ? 0 : null;
     if (this.trivial !== null) return;
-    const only = mixtures[0];
+    const [only] = mixtures;
+    const [, rate] = only?.weights ?? [];
     if (
       gaussian === 0 &&
       mixtures.length === 1 &&
-      only!.count === 1 &&
-      only!.shifts.length === 2 &&
-      only!.shifts[0] === 0
+      only?.count === 1 &&
+      only.shifts.length === 2 &&
+      only.shifts[0] === 0 &&
+      rate !== undefined
     ) {
       // One sampled step has a closed form, and its remove direction is the larger for every ε ≥ 0.
-      this.profiles.push(new SubsampledOnce(only!.sigma, only!.weights[1]!, tolerance, work));
+      this.profiles.push(new SubsampledOnce(only.sigma, rate, tolerance, work));
       return;
     }
     // Gaussians alone look the same from both sides.

@@ -9,7 +9,7 @@ import {
 import type { Neighboring } from "../../formats/guarantee.js";
 import { ULP } from "../../math/rounding.js";
 import { UnsupportedEventError } from "../accountant.js";
-import { atomsOf } from "../reduction.js";
+import { atomsOf, soleAtom } from "../reduction.js";
 import {
   boundedRangeMoment,
   finitePair,
@@ -37,7 +37,7 @@ export function renyiMomentsOf(event: PrivacyEvent, neighboring: Neighboring): M
   }));
   const only = parts[0];
   if (parts.length === 0) return NOTHING;
-  if (parts.length === 1 && only!.count === 1) return only!.of;
+  if (parts.length === 1 && only?.count === 1) return only.of;
   // Under replace-one a pair has no first and second side: each part may show its worse one.
   const ordered = neighboring !== "replace-one";
   const along = (direction: "remove" | "add"): LogMoment => {
@@ -225,7 +225,7 @@ function throughCentre(remove: LogMoment, add: LogMoment): LogMoment {
 
 /** What happens once and alone. */
 function onlyOne(parts: readonly CountedEvent[]): AtomicEvent | undefined {
-  return parts.length === 1 && parts[0]!.count === 1 ? parts[0]!.event : undefined;
+  return soleAtom(parts);
 }
 
 function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): MechanismMoments {

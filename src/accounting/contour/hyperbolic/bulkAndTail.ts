@@ -198,6 +198,7 @@ export class DeltaParts {
       slope += part.slope;
       error += part.error;
     }
+    // What is only bounded counts as error, with the rounding of its exponent.
     for (const { log, c } of this.bounded) error += Math.exp(log - c * epsilon + 1e-9 * (1 + c * epsilon));
     return { value, slope, error };
   }

@@ -19,7 +19,10 @@ const LARGEST_SWING = 2;
 /** log(e^x − 1), x > 0. */
 export const logExpm1 = (x: number): number => (x > 30 ? x : Math.log(Math.expm1(x)));
 
-/** What one part of δ is the contour integral of, near one ε. */
+/**
+ * What one part of δ is the contour integral of, near one ε: G of the bulk or of the tail of all steps together, with the
+ * Gaussians that are composed with them.
+ */
 export interface ContourProblem {
   readonly steps: readonly RotatedMgf[];
   /** Total squared shift of the Gaussians composed with the steps. */
@@ -93,6 +96,8 @@ export class HyperbolicBounds {
       const sag = (width * width * m * Math.cosh(end)) / 8;
       // Re gt(t + 1)/2 at the panel's largest a and smallest b.
       const normal = (gaussian * (a2 * a2 - b1 * b1 + a2)) / 2;
+      // ΣT log|M_b| − ε Re t at both ends (`startLog`, `endLog`), what is added to the larger one (`swing`), and the bound
+      // by sizes over the whole panel (`plainLog`); `jump` and `plainJump` are ΣT log1p(m/|M_b|) for each.
       let startLog = -epsilon * a1;
       let endLog = -epsilon * a2;
       let plainLog = -epsilon * a1;
@@ -147,7 +152,7 @@ export class HyperbolicBounds {
     return borders;
   }
 
-  /** |M_b| of each step at a + ib, from above. */
+  /** |M_b| of each step at a + ib, from above: |1 + bulk| and the bulk's error. */
   private sizesAt(a: number, b: number): number[] {
     const sum = newRaySum();
     return this.problem.steps.map((step) => {
@@ -170,6 +175,7 @@ export class HyperbolicBounds {
    */
   beyond(a: number, b: number, sin: number): number {
     const { steps, gaussian, part, epsilon } = this.problem;
+    // tan η must be at least a/b on some ray.
     const ratio = a / b;
     if (!(ratio < 0.9)) return Infinity;
     // |e^{gt(t+1)/2}| must fall along the member.

@@ -57,7 +57,7 @@ export function hyperbolicSolverOf(composition: DirectedComposition): IntervalNa
   return first && second ? new TwoMethods(first, second) : (first ?? null);
 }
 
-/** A second method where the first stays wide. */
+/** A second method where the first stays wide; where both say something, what they say together. */
 class TwoMethods implements IntervalNarrower {
   constructor(
     private readonly first: IntervalNarrower,
@@ -169,6 +169,7 @@ class HyperbolicSolver implements IntervalNarrower {
         const { value, error } = inquiry.parts(epsilon, logDelta, true).at(epsilon);
         if ((value + error + epsilon) * (1 + slack) <= delta) return { lower: 0, upper: 0 };
       }
+      // The root on these contours, kept inside of what is known.
       let x = newtonRoot(parts, epsilon, logDelta, bracket);
       const { low, high } = bracket;
       if (!(x > low && x < high))
@@ -228,6 +229,7 @@ function certifiedInterval(parts: DeltaParts, start: number, delta: number, slac
     epsilon -= move;
     if (Math.abs(move) < 1e-14 * epsilon) break;
   }
+  // dε = dδ ÷ |slope|: as far as the error, and the rounding of log δ, reach.
   const { slope, error } = parts.at(epsilon);
   if (!(error < Infinity && slope < 0)) return null;
   const first = Math.max(((error + delta * slack) * 1.01) / -slope, 4 * UNIT_ROUNDOFF * epsilon);

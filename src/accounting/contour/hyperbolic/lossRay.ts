@@ -41,6 +41,7 @@ export interface RaySize {
   curvature: number;
 }
 
+/** Sums over the nodes of one ray: at one t (`sum`), and from above over a box of t (`size`), over the whole ray (`split`). */
 export class LossRay extends LossRayNodes {
   private readonly bulkSum = new BlockSum();
   private readonly tailSum = new BlockSum();
@@ -65,6 +66,7 @@ export class LossRay extends LossRayNodes {
     let bulkSize = 0;
     let tailError = 0;
     let tailSize = 0;
+    // t·shift: e^{tℓ} = e^{base + i·baseTurn}·e^{tλ}.
     const base = a * shift;
     const baseTurn = b * shift;
     bulkSum.clear();
@@ -83,8 +85,10 @@ export class LossRay extends LossRayNodes {
       const s = Math.sin(y);
       const re = e * c;
       const im = e * s;
+      // 8u|t||ℓ|e: the exponent's rounding; ℓ = λ + shift, and |ℓ| ≤ |λ| − shift, as shift < 0.
       const exponentError = 8 * UNIT_ROUNDOFF * e * tModulus * (m - shift);
       if (i < this.bulkEnd) {
+        // Re(e^{tℓ} − 1); the imaginary part is that of e^{tℓ}.
         const lessRe = x > -0.5 && x < 0.5 ? realLessOne(x, y, c) : re - 1;
         bulkSum.add(
           this.bulkRe[i]! * lessRe - this.bulkIm[i]! * im,
@@ -122,6 +126,7 @@ export class LossRay extends LossRayNodes {
     into.bulkIm = bulkSum.im + smallLosses.im;
     // What lies beyond both ends.
     const lift = Math.exp(Math.max(0, base));
+    // To the right |p e^{tλ}| is bounded by `rightOf`, to the left by the masses; e^{base} exceeds 1 where Re t < 0.
     const tailRight = lift * this.rightOf(along, this.tailCutoff);
     into.bulkError =
       bulkError +

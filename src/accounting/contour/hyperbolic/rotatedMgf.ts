@@ -53,6 +53,10 @@ export interface RotationGoal {
   readonly largestModulus: number;
 }
 
+/**
+ * Rays are made once, for one ε and one cut, and serve every t that a contour asks for. `at` gives values with errors;
+ * `box`, `leastSize`, `farSize` and `spreadBeyond` give bounds over sets of t.
+ */
 export class RotatedMgf {
   readonly count: number;
   /** A bound on |E[χℓ]|. */
@@ -229,6 +233,7 @@ export class RotatedMgf {
     let bulk = 0;
     let tail = 0;
     // Re t < 0 stands for adding, where |e^{t log(1 − q)}| exceeds 1.
+    // |e^{tℓ}| = |e^{t log(1 − q)}||e^{tλ}|: where the second factor is at most 1 the masses of the ray bound the sizes.
     const lift = Math.max(1, this.rays[0]!.baseGrowth(a));
     for (const side of [k - STRIP, k + STRIP]) {
       const ray = this.rays[Math.abs(side)]!;

@@ -9,6 +9,7 @@ import { realLessOne } from "../complexRounding.js";
 /** Powers summed: λ⁰ … λ³. */
 const POWERS = 4;
 
+/** The sums S_k of one ray, and what bounds integrals over the cells of those nodes. */
 export class SmallLosses {
   /** S_k. */
   private readonly sumRe = new Float64Array(POWERS);

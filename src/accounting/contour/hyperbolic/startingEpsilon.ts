@@ -11,7 +11,7 @@
 import type { Interval } from "../../accountant.js";
 import type { DirectedComposition } from "../vertical/directedComposition.js";
 
-/** loss(y) without overflow. */
+/** loss(y) = log(1 + q(e^y − 1)), without overflow: y + log q for large y. */
 const lossAt = (y: number, q: number): number => (y > 30 ? y + Math.log(q) : Math.log1p(q * Math.expm1(y)));
 
 /** The z > 0 with P(Z > z) ≈ e^log: z² ≈ −2 log − log(−2 log). */

@@ -104,6 +104,7 @@ export class LinePlacer {
       if (!(y > -20)) y = 0;
     }
     let saddle: Saddle | null = null;
+    // Each round has one K, K′, K″: it narrows the bracket [lo, hi] of y and proposes a Newton step, of 2 at most.
     for (let i = 0; i < 60; i++) {
       const c = cAt(y);
       const [k, k1, k2] = this.cumulants(c);
@@ -119,6 +120,7 @@ export class LinePlacer {
         const epsilon = "epsilon" in goal ? goal.epsilon : (k - kernel + prefactor - goal.log) / c;
         saddle = { c, epsilon, log: k - c * epsilon - kernel + prefactor, curvature };
         // Increasing in c either way.
+        // d/dc of the exponent, K′ − 1/c − 1/(1 + c) − ε, which vanishes at the saddle.
         const f = stationary - epsilon;
         const slope = curvature * (negative ? -c * (1 + c) : c);
         // dc/dy > 0 for c > 0, < 0 below.

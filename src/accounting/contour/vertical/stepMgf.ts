@@ -122,6 +122,7 @@ export class MixtureStep extends MixtureQuadrature {
       relative * 1.01 +
       4 * UNIT_ROUNDOFF * Math.abs(logMoment) +
       (unscaled ? 0 : 4 * UNIT_ROUNDOFF * Math.abs(top));
+    // From here on p is the tilted law itself.
     const { kept, dropped, mean } = this.keep(columns, { logUnit, logMoment, out }, direction);
     const { x, p, loss, lossError, weightError } = columns;
     let variance = 0;

@@ -130,6 +130,7 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
     return RULE_DEPTHS.map((share) => {
       const d = share * this.deepest;
       const turn = d / square;
+      // d²/2σ²: how much |N| gains; bα(d): how much |r^{ib}| may; 2πd/h: what the rule divides by.
       const swell = (d * d) / (2 * square);
       const rotation = b * d * this.steepness(turn);
       const decay = (2 * Math.PI * d) / h;
@@ -268,6 +269,7 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
       const turn = d / square;
       const sin = Math.sin(turn);
       const cos = Math.cos(turn);
+      // e^{−b·arg r(x + id)}, r = 1 − q + q e^{y + iθ}.
       const fallAt = (at: number): number => {
         const e = rate * Math.exp((2 * at - 1) / (2 * square));
         return Math.exp(-b * Math.atan2(e * sin, 1 - rate + e * cos) * (1 - 1e-12));

@@ -206,6 +206,7 @@ export class VerticalContour {
     };
     const pointsOf = ({ tilts }: TiltedComposition): number =>
       tilts.reduce((sum, tilt) => sum + tilt.p.length, 1);
+    // |φ|^T falls at first like e^{−curvature·u²/2}.
     // A first guess of where the integrand has died out; the grid made for it also proves where it has.
     const guess = 1.15 * Math.sqrt((-2 * logTolerance) / curvature);
     const first = tiltedUpTo(guess);

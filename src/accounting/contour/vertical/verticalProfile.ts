@@ -159,6 +159,7 @@ export class VerticalProfile implements DirectionProfile {
     const { lower, upper: walked } = this.walkOutward(epsilon, reading, { logDelta, logComplement, slack });
     if (this.read(0).bounds.upper + slack <= logDelta) return { lower: 0, upper: 0 };
     let upper = Math.min(walked, this.largestLoss);
+    // From δ ≤ M(c)e^{−cε}β(c): ε ≤ (K(c) + log β(c) − log δ)/c for every c > 0.
     // Not reached, or only loosely: the order of moments that is best for this δ.
     if (!(upper < Infinity && upper - lower <= 1e-3 * upper)) {
       const bound = this.placer.leastBound(
