@@ -1,5 +1,6 @@
 // The answer, large, with what else describes the run, and the ways to take it away.
 import { useEffect, useState } from "preact/hooks";
+import type { Plan } from "../formats/plan.js";
 import { roundedUp } from "../formats/rounded.js";
 import { short } from "../report/charts/scales.js";
 import { grouped } from "../report/model.js";
@@ -10,8 +11,9 @@ import { fieldText, quantity } from "./quantities.js";
 import { commandLineOf, type State, valueIn } from "./state.js";
 
 interface Props {
-  /** With a plan. */
   readonly answer: Answer;
+  /** The answer's. */
+  readonly plan: Plan;
   readonly state: State;
   /** Why this is only the last good answer. */
   readonly problem: string | undefined;
@@ -21,14 +23,13 @@ interface Props {
 /** Milliseconds after which it is said that the exact answer takes long. */
 const LONG = 300;
 
-export function AnswerBand({ answer, state, problem, onCopied }: Props) {
+export function AnswerBand({ answer, plan, state, problem, onCopied }: Props) {
   const [late, setLate] = useState<Answer>();
   useEffect(() => {
     if (!answer.live) return;
     const timer = setTimeout(() => setLate(answer), LONG);
     return () => clearTimeout(timer);
   }, [answer]);
-  const plan = answer.plan!;
   const { label, symbol } = quantity(state.solveFor);
   const exact = valueIn(plan, state.solveFor);
   const command = commandLineOf(state);
@@ -114,7 +115,7 @@ export function AnswerBand({ answer, state, problem, onCopied }: Props) {
           <button
             type="button"
             class="primary"
-            onClick={() => download("plan.json", answer.json!, "application/json")}
+            onClick={() => download("plan.json", answer.json ?? "", "application/json")}
           >
             plan.json
           </button>

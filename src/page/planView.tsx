@@ -24,9 +24,10 @@ export function PlanView({ state, onState, planner, onTold }: Props) {
   const stale = answer !== undefined && answer.plan === undefined;
   return (
     <main class={stale ? "main stale" : "main"}>
-      {good && (
+      {good && plan && (
         <AnswerBand
           answer={good.answer}
+          plan={plan}
           state={good.state}
           problem={stale ? (answer.problem ?? "the fields marked on the left cannot be used") : undefined}
           onCopied={onTold}

@@ -134,7 +134,7 @@ export function usePlanner(state: State): Planner {
     setCharts(({ statement: _, risk: __, ...before }) => before);
     setProgress(undefined);
     const task: Task = { kind: "charts", id: good.id, plan, proxy: state.proxy };
-    workers.current.charts!.postMessage(task);
+    workers.current.charts?.postMessage(task);
   }, [plan, state.proxy]);
 
   return {
@@ -147,7 +147,7 @@ export function usePlanner(state: State): Planner {
     fault,
     audit(files) {
       setAudited(undefined);
-      workers.current.charts!.postMessage({ kind: "audit", id: ++ids.current.audit, files } satisfies Task);
+      workers.current.charts?.postMessage({ kind: "audit", id: ++ids.current.audit, files } satisfies Task);
     },
     closeAudit() {
       ids.current.audit++;

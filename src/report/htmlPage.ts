@@ -48,7 +48,7 @@ p { margin: .6rem 0; overflow-wrap: anywhere; }
 .banner { display: flex; gap: 1rem; align-items: center; padding: 1.1rem 1.25rem; background: var(--card); border: 1px solid var(--line);
   border-left: .4rem solid var(--tone); border-radius: .4rem; }
 .banner p { margin: 0; color: var(--muted); }
-.banner .verdict { font-size: 1.6rem; font-weight: 700; line-height: 1.25; color: var(--tone); }
+.banner .verdict { margin: 0; font-size: 1.6rem; font-weight: 700; line-height: 1.25; color: var(--tone); }
 .banner .summary { color: var(--ink); }
 .sign { font-size: 2rem; font-weight: 700; color: var(--tone); width: 2rem; text-align: center; flex: none; }
 .good { --tone: var(--good); } .bad { --tone: var(--bad); } .doubt { --tone: var(--doubt); } .plain { --tone: var(--muted); }

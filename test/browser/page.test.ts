@@ -1,4 +1,5 @@
 // The audit's page in a real browser: it asks for nothing, complains of nothing, and fits a phone and a desk, light and dark.
+import axe from "axe-core";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { audit } from "../../src/audit/audit.js";
@@ -62,6 +63,9 @@ describe.skipIf(!hasChromium)(IN_CHROMIUM, () => {
     expect(Math.abs(light(seen.ink) - light(seen.paper))).toBeGreaterThan(450);
     expect(light(seen.paper) > 382).toBe(colorScheme === "light");
     expect(await page.locator("h1").first().innerText()).toContain("<b>long-name");
+    await page.evaluate(axe.source);
+    const { violations } = (await page.evaluate("axe.run()")) as axe.AxeResults;
+    expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join()}`)).toEqual([]);
     await page.close();
   });
 });

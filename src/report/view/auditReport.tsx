@@ -14,7 +14,7 @@ interface BannerProps {
   readonly verdict: VerdictWords;
   /** Above it: what was audited. */
   readonly name?: string;
-  /** The headline, where it is a heading. */
+  /** The headline as another heading than the plain one. */
   readonly headline?: ComponentChildren;
   /** Beside it. */
   readonly children?: ComponentChildren;
@@ -34,7 +34,7 @@ export function Banner({
       </span>
       <div class="told">
         {name !== undefined && <p class="audited-name">{visible(name)}</p>}
-        {heading ?? <p class="verdict">{headline}</p>}
+        {heading ?? <h2 class="verdict">{headline}</h2>}
         <p class="summary">{line}</p>
         {meaning && <p class="meaning">{meaning}</p>}
       </div>
