@@ -1,9 +1,11 @@
 // The audit as a page: verdict first, then what was spent, how it grew, what was found, the statement, and how to check it.
+
 import { epsilonOverSteps } from "../audit/epsilonOverSteps.js";
 import type { JointAudit } from "../audit/joint.js";
 import { smallestEpsilon } from "../audit/recompute.js";
 import type { Remaining } from "../audit/remaining.js";
 import { assumedOfSums, sumsText } from "../audit/sums.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { Plan } from "../formats/plan.js";
 import { checkPlan } from "../formats/planReader.js";
 import type { AuditReport, Finding, Severity, Verdict } from "../formats/report.js";
@@ -45,11 +47,20 @@ export interface AuditPageOptions {
   readonly more?: readonly Html[];
 }
 
+const OPTION_FIELDS = {
+  runs: true,
+  joint: true,
+  command: true,
+  more: true,
+} satisfies FieldsOf<AuditPageOptions>;
+
 /**
  * The page as text. Needs no network, no scripts and no other file.
  * Guarantee: numbers are rounded so that they never flatter; text from ledgers and file names cannot become markup.
  */
-export function auditPage({ runs, joint, command, more = [] }: AuditPageOptions): string {
+export function auditPage(options: AuditPageOptions): string {
+  checkFields("auditPage", options, OPTION_FIELDS);
+  const { runs, joint, command, more = [] } = options;
   const several = joint !== undefined;
   const content = several
     ? [...jointContent(joint, runs.length), ...runs.flatMap((run) => [heading(run.name), ...runContent(run)])]
