@@ -3,13 +3,22 @@
 import type { Decimal as DecimalType } from "decimal.js";
 import { ArgumentError } from "../formats/argumentError.js";
 import { flatten, type PrivacyEvent } from "../formats/event.js";
-import { checkFields } from "../formats/knownFields.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { Certificate } from "../formats/report.js";
 import { UnsupportedEventError } from "./accountant.js";
 import { rdpAccountant } from "./rdp/index.js";
 
 /** The search starts at an order of at most this: one evaluation costs as many terms. */
 const MAXIMUM_START = 512;
+
+export interface CertifyOptions {
+  /** In (0, 1). */
+  readonly delta: number;
+  /** Of the arithmetic, 20 to 200; default 50. */
+  readonly digits?: number;
+}
+
+const OPTION_FIELDS = { delta: true, digits: true } satisfies FieldsOf<CertifyOptions>;
 
 /**
  * Re-derives the RDP bound of a composition of Gaussian and Poisson-sampled Gaussian mechanisms under
@@ -21,11 +30,8 @@ const MAXIMUM_START = 512;
  * ln of decimal.js are within one unit in the last place, and each is widened by two.
  * Throws ArgumentError for δ outside (0, 1) or digits outside [20, 200], UnsupportedEventError for other mechanisms.
  */
-export async function certify(
-  event: PrivacyEvent,
-  options: { readonly delta: number; readonly digits?: number },
-): Promise<Certificate> {
-  checkFields("certify", options, { delta: true, digits: true });
+export async function certify(event: PrivacyEvent, options: CertifyOptions): Promise<Certificate> {
+  checkFields("certify", options, OPTION_FIELDS);
   const { delta, digits = 50 } = options;
   if (!(delta > 0 && delta < 1)) throw new ArgumentError("delta", "in (0, 1)", `${delta}`);
   if (!(Number.isInteger(digits) && digits >= 20 && digits <= 200))

@@ -1,7 +1,9 @@
 // Accountants by name, from layers: "pld" is exact numerical accounting, "rdp" Rényi accounting for those who must.
+import { oneOf } from "../formats/argumentChecks.js";
 import { ArgumentError } from "../formats/argumentError.js";
 import { flatten, type PrivacyEvent } from "../formats/event.js";
-import type { AccountantName, Neighboring } from "../formats/guarantee.js";
+import { type AccountantName, NEIGHBORINGS, type Neighboring } from "../formats/guarantee.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import { type Accountant, type Interval, type PrivacyCurve, UnsupportedEventError } from "./accountant.js";
 import { contourAccountant } from "./contour/index.js";
 import { IntervalCurve, narrowedBy } from "./intervalCurve.js";
@@ -20,6 +22,11 @@ export interface AccountantOptions {
   readonly effort?: "quick" | "contour" | "thorough";
 }
 
+const OPTION_FIELDS = {
+  neighboring: true,
+  effort: true,
+} satisfies FieldsOf<AccountantOptions>;
+
 /** A layer of exact accounting between the contour integral and the Rényi bound; asked only where thorough. */
 export type Layer = (options: { readonly neighboring?: Neighboring }) => Accountant;
 
@@ -34,10 +41,14 @@ export type Layer = (options: { readonly neighboring?: Neighboring }) => Account
  */
 export function layeredAccountant(
   name: AccountantName,
-  { neighboring = "add-or-remove-one", effort = "thorough" }: AccountantOptions,
+  options: AccountantOptions,
   between: readonly Layer[],
   contour: Layer = contourAccountant,
 ): Accountant {
+  checkFields("accountant", options, OPTION_FIELDS);
+  const { neighboring = "add-or-remove-one", effort = "thorough" } = options;
+  oneOf("neighboring", neighboring, NEIGHBORINGS);
+  oneOf("effort", effort, ["quick", "contour", "thorough"]);
   const first = effort === "quick" ? contourAccountant : contour;
   const layers = [first, ...between].map((layer) => layer({ neighboring }));
   if (name === "rdp") {

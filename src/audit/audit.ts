@@ -1,7 +1,9 @@
 // The audit: recomputes ε from what a run's ledger shows and compares it, and each step, with the plan.
+
 import type { Accountant } from "../accounting/accountant.js";
 import { everyAccountant } from "../accounting/accountants.js";
 import type { Guarantee } from "../formats/guarantee.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { LedgerEntry, LedgerPosition } from "../formats/ledger.js";
 import {
   type LedgerReading,
@@ -42,6 +44,14 @@ export interface AuditOptions {
   readonly older?: OlderSums;
 }
 
+const OPTION_FIELDS = {
+  accountants: true,
+  datasetFingerprint: true,
+  hash: true,
+  older: true,
+  recorded: true,
+} satisfies FieldsOf<AuditOptions>;
+
 /**
  * Audits a run. plan: the plan file's object, or undefined to take the one in the ledger;
  * ledger: the ledger file's text (UTF-8, decoded), or its entries (then there is no hash chain to check).
@@ -57,6 +67,7 @@ export function audit(
   ledger: string | Iterable<LedgerEntry>,
   options: AuditOptions = {},
 ): AuditReport {
+  checkFields("audit", options, OPTION_FIELDS);
   const reading = typeof ledger === "string" ? readLedger(ledger, options.hash) : readLedgerEntries(ledger);
   const findings: Finding[] = [];
   const find = finder(findings);

@@ -1,8 +1,11 @@
 // The audit of another framework's run: ε recomputed from its record and compared with what was claimed of it.
+
 import type { Accountant } from "../accounting/accountant.js";
 import { everyAccountant } from "../accounting/accountants.js";
+import { ArgumentError } from "../formats/argumentError.js";
 import { flatten } from "../formats/event.js";
 import type { Neighboring } from "../formats/guarantee.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { AuditReport, Finding } from "../formats/report.js";
 import { judge } from "./audit.js";
 import type { ImportedRun } from "./importedRun.js";
@@ -20,6 +23,13 @@ export interface ImportAuditOptions {
   readonly accountants?: readonly Accountant[];
 }
 
+const OPTION_FIELDS = {
+  delta: true,
+  epsilon: true,
+  neighboring: true,
+  accountants: true,
+} satisfies FieldsOf<ImportAuditOptions>;
+
 /**
  * Audits a run that `readImport` read. The record is taken at its word: there is no chain to check and no plan to compare
  * with, and a note says so.
@@ -27,8 +37,9 @@ export interface ImportAuditOptions {
  * Guarantee: "holds" only if some accountant proves the claimed ε at δ for the record's event.
  */
 export function auditImport(run: ImportedRun, options: ImportAuditOptions): AuditReport {
+  checkFields("auditImport", options, OPTION_FIELDS);
   const { delta, epsilon, neighboring = "add-or-remove-one" } = options;
-  if (!(epsilon === undefined || epsilon >= 0)) throw new RangeError(`epsilon must be >= 0, got ${epsilon}`);
+  if (!(epsilon === undefined || epsilon >= 0)) throw new ArgumentError("epsilon", ">= 0", `${epsilon}`);
   const findings: Finding[] = [];
   const find = finder(findings);
   find(

@@ -1,8 +1,11 @@
 // Several runs on one data set: what they spent together, all events composed.
+
 import type { Accountant } from "../accounting/accountant.js";
 import { everyAccountant } from "../accounting/accountants.js";
+import { ArgumentError } from "../formats/argumentError.js";
 import type { PrivacyEvent } from "../formats/event.js";
 import type { Neighboring } from "../formats/guarantee.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import {
   type AuditReport,
   type Certified,
@@ -28,6 +31,14 @@ export interface JointOptions {
   readonly accountants?: readonly Accountant[];
 }
 
+const OPTION_FIELDS = {
+  delta: true,
+  epsilon: true,
+  sameDataset: true,
+  certify: true,
+  accountants: true,
+} satisfies FieldsOf<JointOptions>;
+
 /** What several runs on one data set spent together. */
 export interface JointAudit {
   /** "holds" only if every run's verdict is, and the claim on the sum, if there is one, is proven. */
@@ -52,13 +63,14 @@ export interface JointAudit {
  * some runs never saw, composing those too can only overstate. So runs whose data cannot be told to be one set are counted
  * as one, and a finding other-dataset says so. Steps may be composed whose plan was fixed before; see docs/budget.md on
  * choosing later plans by earlier results.
- * Edges: claims for different neighbouring relations have no common ε: verdict "unreadable". No runs: RangeError.
+ * Edges: claims for different neighbouring relations have no common ε: verdict "unreadable". No runs: ArgumentError.
  */
 export async function jointAudit(
   reports: readonly AuditReport[],
   options: JointOptions = {},
 ): Promise<JointAudit> {
-  if (reports.length === 0) throw new RangeError("runs must be at least one, got none");
+  checkFields("jointAudit", options, OPTION_FIELDS);
+  if (reports.length === 0) throw new ArgumentError("runs", "at least one", "none");
   const findings: Finding[] = [];
   const find = finder(findings);
   const sameDataset = options.sameDataset ?? oneFingerprint(reports);

@@ -1,8 +1,10 @@
 // The privacy statement: a plan, or an audited run, in words for a paper or a data-protection file.
+
 import { accountant } from "../accounting/accountants.js";
 import { advantage, truePositiveRateAt } from "../accounting/tradeoff.js";
 import { flatten, type PrivacyEvent } from "../formats/event.js";
 import { ACCOUNTANT_NAMES, type Guarantee } from "../formats/guarantee.js";
+import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { Plan } from "../formats/plan.js";
 import { roundedDown, roundedUp } from "../formats/rounded.js";
 import { searchOf, tuningText, wholeEvent } from "../formats/tuning.js";
@@ -33,6 +35,13 @@ export interface StatementOptions {
   };
 }
 
+const OPTION_FIELDS = {
+  unit: true,
+  dataset: true,
+  audited: true,
+  group: true,
+} satisfies FieldsOf<StatementOptions>;
+
 /**
  * A statement in Markdown (paragraphs, **bold** and `code` only): unit of privacy, neighbouring relation, mechanism and
  * sampler, ε at δ with the bounds on its exact value, accountant and version, what is covered and what is not, and how
@@ -40,6 +49,7 @@ export interface StatementOptions {
  * Guarantee: ε and an attacker's rates are rounded up, lower bounds down; the noise multiplier has all its digits.
  */
 export function statement(plan: Plan, options: StatementOptions = {}): string {
+  checkFields("statement", options, OPTION_FIELDS);
   const { audited, group } = options;
   const unit = escaped(options.unit ?? "training example");
   const guarantee = audited?.guarantee ?? plan.achieved;

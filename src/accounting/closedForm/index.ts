@@ -1,6 +1,8 @@
 // The closed-form accountant: exact up to round-off where δ(ε) is a formula, and a refusal by name everywhere else.
+
 import { type AtomicEvent, flatten, type PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
+import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 import { ULP } from "../../math/rounding.js";
 import {
   type Accountant,
@@ -22,6 +24,10 @@ export interface ClosedFormOptions {
   readonly neighboring?: Neighboring;
 }
 
+const OPTION_FIELDS = {
+  neighboring: true,
+} satisfies FieldsOf<ClosedFormOptions>;
+
 /**
  * Takes on: any composition of Gaussians; one step of Poisson-sampled Gaussian noise (not under replace-one); one use
  * of Laplace noise, randomised response, an (ε, δ)-mechanism (by its worst one) or a pair of probability lists.
@@ -31,6 +37,7 @@ export interface ClosedFormOptions {
  * Cost: one formula a δ; about 60 an ε, 2,100 at most.
  */
 export function closedFormAccountant(options: ClosedFormOptions = {}): Accountant {
+  checkFields("closedFormAccountant", options, OPTION_FIELDS);
   const { neighboring = "add-or-remove-one" } = options;
   return {
     name: NAME,

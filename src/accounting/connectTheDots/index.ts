@@ -12,9 +12,11 @@
 //
 // The connect-the-dots accountant: privacy loss distributions on a lattice, tilted, composed by Fourier transforms, with
 // certified intervals on δ(ε) and ε(δ) for every mechanism that has a dominating pair [Doroshenko2022].
+
 import { ArgumentError } from "../../formats/argumentError.js";
 import type { PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
+import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 import { probabilityCrossing, zeroCrossing } from "../../math/crossing.js";
 import {
   type Accountant,
@@ -43,6 +45,13 @@ export interface ConnectTheDotsOptions {
   readonly lowerEnds?: "mechanism" | "pair";
 }
 
+const OPTION_FIELDS = {
+  neighboring: true,
+  relativeWidth: true,
+  maximumNodes: true,
+  lowerEnds: true,
+} satisfies FieldsOf<ConnectTheDotsOptions>;
+
 const NAME = "pld-discrete";
 /** Points of the laws of allocations, tried one after the other; the first at most a 32nd of the nodes, like the others. */
 const POINTS = [2048, 3072, 4608, 7168];
@@ -55,6 +64,7 @@ const POINTS = [2048, 3072, 4608, 7168];
  * interval is wider. Edges: no noise → ε = Infinity, δ = 1; nothing spent → 0; δ = 0 → the pure ε, or Infinity.
  */
 export function connectTheDotsAccountant(options: ConnectTheDotsOptions = {}): Accountant {
+  checkFields("connectTheDotsAccountant", options, OPTION_FIELDS);
   const {
     neighboring = "add-or-remove-one",
     relativeWidth = 1e-4,

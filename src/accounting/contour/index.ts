@@ -3,9 +3,11 @@
 //
 // The contour-integral accountant: certified intervals on δ(ε) and ε(δ) of composed Gaussians, Poisson-sampled
 // Gaussians and Gaussian mixtures, from their moment generating function along Re t = c [Alghamdi2023, Theorem 3.1].
+
 import { ArgumentError } from "../../formats/argumentError.js";
 import type { PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
+import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 import {
   type Accountant,
   checkDelta,
@@ -32,6 +34,13 @@ export interface ContourOptions {
   readonly bend?: (composition: DirectedComposition, tolerance: number, work: number) => DirectionProfile;
 }
 
+const OPTION_FIELDS = {
+  neighboring: true,
+  relativeWidth: true,
+  maximumWork: true,
+  bend: true,
+} satisfies FieldsOf<ContourOptions>;
+
 /** A curve that can also say how tight it is. */
 export interface ContourCurve extends PrivacyCurve {
   /** (upper − lower)/upper of ε at δ: 0 where both are 0, 1 or NaN never; Infinity where upper is. */
@@ -50,6 +59,7 @@ const NAME = "contour";
  * Edges: no noise → ε = Infinity, δ = 1; nothing composed → 0; δ = 0 → ε = Infinity (a Gaussian has no pure ε).
  */
 export function contourAccountant(options: ContourOptions = {}): ContourAccountant {
+  checkFields("contourAccountant", options, OPTION_FIELDS);
   const {
     neighboring = "add-or-remove-one",
     relativeWidth = 1e-12,

@@ -1,7 +1,9 @@
 // The RDP accountant: Rényi divergences at any real order, the order optimised, converted to (ε, δ).
+
 import { ArgumentError } from "../../formats/argumentError.js";
 import type { PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
+import { checkFields, type FieldsOf } from "../../formats/knownFields.js";
 import {
   type Accountant,
   checkDelta,
@@ -20,6 +22,10 @@ export interface RdpOptions {
   /** Default add-or-remove-one. */
   readonly neighboring?: Neighboring;
 }
+
+const OPTION_FIELDS = {
+  neighboring: true,
+} satisfies FieldsOf<RdpOptions>;
 
 /** A curve that can also say what it rests on. */
 export interface RdpCurve extends PrivacyCurve {
@@ -42,6 +48,7 @@ export interface RdpAccountant extends Accountant {
  * Cost: at most ~160 orders, each at most 2e4 grid points a distinct atom; usually 20 orders of 60 points.
  */
 export function rdpAccountant(options: RdpOptions = {}): RdpAccountant {
+  checkFields("rdpAccountant", options, OPTION_FIELDS);
   const { neighboring = "add-or-remove-one" } = options;
   return {
     name: NAME,
