@@ -165,15 +165,21 @@ function statementOf(report: AuditReport, plan: Plan, folder: string | undefined
 }
 
 function summary(report: AuditReport, of: "run" | "plan"): string {
-  const { claimed, recomputed } = report;
-  const spent = atMost(smallestEpsilon(recomputed), recomputed[0]?.delta);
+  const { claimed, recomputed, verdict } = report;
+  const spent = asFarAsRead(verdict, atMost(smallestEpsilon(recomputed), recomputed[0]?.delta));
   const claim = claimed ? `, claimed ${roundedUp(claimed.epsilon)}` : "";
   return `${spent}${claim}${of === "run" ? `; ${stepsText(report, "steps")}` : ""}`;
 }
 
+/** Of a record that cannot be relied on no number stands without that. */
+const asFarAsRead = (verdict: Verdict, spent: string): string =>
+  verdict === "unreadable" && spent !== UNKNOWN ? `what can be read of it shows ${spent}` : spent;
+
+const UNKNOWN = "ε could not be recomputed";
+
 /** delta: undefined where nothing was recomputed. */
 function atMost(epsilon: number, delta: number | undefined | null): string {
-  if (delta === undefined) return "ε could not be recomputed";
+  if (delta === undefined) return UNKNOWN;
   if (!(epsilon < Infinity)) return "no ε is guaranteed";
   return `ε at most ${roundedUp(epsilon)}${delta === null ? "" : ` at δ ${roundedUp(delta)}`}`;
 }
@@ -289,7 +295,12 @@ export function jointModel(joint: JointAudit, runs: number): Omit<AuditModel, "a
   const spent = atMost(smallestEpsilon(recomputed), recomputed.length === 0 ? undefined : delta);
   return {
     name: `all ${runs} runs together`,
-    verdict: { tone, headline, line: `${runs} runs, together ${spent}${claim}`, meaning: "" },
+    verdict: {
+      tone,
+      headline,
+      line: `${runs} runs together: ${asFarAsRead(verdict, spent)}${claim}`,
+      meaning: "",
+    },
     rows: [
       {
         label: "claimed",

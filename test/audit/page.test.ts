@@ -58,6 +58,8 @@ test("a claim that is not confirmed gets no statement, and its findings with the
   expect(exceeded).toContain("<code>less-noise</code> (line 32)");
   expect(unreadable).toContain(">The claim is unreadable<");
   expect(unreadable).toContain("<code>missing-step</code>");
+  expect(unreadable).toContain("what can be read of it shows ε at most");
+  expect(exceeded).not.toContain("what can be read of it");
   for (const page of [exceeded, unreadable]) {
     expect(page).toContain("None can be given: the claim is not confirmed.");
     expect(page).not.toContain("Privacy statement");
