@@ -1,7 +1,7 @@
 // dpsgd plan: solves for what was left out and writes the plan that `dpsgd train` reads.
 import { ACCOUNTANT_NAMES, NEIGHBORINGS } from "../formats/guarantee.js";
 import type { PlanRequest } from "../formats/plan.js";
-import { planToJson } from "../formats/planReader.js";
+import { planToText } from "../formats/planReader.js";
 import { runsFromText, searchOf } from "../formats/tuning.js";
 import { plainNumber } from "../math/plainNumber.js";
 import { emit, FRAMEWORKS, type Framework } from "../planner/emit.js";
@@ -94,7 +94,7 @@ export async function planCommand(args: readonly string[]): Promise<number> {
     values.emit === undefined
       ? undefined
       : emit(made, readChoice(values, EMIT.name, Object.keys(FRAMEWORKS) as Framework[], "opacus"));
-  if (out !== undefined) writeWholeFile(out, OUT, planToJson(made));
+  if (out !== undefined) writeWholeFile(out, OUT, planToText(made));
   if (stated !== undefined && values.statement !== "")
     writeWholeFile(String(values.statement), STATEMENT, stated);
   const alone = [values.statement === "" ? stated : undefined, code].filter((text) => text !== undefined);

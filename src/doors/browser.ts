@@ -13,7 +13,7 @@ export type { AccountantName, Guarantee, Neighboring } from "../formats/guarante
 export type { LedgerEntry, LedgerPosition, LedgerRun } from "../formats/ledger.js";
 export type { Unknown } from "../formats/plan.js";
 export { NoSolutionError, type Plan, type PlanRequest } from "../formats/plan.js";
-export { planFromJson, planToJson } from "../formats/planReader.js";
+export { planFromJson, planToText } from "../formats/planReader.js";
 export type {
   AuditedSums,
   AuditReport,

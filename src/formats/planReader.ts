@@ -29,7 +29,7 @@ const FIELDS = [
 ] as const satisfies readonly (keyof Plan)[];
 
 /** The plan as the text of a file: indented JSON with a final newline. Plans hold only finite numbers: nothing is lost. */
-export function planToJson(plan: Plan): string {
+export function planToText(plan: Plan): string {
   return `${JSON.stringify(plan, null, 2)}\n`;
 }
 

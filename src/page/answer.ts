@@ -1,7 +1,7 @@
 // From what the fields hold to an answer: reads each field, plans, and says at which field something is wrong.
 import { UnsupportedEventError } from "../accounting/accountant.js";
 import { NoSolutionError, type Plan, type PlanRequest } from "../formats/plan.js";
-import { planToJson } from "../formats/planReader.js";
+import { planToText } from "../formats/planReader.js";
 import { ExpressionError, Expressions } from "../math/expression.js";
 import { plainNumber } from "../math/plainNumber.js";
 import { plan } from "../planner/solve.js";
@@ -54,7 +54,7 @@ export async function answerTo(
     const milliseconds = performance.now() - start;
     const live = "tight" in made && { live: made.tight ? ("six digits" as const) : ("a bound" as const) };
     const { plan: found } = made;
-    return { readings, extraErrors, plan: found, json: planToJson(found), ...live, milliseconds };
+    return { readings, extraErrors, plan: found, json: planToText(found), ...live, milliseconds };
   } catch (error) {
     const milliseconds = performance.now() - start;
     const none = { readings, extraErrors, milliseconds };

@@ -6,7 +6,7 @@ export type { AtomicEvent, ComposedEvent, PrivacyEvent, RepeatedEvent } from "..
 export type { AccountantName, Guarantee, Neighboring } from "../formats/guarantee.js";
 export { NoSolutionError, type Plan, type PlanRequest, type Unknown } from "../formats/plan.js";
 export { eventAfter } from "../formats/plannedEvent.js";
-export { PlanFormatError, planFromJson, planToJson } from "../formats/planReader.js";
+export { PlanFormatError, planFromJson, planToText } from "../formats/planReader.js";
 export { roundedDown, roundedUp } from "../formats/rounded.js";
 export type { ProxySearch, TuningRuns } from "../formats/tuning.js";
 export { emit, type Framework } from "./emit.js";

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Plan } from "../formats/plan.js";
-import { planToJson } from "../formats/planReader.js";
+import { planToText } from "../formats/planReader.js";
 import { CheckpointStore } from "./checkpoint.js";
 import { newFingerprintSalt } from "./data/fingerprint.js";
 import { syncFolder, writeNew, writeWhole } from "./disk.js";
@@ -97,7 +97,7 @@ export function createRunFolder(path: string, plan: Plan, runId = newRunId()): R
     makeFolder(resolve(path));
     accessSync(path, constants.W_OK | constants.X_OK);
     // Exclusive: of two processes that start in one folder at once, one fails here.
-    writeNew(join(path, RUN_FILES.plan), planToJson(plan));
+    writeNew(join(path, RUN_FILES.plan), planToText(plan));
     writeNew(join(path, RUN_FILES.runId), `${runId}\n`);
     writeNew(join(path, RUN_FILES.salt), `${Buffer.from(salt).toString("hex")}\n`, 0o600);
   } catch (error) {

@@ -14,7 +14,7 @@ import { readImport } from "../../src/audit/importedRun.js";
 import { jointAudit } from "../../src/audit/joint.js";
 import { dpSgdEvent } from "../../src/formats/event.js";
 import type { LedgerEntry } from "../../src/formats/ledger.js";
-import { planToJson } from "../../src/formats/planReader.js";
+import { planToText } from "../../src/formats/planReader.js";
 import type { AuditReport } from "../../src/formats/report.js";
 import { plan } from "../../src/planner/solve.js";
 import { auditModel, findingWords } from "../../src/report/auditModel.js";
@@ -144,7 +144,7 @@ test("text of unknown origin cannot become markup, wherever it stands", () => {
 test("the terminal says the model's rows and verdict word for word, its symbols spelled out; so does the page", async () => {
   const folder = mkdtempSync(join(tmpdir(), "dpsgd-words-"));
   const broken = entries.toSpliced(30, 1);
-  writeFileSync(join(folder, "plan.json"), planToJson(made));
+  writeFileSync(join(folder, "plan.json"), planToText(made));
   writeFileSync(join(folder, "ledger.jsonl"), asText(chain(broken)));
   const { stdout } = await dpsgdHere("audit", folder, "--no-certify", "--html", join(folder, "audit.html"));
   const page = readFileSync(join(folder, "audit.html"), "utf8");

@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { accountant } from "../../src/accounting/accountants.js";
 import { audit } from "../../src/audit/audit.js";
 import type { Plan } from "../../src/formats/plan.js";
-import { planToJson } from "../../src/formats/planReader.js";
+import { planToText } from "../../src/formats/planReader.js";
 import { plan as makePlan } from "../../src/planner/solve.js";
 import { hashLineNode } from "../../src/runs/ledgerFile.js";
 import { readRunFolder } from "../../src/runs/runFolder.js";
@@ -25,7 +25,7 @@ export class KillableRuns {
   constructor(readonly steps: number) {
     writeSmallData(join(this.folder, "data"), 300);
     this.plan = makePlan({ examples: 300, batchSize: 60, steps, epsilon: 3, delta: 1e-5 });
-    writeFileSync(join(this.folder, "plan.json"), planToJson(this.plan));
+    writeFileSync(join(this.folder, "plan.json"), planToText(this.plan));
   }
 
   remove(): void {
