@@ -12,7 +12,6 @@ import {
   type Swept,
 } from "../planner/frontier.js";
 import { sweepValues } from "../planner/sweep.js";
-import { frontierSvg } from "../report/charts/frontierSvg.js";
 import { checkDistinctFiles, writeWholeFile } from "./files.js";
 import { type Arguments, type Option, positive, readText, UsageError, whole } from "./options.js";
 import { printJson, say, tell, terminalWidth, wrapped } from "./print.js";
@@ -50,12 +49,12 @@ export const SWEEP_OPTIONS: readonly Option[] = [
 /** Rows beyond these are left to --csv and --json. */
 const MOST_ROWS = 64;
 
-export function sweepPlans(
+export async function sweepPlans(
   request: Partial<PlanRequest>,
   ranges: readonly string[],
   values: Arguments["values"],
   numbers: Readonly<Record<string, number>>,
-): number {
+): Promise<number> {
   const axes = readAxes(ranges);
   checkDistinctFiles(values, [CSV, SVG]);
   const files = [CSV, SVG].map((option) =>
@@ -81,7 +80,11 @@ export function sweepPlans(
   if (svg !== undefined && new Set(made.points.map((point) => point.batchSize)).size < 2)
     throw new UsageError("--svg needs at least two batch sizes to sweep over");
   if (csv !== undefined) writeWholeFile(csv, CSV, frontierCsv(made));
-  if (svg !== undefined) writeWholeFile(svg, SVG, frontierSvg(made));
+  if (svg !== undefined) {
+    // Loaded when asked for: what draws must not slow down every plan.
+    const { frontierSvg } = await import("../report/charts/frontierSvg.js");
+    writeWholeFile(svg, SVG, frontierSvg(made));
+  }
   if (values.json) printJson(made);
   else show(made);
   for (const path of [csv, svg]) if (path !== undefined) (values.json ? tell : say)(`written to ${path}`);
