@@ -30,10 +30,7 @@ const OPTION_FIELDS = { delta: true, digits: true } satisfies FieldsOf<CertifyOp
  * ln of decimal.js are within one unit in the last place, and each is widened by two.
  * Throws ArgumentError for δ outside (0, 1) or digits outside [20, 200], UnsupportedEventError for other mechanisms.
  */
-export async function certify(
-  event: PrivacyEvent,
-  options: CertifyOptions,
-): Promise<Certificate> {
+export async function certify(event: PrivacyEvent, options: CertifyOptions): Promise<Certificate> {
   checkFields("certify", options, OPTION_FIELDS);
   const { delta, digits = 50 } = options;
   if (!(delta > 0 && delta < 1)) throw new ArgumentError("delta", "in (0, 1)", `${delta}`);

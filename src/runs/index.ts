@@ -41,6 +41,7 @@ export * from "./ledgerFile.js";
 export * from "./models/layersModel.js";
 export * from "./models/loadLayersModel.js";
 export * from "./models/readWeights.js";
+export * from "./paidSearch.js";
 export * from "./recipes.js";
 export { ROUNDING_EXAMPLES, type RoundingRun, trainWithRoundingCanary } from "./roundingCanary.js";
 export { TrainingStoppedError } from "./run.js";
