@@ -20,10 +20,14 @@ export interface AuditImportedOptions
 
 /** Prints what the record's run spent; exit status 0 if its claim holds, or nothing is claimed. */
 export async function auditImported(path: string, options: AuditImportedOptions): Promise<number> {
-  const { delta } = options;
+  const { delta, epsilon, neighboring } = options;
   if (delta === undefined)
     throw new UsageError("--delta is missing: with --import, where epsilon is computed");
-  const plain = auditImport(readRecord(path, options.format), { ...options, delta });
+  const plain = auditImport(readRecord(path, options.format), {
+    delta,
+    neighboring,
+    ...(epsilon !== undefined && { epsilon }),
+  });
   const report = options.certify ? await certifyReport(plain) : plain;
   const whole = options.remaining ? { ...report, remaining: remaining(report) ?? null } : report;
   writePage(options.html, { runs: [{ name: path, report: whole }] });

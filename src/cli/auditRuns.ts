@@ -113,7 +113,12 @@ async function auditAll(
   }
   const compared =
     train && reports.every(({ findings }) => !findings.some(({ code }) => code === "other-dataset"));
-  const joint = await jointAudit(reports, { ...options, ...(compared && { sameDataset: true }) });
+  const joint = await jointAudit(reports, {
+    certify: options.certify,
+    ...(options.epsilon !== undefined && { epsilon: options.epsilon }),
+    ...(options.delta !== undefined && { delta: options.delta }),
+    ...(compared && { sameDataset: true }),
+  });
   writePage(options.html, { runs, joint, ...(budget && { budget }) });
   if (options.json)
     printJson({

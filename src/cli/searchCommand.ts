@@ -1,18 +1,11 @@
 // dpsgd search: a search for hyper-parameters under a plan that pays for it; how many runs it has stays secret.
-import { randomInt } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { ArgumentError } from "../formats/argumentError.js";
-import type { Plan } from "../formats/plan.js";
 import { roundedDown } from "../formats/rounded.js";
-import { type PlannedSearch, searchOf } from "../formats/tuning.js";
-import { plan } from "../planner/solve.js";
+import { searchOf } from "../formats/tuning.js";
 import { sweepValues } from "../planner/sweep.js";
-import { fileProblem } from "../runs/fileProblem.js";
+import { paidSearch, SEARCH_FILE, type SearchRanges } from "../runs/paidSearch.js";
 import { TrainingStoppedError } from "../runs/run.js";
-import { secretSearch } from "../runs/secretSearch.js";
-import { train } from "../runs/train.js";
-import type { TrainOptions } from "../runs/trainOptions.js";
 import { BACKEND_NAMES } from "../trainer/backendNames.js";
 import { MODEL_NAMES } from "../trainer/models/index.js";
 import type { VerbHelp } from "./help.js";
@@ -43,7 +36,6 @@ const DRAWN = [
   { option: "clip-norm", field: "clipNorm", otherwise: "1", least: 0, most: Infinity },
   { option: "momentum", field: "momentum", otherwise: "0", least: -Number.MIN_VALUE, most: 1 },
 ] as const;
-type Drawn = Record<(typeof DRAWN)[number]["field"], number>;
 
 const OPTIONS: readonly Option[] = [
   DATA,
@@ -92,7 +84,9 @@ export async function searchCommand(args: readonly string[]): Promise<number> {
   readText(values, MODEL);
   const model = readChoice(values, "model", MODEL_NAMES, "");
   const out = readText(values, OUT);
-  const choices = DRAWN.map((each) => ({ ...each, values: readChoices(values, each) }));
+  const ranges: SearchRanges = Object.fromEntries(
+    DRAWN.map((each) => [each.field, readChoices(values, each)]),
+  );
   const { workers, augmentation } = await readNumbers(values, OPTIONS);
   const backend = readChoice(values, "backend", ["auto", ...BACKEND_NAMES], "auto");
   const paid = readProvenPlan(path);
@@ -101,19 +95,19 @@ export async function searchCommand(args: readonly string[]): Promise<number> {
     throw new UsageError(
       `PLAN ${path} pays for no search with a secret number of runs: plan with --tuning-runs "negative-binomial(0, 10)"`,
     );
-  const options: TrainOptions = {
-    data: await openData(dataName),
-    model,
-    out,
-    backend,
-    ...(workers !== undefined && { workers }),
-    ...(augmentation !== undefined && { augmentation }),
-  };
-  const draw = (): Drawn =>
-    Object.fromEntries(
-      choices.map(({ field, values: from }) => [field, from[randomInt(from.length)]]),
-    ) as Drawn;
-  const found = await carryOut(paid, { ...search, repetitions: search.repetitions }, options, draw);
+  const data = await openData(dataName);
+  const found = await stoppable((signal) =>
+    paidSearch(paid, ranges, {
+      data,
+      model,
+      out,
+      backend,
+      signal,
+      onBackend: tellBackend,
+      ...(workers !== undefined && { workers }),
+      ...(augmentation !== undefined && { augmentation }),
+    }),
+  );
   if (found === "stopped")
     return no(values, "stopped: nothing was kept; the runs that were done are spent all the same");
   if (found === undefined)
@@ -129,7 +123,7 @@ export async function searchCommand(args: readonly string[]): Promise<number> {
       ["clip norm", String(found.clipNorm)],
       ["momentum", String(found.momentum)],
       ["test accuracy", `${roundedDown(100 * found.testAccuracy, 4)} %`],
-      [search.before ? "hyper-parameters" : "run folder", search.before ? join(out, FOUND) : out],
+      [search.before ? "hyper-parameters" : "run folder", search.before ? join(out, SEARCH_FILE) : out],
     ]);
     const rest = `--learning-rate ${found.learningRate} --clip-norm ${found.clipNorm} --momentum ${found.momentum}`;
     const line = `${shellWord(path)} --data ${shellWord(dataName)} --model ${shellWord(model)} ${rest} --out DIR`;
@@ -140,23 +134,8 @@ export async function searchCommand(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** What the search chose, beside the run's own files. */
-const FOUND = "search.json";
-
-type Found = Drawn & { readonly testAccuracy: number };
-
-/** At no time are there more than two runs' folders, so that what is left after a crash does not tell how many there were. */
-async function carryOut(
-  paid: Plan,
-  search: PlannedSearch & Required<Pick<PlannedSearch, "repetitions">>,
-  options: TrainOptions,
-  draw: () => Drawn,
-): Promise<Found | "stopped" | undefined> {
-  const out = resolve(options.out);
-  const kept = makeEmpty(out);
-  const best = join(kept, "best");
-  const next = join(kept, "next");
-  const runPlan = search.before ? planOfOne(paid, search) : paid;
+/** SIGINT and SIGTERM stop the work after the step in hand. */
+async function stoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T | "stopped"> {
   const stopping = new AbortController();
   const stop = () => {
     tell("stopping after the step in hand");
@@ -164,65 +143,15 @@ async function carryOut(
   };
   process.once("SIGINT", stop);
   process.once("SIGTERM", stop);
-  let told = false;
-  let highest = -Infinity;
   try {
-    const found = await secretSearch(search.repetitions, async () => {
-      const drawn = draw();
-      rmSync(next, { recursive: true, force: true });
-      const { testAccuracy } = await train(runPlan, {
-        ...options,
-        ...drawn,
-        out: next,
-        signal: stopping.signal,
-        // Said once, so that the number of times does not count the runs.
-        onBackend: (choice) => {
-          if (!told) tellBackend(choice);
-          told = true;
-        },
-        onWarning: () => {},
-      });
-      const score = testAccuracy >= 0 ? testAccuracy : -Infinity;
-      if (score > highest || !existsSync(best)) {
-        highest = score;
-        rmSync(best, { recursive: true, force: true });
-        renameSync(next, best);
-      }
-      return { outcome: { ...drawn, testAccuracy }, score };
-    });
-    if (found === undefined) return undefined;
-    if (search.before) rmSync(best, { recursive: true });
-    const released = search.before ? out : best;
-    writeFileSync(join(released, FOUND), `${JSON.stringify(found, null, 2)}\n`);
-    if (!search.before) renameSync(best, out);
-    return found;
+    return await work(stopping.signal);
   } catch (error) {
     if (error instanceof TrainingStoppedError) return "stopped";
     throw error;
   } finally {
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
-    rmSync(kept, { recursive: true, force: true });
   }
-}
-
-/** Makes `out`, which must be new or empty, and a folder beside it for the runs. */
-function makeEmpty(out: string): string {
-  try {
-    mkdirSync(out, { recursive: true });
-    if (readdirSync(out).length > 0)
-      throw new UsageError(`--out must be a new or empty folder, got ${out} with files in it`);
-    return mkdtempSync(join(dirname(out), ".search-"));
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(`--out must be a folder that can be written, got ${out} (${fileProblem(error)})`);
-  }
-}
-
-/** One run of a search that comes before the final run. */
-function planOfOne({ request, achieved }: Plan, { batchSize, noiseMultiplier, steps }: PlannedSearch): Plan {
-  const { examples, neighboring } = request;
-  return plan({ examples, neighboring, batchSize, noiseMultiplier, steps, delta: achieved.delta });
 }
 
 function readChoices(

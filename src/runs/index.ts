@@ -34,6 +34,7 @@ export {
 } from "./models/layersModel.js";
 export { loadLayersModel } from "./models/loadLayersModel.js";
 export { readWeights } from "./models/readWeights.js";
+export { paidSearch, type SearchOptions, type SearchRanges, type SearchResult } from "./paidSearch.js";
 export { TrainingStoppedError } from "./run.js";
 export { RunFolderError, readRunFolder, type StoredRun } from "./runFolder.js";
 export { RunBusyError } from "./runLock.js";

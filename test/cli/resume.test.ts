@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
 import { audit } from "../../src/audit/audit.js";
+import { readBudget } from "../../src/runs/budgetFile.js";
 import { readRunFolder } from "../../src/runs/runFolder.js";
 import { dpsgdHere } from "../support/commandLine.js";
 import { KillableRuns, stepsIn } from "../support/killedRuns.js";
@@ -82,7 +83,7 @@ test("a budget that a run was reserved in is settled when it was stopped and res
   expect([second.status, second.stderr]).toEqual([1, expect.stringContaining("budget")]);
   const { status, stderr } = await runs.start(["train", "--resume", out, "--budget", budget]).ended;
   expect(status, stderr).toBe(0);
-  expect(JSON.parse(readFileSync(budget, "utf8")).runs).toMatchObject([{ folder: out, state: "settled" }]);
+  expect(readBudget(budget).runs).toMatchObject([{ folder: out, state: "settled" }]);
   expect(runs.complaint(out)).toBe(undefined);
 });
 

@@ -2,7 +2,13 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ArgumentError } from "../../src/formats/argumentError.js";
+import type { Plan } from "../../src/formats/plan.js";
+import { planFromJson } from "../../src/formats/planReader.js";
+import { loadDataset } from "../../src/runs/data/loadDataset.js";
+import { paidSearch, type SearchOptions } from "../../src/runs/paidSearch.js";
+import { TrainingStoppedError } from "../../src/runs/run.js";
 import { dpsgdHere } from "../support/commandLine.js";
 import { writeSmallData } from "../support/smallData.js";
 
@@ -112,4 +118,56 @@ test.each([
   expect(status).toBe(2);
   if (typeof message === "string") expect(stderr).toBe(message);
   else expect(stderr).toMatch(message);
+});
+
+describe("the library's paidSearch", () => {
+  const planIn = (name: string): Plan => planFromJson(readFileSync(join(folder, `${name}.json`), "utf8"));
+  const options = (out: string): SearchOptions => ({
+    data: loadDataset(data),
+    model: "linear",
+    backend: "cpu",
+    workers: 1,
+    out: join(folder, out),
+  });
+
+  test("releases the best run with what was drawn, and its audit holds", { timeout: 400_000 }, async () => {
+    const given = options("library");
+    const chosen = await paidSearch(planIn("best"), { learningRate: [0.5, 1], momentum: [0.5] }, given);
+    expect(JSON.parse(readFileSync(join(given.out, "search.json"), "utf8"))).toEqual(chosen);
+    expect([0.5, 1]).toContain(chosen!.learningRate);
+    expect([chosen!.clipNorm, chosen!.momentum]).toEqual([1, 0.5]);
+    expect(JSON.parse((await dpsgdHere("audit", given.out, "--json")).stdout).verdict).toBe("holds");
+  });
+
+  test.each<[string, object, object, string]>([
+    ["every", {}, {}, "plan must be one that pays for a search with a secret number of runs"],
+    ["single", {}, {}, "got one that pays for no search"],
+    ["best", { learningrate: [1] }, {}, "ranges.learningrate must be left out"],
+    ["best", { clipNorm: [] }, {}, "ranges.clipNorm must be a list of at least one number, got []"],
+    ["best", { learningRate: 2 }, {}, "ranges.learningRate must be a list of at least one number, got 2"],
+    ["best", { learningRate: [2, -1] }, {}, "ranges.learningRate must be > 0 and finite, got -1"],
+    ["best", { momentum: [1] }, {}, "ranges.momentum must be in [0, 1), got 1"],
+    ["best", {}, { learningRate: 2 }, "learningRate must be left out: paidSearch has no such option"],
+    ["best", {}, { onProgress: () => {} }, "(it would tell how many runs there are)"],
+    ["best", {}, { budget: "b.json" }, "(a search is not settled by one ledger)"],
+    ["best", {}, { weightDecay: 1 }, "weightDecay must be left out"],
+    ["best", {}, { out: data }, "out must be a new or empty folder, got"],
+  ])("refuses with plan %s: %j, %j", async (name, ranges, more, message) => {
+    const before = readdirSync(folder);
+    const error = await paidSearch(planIn(name), ranges, { ...options("none"), ...more }).catch(
+      (caught: unknown) => caught,
+    );
+    expect(error).toBeInstanceOf(ArgumentError);
+    expect((error as Error).message).toContain(message);
+    expect(readdirSync(folder)).toEqual(before);
+  });
+
+  test("stopped, it keeps nothing", { timeout: 400_000 }, async () => {
+    const before = readdirSync(folder);
+    const given = { ...options("stopped"), signal: AbortSignal.abort() };
+    await expect(paidSearch(planIn("best"), {}, given)).rejects.toBeInstanceOf(TrainingStoppedError);
+    expect(readdirSync(given.out)).toEqual([]);
+    rmSync(given.out, { recursive: true });
+    expect(readdirSync(folder)).toEqual(before);
+  });
 });
