@@ -35,10 +35,12 @@ export async function modelsCommand(args: readonly string[]): Promise<number> {
       model.about,
     ]),
   ];
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   for (const row of rows) {
     const cells = row.map((cell, column) =>
-      column === 0 || column === row.length - 1 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
+      column === 0 || column === row.length - 1
+        ? cell.padEnd(widths[column]!)
+        : cell.padStart(widths[column]!),
     );
     say(cells.join("  ").trimEnd());
   }

@@ -225,7 +225,7 @@ export function readDevices(text: string): Record<string, string>[] {
     Object.fromEntries(
       (entry === "default" ? [] : entry.split(";")).map((setting) => {
         const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/.exec(setting) ?? [];
-        if (name === undefined)
+        if (name === undefined || value === undefined)
           throw new UsageError(
             `--devices must be a list of default or NAME=VALUE (several with ; between), got ${JSON.stringify(entry)}`,
           );

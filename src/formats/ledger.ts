@@ -209,7 +209,7 @@ export function ledgerEvent(entries: Iterable<LedgerEntry>): PrivacyEvent {
     steps.steps++;
   }
   close();
-  return events.length === 1 ? events[0] : { kind: "composed", events };
+  return events.length === 1 ? events[0]! : { kind: "composed", events };
 }
 
 function text(name: string, value: unknown): void {

@@ -191,7 +191,7 @@ export function readingEvent(
       );
   }
   events.push(...reading.otherEvents);
-  return events.length === 1 ? events[0] : { kind: "composed", events };
+  return events.length === 1 ? events[0]! : { kind: "composed", events };
 }
 
 class Collector {
@@ -238,7 +238,7 @@ class Collector {
 
   /** The next step, like the one before. */
   sameStep(): void {
-    this.#steps[this.#steps.length - 1].count++;
+    this.#steps.at(-1)!.count++;
     this.#good++;
     this.lastStep++;
   }

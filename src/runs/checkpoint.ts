@@ -35,8 +35,8 @@ const NO_DIGEST = "0".repeat(64);
 export function encodeCheckpoint({ ledger, settings, parameters, optimizer }: Checkpoint): Uint8Array {
   const tensors = Object.entries(optimizer.arrays).flatMap(([kind, arrays]) =>
     arrays.map((values, index) => ({
-      name: `${kind}/${parameters[index].name}`,
-      shape: parameters[index].shape,
+      name: `${kind}/${parameters[index]!.name}`,
+      shape: parameters[index]!.shape,
       values,
     })),
   );

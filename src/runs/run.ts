@@ -254,7 +254,7 @@ export class Run {
       network.parameters.map(({ name, shape }, index) => ({
         name: prefix + name,
         shape,
-        values: values[index],
+        values: values[index]!,
       }));
     const tensors = [
       ...named("", optimizer.parameters),

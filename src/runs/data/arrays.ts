@@ -52,10 +52,10 @@ export function datasetFromArrays(
 function labelsOf({ shape, values }: NpyArray, name: string): Uint16Array {
   if (!(shape.length === 1 || (shape.length === 2 && shape[1] === 1)))
     throw new DatasetError(`${name} must be [N], one class number each, got [${shape.join(", ")}]`);
-  for (let i = 0; i < values.length; i++)
-    if (!(Number.isInteger(values[i]) && values[i] >= 0 && values[i] < MOST_CLASSES))
+  for (const [i, value] of values.entries())
+    if (!(Number.isInteger(value) && value >= 0 && value < MOST_CLASSES))
       throw new DatasetError(
-        `${name}: label ${i + 1} of ${values.length} must be a whole number in [0, ${MOST_CLASSES - 1}], got ${values[i]}`,
+        `${name}: label ${i + 1} of ${values.length} must be a whole number in [0, ${MOST_CLASSES - 1}], got ${value}`,
       );
   return Uint16Array.from(values);
 }

@@ -45,11 +45,11 @@ export function readCifar(
   let image = 0;
   for (const { bytes } of files)
     for (let from = 0; from < bytes.length; from += record, image++) {
-      labels[image] = bytes[from + version.labelBytes - 1];
+      labels[image] = bytes[from + version.labelBytes - 1]!;
       // Planes of red, green and blue to one triple a pixel.
       for (let c = 0; c < 3; c++) {
         const plane = from + version.labelBytes + c * PLANE;
-        for (let i = 0; i < PLANE; i++) pixels[(image * PLANE + i) * 3 + c] = bytes[plane + i];
+        for (let i = 0; i < PLANE; i++) pixels[(image * PLANE + i) * 3 + c] = bytes[plane + i]!;
       }
     }
   return { count, shape: [SIDE, SIDE, 3], pixels, labels, scaling: CIFAR_SCALING };

@@ -18,7 +18,7 @@ export function readIdx(bytes: Uint8Array, name: string): IdxArray {
   if (!(plain.length >= 4))
     throw new DatasetError(`${name}: truncated: 4 bytes or more expected, got ${plain.length}`);
   const view = new DataView(plain.buffer, plain.byteOffset, plain.byteLength);
-  const rank = plain[3];
+  const rank = view.getUint8(3);
   if (!(plain[0] === 0 && plain[1] === 0 && plain[2] === 8 && rank >= 1 && rank <= 4))
     throw new DatasetError(
       `${name}: not an IDX file of unsigned bytes: magic number 0x000008nn with 1 to 4 dimensions expected, got 0x${view

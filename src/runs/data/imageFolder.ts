@@ -76,7 +76,7 @@ async function decoder(side: number | undefined): Promise<Decode> {
 function tripled(data: Uint8Array, channels: number): Uint8Array {
   return Uint8Array.from(
     { length: (3 * data.length) / channels },
-    (_, i) => data[Math.floor(i / 3) * channels],
+    (_, i) => data[Math.floor(i / 3) * channels]!,
   );
 }
 

@@ -32,7 +32,7 @@ export function readNpy(bytes: Uint8Array, name: string): NpyArray {
   if (!(bytes.length >= 10 && String.fromCharCode(...bytes.subarray(0, 6)) === "\x93NUMPY"))
     throw new DatasetError(`${name}: not an .npy array: it must begin with \\x93NUMPY`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const version = bytes[6];
+  const version = view.getUint8(6);
   if (!(version >= 1 && version <= 3))
     throw new DatasetError(`${name}: .npy format 1, 2 or 3 expected, got ${version}`);
   const start = version === 1 ? 10 : 12;
@@ -51,13 +51,13 @@ export function readNpy(bytes: Uint8Array, name: string): NpyArray {
     throw new DatasetError(
       `${name}: an array of ${Object.keys(TYPES).join(", ")} expected, got the header ${JSON.stringify(header.trim().slice(0, 120))}`,
     );
-  const shape = dimensions[1]
+  const shape = dimensions[1]!
     .split(",")
     .filter((part) => part.trim() !== "")
     .map(Number);
   if (order[1] === "True" && shape.length > 1)
     throw new DatasetError(`${name}: rows must come one after the other (fortran_order False)`);
-  const width = Number(descr![2].slice(1));
+  const width = Number(descr![2]!.slice(1));
   const count = shape.reduce((product, each) => product * each, 1);
   const data = start + length;
   if (!(bytes.length === data + count * width))

@@ -86,7 +86,7 @@ export function fromLayersModel(model: LayersModel, name = "layers-model"): Conv
   const built = orRefuse(() => new Network(network));
   const keys = steps.flatMap(({ weights }) => weights);
   const weights = built.allParameters.map((parameter, index) => {
-    const found = values.get(keys[index])?.array;
+    const found = values.get(keys[index]!)?.array;
     if (!(found && found.length === sizeOf(parameter.shape)))
       throw new ModelConversionError(`weights ${keys[index]} are missing or of another shape`);
     return { name: parameter.name, shape: parameter.shape, values: Float32Array.from(found) };
@@ -97,7 +97,7 @@ export function fromLayersModel(model: LayersModel, name = "layers-model"): Conv
       `the translation must agree with the original to ${TOLERANCE}, but its outputs differ by ${difference}`,
     );
   const frozen = built.allParameters
-    .filter((_, index) => notTrainable.has(keys[index]) || !values.get(keys[index])!.trained)
+    .filter((_, index) => notTrainable.has(keys[index]!) || !values.get(keys[index]!)!.trained)
     .map((parameter) => parameter.name);
   if (frozen.length === weights.length) refuse("none of the model's layers is trainable: one must be");
   const leftOut = all.flatMap((translation) => translation.leftOut);
@@ -141,9 +141,9 @@ function readGraph(json: unknown): Graph {
     throw new ModelConversionError(
       `the model must have one input and one output, got ${inputs.length} and ${outputs.length}`,
     );
-  const shape = nodes.get(inputs[0])!.layer.config.batch_input_shape as (number | null)[] | undefined;
+  const shape = nodes.get(inputs[0]!)!.layer.config.batch_input_shape as (number | null)[] | undefined;
   if (!shape) throw new ModelConversionError(`layer ${inputs[0]} must have an input shape`);
-  return { nodes, order, input: inputs[0], output: outputs[0], inputShape: shape.slice(1) as number[] };
+  return { nodes, order, input: inputs[0]!, output: outputs[0]!, inputShape: shape.slice(1) as number[] };
 }
 
 /** The layers behind `stop` up to and with `to`, in a row; sums become residual blocks. */
@@ -155,14 +155,14 @@ function walk(graph: Graph, to: string, stop: string): Translation[] {
   if (!own.isSum) {
     if (inbound.length !== 1)
       return refuse(`layer ${to} joins ${inbound.length} layers: only sums of two may`);
-    const before = walk(graph, inbound[0], stop);
+    const before = walk(graph, inbound[0]!, stop);
     const zeros = before.at(-1)?.zeroPadding;
     return [...before, own.padded(zeros)];
   }
   if (inbound.length !== 2) return refuse(`layer ${to} adds ${inbound.length} layers: only two may be added`);
   // The nearest layer that both branches come from.
   const [mine, others] = inbound.map((from) => ancestors(graph, from));
-  const common = [...graph.order].reverse().filter((id) => mine.has(id) && others.has(id));
+  const common = [...graph.order].reverse().filter((id) => mine!.has(id) && others!.has(id));
   for (const fork of common) {
     const branches = inbound.map((from) => attempt(() => walk(graph, from, fork)));
     if (!branches[0] || !branches[1]) continue;
@@ -209,7 +209,7 @@ function classesOf(layers: readonly LayerSpec[], inputShape: NetworkSpec["inputS
     checkLayers(layers);
     return buildChain(layers, inputShape, () => true);
   });
-  return outputShape.length === 1 ? outputShape[0] : refuse("the model must end in one number a class");
+  return outputShape.length === 1 ? outputShape[0]! : refuse("the model must end in one number a class");
 }
 
 function orRefuse<T>(build: () => T): T {
@@ -243,9 +243,9 @@ function compare(
     );
     const ours = (probabilities ? tf.softmax(logits) : logits).dataSync<"float32">();
     const given = model.predict(flat ? tf.reshape(images, [IMAGES, -1]) : images);
-    const theirs = (Array.isArray(given) ? given[0] : given).dataSync<"float32">();
+    const theirs = (Array.isArray(given) ? given[0]! : given).dataSync<"float32">();
     if (ours.length !== theirs.length) return Number.POSITIVE_INFINITY;
     const size = theirs.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
-    return ours.reduce((most, value, i) => Math.max(most, Math.abs(value - theirs[i])), 0) / size;
+    return ours.reduce((most, value, i) => Math.max(most, Math.abs(value - theirs[i]!)), 0) / size;
   });
 }
