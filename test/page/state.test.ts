@@ -189,7 +189,7 @@ describe("whatever a plan's request can hold", () => {
       [{ "max-tpr": "0.05" }, "max-tpr", /^must be a rate at/],
       [{ "max-tpr": "0.01@0.05" }, "max-tpr", /^must be a rate above/],
       [{ "max-advantage": "2" }, "max-advantage", /^must be in \(0, 1\)/],
-      [{ "final-after-proxy": "1e9" }, "final-after-proxy", /^must have a batch size/],
+      [{ "final-after-proxy": "1e9" }, "final-after-proxy", /^must be of a batch size/],
       [{ "proxy-steps": "10" }, "proxy-steps", /^must stand beside/],
     ];
     for (const [extras, name, message] of wrong) {

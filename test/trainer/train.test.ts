@@ -5,10 +5,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { accountant } from "../../src/accounting/accountants.js";
-import { BudgetExceededError, newBudget } from "../../src/audit/budget.js";
+import { BudgetExceededError } from "../../src/audit/budget.js";
 import { ArgumentError } from "../../src/formats/argumentError.js";
 import type { Neighboring } from "../../src/formats/guarantee.js";
-import { readBudget, updateBudget } from "../../src/runs/budgetFile.js";
+import { createBudget, readBudget } from "../../src/runs/budgetFile.js";
 import { loadDataset } from "../../src/runs/data/loadDataset.js";
 import { LedgerWriter } from "../../src/runs/ledgerFile.js";
 import { checkProven } from "../../src/runs/provenPlan.js";
@@ -308,13 +308,13 @@ describe("a plan's claim", () => {
   });
 
   test.each([
-    [{ achieved: undefined }, /plan achieved.neighboring must be one of/],
+    [{ achieved: undefined }, /plan's achieved must be an object, got nothing/],
     [
       { achieved: { ...achieved, neighboring: "swap" } },
-      /plan achieved.neighboring must be one of .*, got "swap"/,
+      /plan's achieved.neighboring must be "add-or-remove-one", as the rest of the plan says, got "swap"/,
     ],
-    [{ achieved: { ...achieved, epsilon: Number.NaN } }, /plan achieved.epsilon must be >= 0, got NaN/],
-    [{ achieved: { ...achieved, delta: 1 } }, /plan achieved.delta must be in \(0, 1\), got 1/],
+    [{ achieved: { ...achieved, epsilon: Number.NaN } }, /plan's achieved.epsilon must be >= 0, got NaN/],
+    [{ achieved: { ...achieved, delta: 1 } }, /plan's achieved.delta must be in \(0, 1\), got 1/],
   ])("must be one: %j", async (changes, message) => {
     await expect(train({ ...plan, ...changes } as never, options())).rejects.toThrow(message);
   });
@@ -336,13 +336,13 @@ describe("a budget", () => {
   const spent = accountant("pld").account(plan.event).epsilonAt(1e-5);
   const budget = () => join(folder, "budget.json");
   const make = (epsilon: number) =>
-    updateBudget(budget(), () => newBudget({ epsilon, delta: 1e-5, neighboring: "add-or-remove-one" }));
+    createBudget(budget(), { epsilon, delta: 1e-5, neighboring: "add-or-remove-one" });
 
   test("is reserved by train, charged for what the ledger shows, and refuses what would exceed it", async () => {
     await make(1.2 * spent);
     await train(plan, options({ budget: budget() }));
     const [run] = readBudget(budget()).runs;
-    expect(run).toMatchObject({ folder: join(folder, "run"), charged: { event: plan.event } });
+    expect(run).toMatchObject({ folder: join(folder, "run"), charged: plan.event });
     const next = options({ budget: budget(), out: join(folder, "next") });
     await expect(train(plan, next)).rejects.toBeInstanceOf(BudgetExceededError);
     expect(existsSync(join(folder, "next"))).toBe(false);
@@ -361,7 +361,7 @@ describe("a budget", () => {
     expect(readBudget(budget()).runs).toHaveLength(1);
     const { model: _, out, ...process } = options({ budget: budget() });
     await resumeTraining(out, process);
-    expect(readBudget(budget()).runs).toMatchObject([{ charged: { event: plan.event } }]);
+    expect(readBudget(budget()).runs).toMatchObject([{ charged: plan.event }]);
   });
 
   test("must be a file that there is", async () => {
