@@ -11,7 +11,7 @@ export function auditedSums(
   older: OlderSums,
   find: Find,
 ): AuditedSums {
-  const arithmetic = reading.run?.arithmetic ?? null;
+  const arithmetic = reading.arithmetic ?? null;
   const stated = [
     ...(arithmetic ? [arithmetic] : []),
     ...reading.resumes.flatMap((line) => line.arithmetic ?? []),

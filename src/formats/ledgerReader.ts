@@ -40,6 +40,8 @@ export interface LedgerProblem {
 export interface LedgerReading {
   /** Absent if line 1 is not a run line, or its plan cannot be read: then nothing else here can be relied on. */
   readonly run?: LedgerRun;
+  /** As the run line states it, also where its plan cannot be read. */
+  readonly arithmetic?: SumArithmetic;
   readonly end?: LedgerEnd;
   /** Step lines, and every step that may have happened without a good line (missing, malformed, torn). */
   readonly stepsDone: number;
@@ -196,6 +198,7 @@ export function readingEvent(
 
 class Collector {
   #run: LedgerRun | undefined;
+  #arithmetic: SumArithmetic | undefined;
   #end: LedgerEnd | undefined;
   #steps: { samplingRate: number; noiseMultiplier: number; count: number; line: number }[] = [];
   #withoutLine = 0;
@@ -278,6 +281,7 @@ class Collector {
 
   /** The plan in the run line becomes one of this release's version. */
   #began(entry: LedgerRun): void {
+    this.#arithmetic = entry.arithmetic;
     try {
       this.#run = { ...entry, plan: planFromJson(entry.plan) };
     } catch (error) {
@@ -347,6 +351,7 @@ class Collector {
     );
     return {
       ...(this.#run && { run: this.#run }),
+      ...(this.#arithmetic && { arithmetic: this.#arithmetic }),
       ...(this.#end && { end: this.#end }),
       stepsDone: this.#good + stepsWithoutLine,
       stepsWithoutLine,
