@@ -5,7 +5,12 @@
 //            and the rest of the probability at 0 (docs/math-connect-the-dots.md, theorem 8)
 import { type DominatingPair, type LossBody, type Mass, pointsPair, swapped } from "./pair.js";
 
-/** What a body holds on [from, to], times e^{logWeight}. */
+/**
+ * What a body holds on [from, to], times e^{logWeight}.
+ *
+ * The ratio of P and Q is that of the body, so the loss at each x is as well; both masses have the same weight, hence
+ * the other side has it too. With the coordinate turned around the stretch [from, to] becomes [−to, −from].
+ */
 class BodyPart implements LossBody {
   readonly leastLoss: number;
   readonly largestLoss: number;
@@ -49,6 +54,9 @@ class BodyPart implements LossBody {
 /**
  * One of the pairs, drawn with its probability and shown which. relative: what the probabilities may be off by.
  * No mechanism need show it (`bound`).
+ *
+ * Shown which, the divergence is the mean of the divergences: δ(ε) = Σ w_i δ_i(ε), since the outcomes of different i do
+ * not meet. A factor of 1 + η on each probability changes δ of T uses by (1 + η)^T at most: `relative` carries η.
  */
 export function mixed(
   parts: readonly { probability: number; pair: DominatingPair }[],
@@ -59,6 +67,7 @@ export function mixed(
   const logP: number[] = [];
   let [infinite, unseen] = [0, 0];
   for (const { probability, pair } of parts) {
+    // Weight 0 would leave −∞ where sums of logarithms are taken.
     if (!(probability > 0)) continue;
     const log = Math.log(probability);
     for (const body of pair.bodies ?? []) bodies.push(new BodyPart(body, body.from, body.to, log));
@@ -77,6 +86,10 @@ export function mixed(
  * Losses above 0 as `above` has them, below 0 as `below` has them, and the rest, of probability e^{logRest}, at 0: the
  * pair whose δ(ε) is that of `above` for ε ≥ 0 and that of `below` for ε ≤ 0 (docs/math-connect-the-dots.md, theorem 8).
  * zeros: where the loss of the body of `above`, of `below`, is 0.
+ *
+ * The pointwise larger of two curves is a curve: for ε ≥ 0 only losses above 0 matter to δ, and for ε ≤ 0 only those
+ * below 0 to δ − (1 − e^ε). The masses of both halves leave the same rest of P as of Q where both pairs have one total
+ * variation.
  */
 export function folded(
   above: DominatingPair,
@@ -104,7 +117,11 @@ export function folded(
   return { ...points, ...(bodies.length > 0 && { bodies }), bound: true };
 }
 
-/** `folded` of a pair and its own mirror image. */
+/**
+ * `folded` of a pair and its own mirror image.
+ *
+ * Both have the total variation of `pair`, as TV(P, Q) = TV(Q, P).
+ */
 export function foldedWithMirror(pair: DominatingPair, logRest: number, zero = 0): DominatingPair {
   return folded(pair, swapped(pair), logRest, [zero, -zero]);
 }
