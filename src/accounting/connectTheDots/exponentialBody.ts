@@ -16,6 +16,8 @@ import { type LossBody, type Mass, sampledLoss } from "./pair.js";
 
 /**
  * end: B. Laplace of scale 1/B: k = ½ (the rest in points at ±B). rate: sampled at that rate; turned: seen from the other side.
+ *
+ * The coordinate is bounded, so that no tilt needs a range beyond it and no panel is cut off.
  */
 export class RampBody implements LossBody {
   readonly from: number;

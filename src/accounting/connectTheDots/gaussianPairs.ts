@@ -49,6 +49,7 @@ export class MixtureBody implements LossBody {
     this.reach = this.top - Math.min(...q.means);
     // Far to the right the largest means decide, far to the left the least; equal ones leave the ratio of their weights.
     const weightAt = (m: ShiftedMixture, mean: number) => m.weights[m.means.indexOf(mean)] ?? 0;
+    // Where no mean is shared the difference of log ratios has no bound.
     const [ql, pl] = [Math.min(...q.means), this.bottom];
     this.leastLoss = ql === pl ? Math.log(weightAt(p, pl)) - Math.log(weightAt(q, ql)) : -Infinity;
     const qt = Math.max(...q.means);
@@ -93,7 +94,8 @@ export class MixtureBody implements LossBody {
       const step = excess / this.slope(x);
       // Quadratic: the step after this one would be far below rounding.
       if (Math.abs(step) <= 1e-9 * (1 + Math.abs(x)) && i > 0) return x + step;
-      // Where the loss is flat Newton leaps: bounded, and bisected once there are two ends.
+      // Where the loss is flat Newton leaps: bounded, and bisected once there are two ends. 4, 8, 16, … so that any
+      // place is reached before the rounds end.
       const limit = 2 ** (i + 2);
       let next = x + Math.max(-limit, Math.min(limit, step));
       if (!(next > lo && next < hi))
@@ -120,6 +122,7 @@ export class MixtureBody implements LossBody {
   mass(a: number, b: number, into: Mass): void {
     const m = 0.5 * (a + b);
     const w = 0.5 * (b - a);
+    // The farthest of the means from the middle, 0 included.
     let far = 0;
     for (const d of this.all) far = Math.max(far, Math.abs(m - d));
     const { ratios } = this;
@@ -243,6 +246,7 @@ function series(m: number, w: number): number {
   let odd = m;
   let factor = 1;
   let sum = 0;
+  // even = He_n, odd = He_{n+1}, factor = w^n/(n + 1)!.
   for (let n = 2; n <= 18; n += 2) {
     even = m * odd - (n - 1) * even;
     odd = m * even - n * odd;

@@ -64,6 +64,7 @@ export class HockeyStickKernel {
     const half = Math.sin((u * this.h) / 2);
     const d0 = this.a0 + fall0 * 2 * half * half;
     const d1 = this.a1 + fall1 * 2 * half * half;
+    // (1 − f₀)(1 − f₁) = (d₀ + i|f₀| sin uh)(d₁ + i|f₁| sin uh).
     const divisorRe = d0 * d1 - fall0 * sin * fall1 * sin;
     const divisorIm = d0 * fall1 * sin + fall0 * sin * d1;
     this.modulus = (scale * (b0 + fall0 * b1)) / (Math.hypot(d0, fall0 * sin) * Math.hypot(d1, fall1 * sin));
@@ -95,6 +96,17 @@ const LEAST_EXPONENT = -60;
  *
  * The trapezoid sum of a Gaussian over a lattice differs from its integral by the aliases m ≠ 0; terms below e^−60 are
  * left out.
+ *
+ * Why A and s² (theorem 4). With w = y + V/2, y = L − ε, and κ = max(|w|/V, 1/√V), Chernoff's bound with (e^v − 1)₊ ≤
+ * e^{κv}/(e(κ − 1)) and (1 − e^{−v})₊ ≤ e^{κv}/(eκ) makes what S adds at most
+ *
+ *   √V/(e(1 − √V))·e^{½ − |w|/√V + [y < 0 < w]2|w|/√V} for |w| ≤ √V,   ·e^{−w²/2V} beyond;   also 1, and e^{−y}.
+ *
+ * On the other side E[G(y + S)] ≥ A e^{−((|w| + V/4)² + V)/2s²} by Jensen, as 0 ≤ E S ≤ V/2 and Var S ≤ V. For small V,
+ * with z = w/√V, z²/2.2 + z√V/4.4 ≤ z²/2 + ½; for the others (|w| + V/4)² ≤ 2w² + V²/8. So A and s² as they stand make
+ * G's expectation the larger.
+ *
+ * The price is about 2.5V times the density of the loss at ε, and falls with the square of the step.
  */
 export class GainKernel {
   /** At the u of the last call. */

@@ -120,6 +120,7 @@ export function pointsPair(
   infinite = 0,
   unseen = 0,
 ): DominatingPair {
+  // log 0 = −∞.
   const kept = losses.map((_, i) => i).filter((i) => logP[i]! > -Infinity);
   const own = kept.map((i) => losses[i]!);
   return { losses: own, logP: kept.map((i) => logP[i]!), infinite, unseen, span: spanOf(own) };
@@ -209,6 +210,7 @@ function spanOf(losses: readonly number[]): number | undefined {
  * search.
  */
 export function commonSpan(a: number, b: number, tolerance: number): number | undefined {
+  // Equal losses ask for nothing.
   if (b <= tolerance) return a;
   if (a === Infinity) return b;
   let [x, y] = [Math.max(a, b), Math.min(a, b)];

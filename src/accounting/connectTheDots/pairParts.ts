@@ -3,6 +3,9 @@
 //   mixed    with probability w_i that of pair i, and shown which:  δ = Σ w_i δ_i
 //   folded   δ(ε) of one pair for ε ≥ 0 and of another one for ε ≤ 0: losses above 0 from the one, below 0 from the other,
 //            and the rest of the probability at 0 (docs/math-connect-the-dots.md, theorem 8)
+//
+// Under composition: uses draw their pair independently, so mixtures compose as pairs. Of folded pairs only upper bounds
+// follow, as no one mechanism need show both halves (`bound`).
 import { type DominatingPair, type LossBody, type Mass, pointsPair, swapped } from "./pair.js";
 
 /**
@@ -21,6 +24,7 @@ class BodyPart implements LossBody {
     readonly to: number,
     private readonly logWeight: number,
   ) {
+    // At an end inside of the body the loss there; else the body's own bound.
     this.leastLoss = from > body.from ? body.loss(from) : body.leastLoss;
     this.largestLoss = to < body.to ? body.loss(to) : body.largestLoss;
   }
@@ -38,6 +42,9 @@ class BodyPart implements LossBody {
     into.logP += this.logWeight;
   }
 
+  /**
+   * The body's own bound, weighted; also for parts of [a, b] that lie outside, since masses are ≥ 0.
+   */
   logMassBound(a: number, b: number): number {
     return this.body.logMassBound(a, b) + this.logWeight;
   }
@@ -69,12 +76,14 @@ export function mixed(
   for (const { probability, pair } of parts) {
     // Weight 0 would leave −∞ where sums of logarithms are taken.
     if (!(probability > 0)) continue;
+    // logP + log w_i, of points and of bodies; the losses stay.
     const log = Math.log(probability);
     for (const body of pair.bodies ?? []) bodies.push(new BodyPart(body, body.from, body.to, log));
     for (let i = 0; i < pair.losses.length; i++) {
       losses.push(pair.losses[i]!);
       logP.push(pair.logP[i]! + log);
     }
+    // Infinite losses and unseen mass, in proportion.
     infinite += probability * pair.infinite;
     unseen += probability * pair.unseen;
   }
@@ -100,6 +109,7 @@ export function folded(
   const losses = [0];
   const logP = [logRest];
   const bodies: LossBody[] = [];
+  // Points strictly above or below 0: those at 0 belong to the rest.
   const take = (pair: DominatingPair, sign: 1 | -1): void => {
     for (let i = 0; i < pair.losses.length; i++)
       if (sign * pair.losses[i]! > 0) {

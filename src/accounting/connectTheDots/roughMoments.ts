@@ -16,7 +16,11 @@ import type { DominatingPair, Mass } from "./pair.js";
 const PANEL = 0.25;
 const MAXIMUM_PANELS = 4000;
 
-/** Panels of the bodies that hold all but what falls like e^{−12|x|} beyond, for tilts between low and high. */
+/**
+ * Panels of the bodies that hold all but what falls like e^{−12|x|} beyond, for tilts between low and high.
+ *
+ * Two masses for each panel of a body, one for each point.
+ */
 export interface LossPanels {
   readonly losses: Float64Array;
   readonly logP: Float64Array;
@@ -38,6 +42,7 @@ export function lossPanels(pair: DominatingPair, low: number, high: number): Los
     const b = body.extent(high);
     const from = Math.max(Math.min(a[0], b[0]), body.from);
     const to = Math.min(Math.max(a[1], b[1]), body.to);
+    // At least 64, so that short bodies are resolved too.
     const count = Math.min(MAXIMUM_PANELS, Math.max(64, Math.ceil((to - from) / PANEL)));
     const mass: Mass = { logP: 0, ratio: 0 };
     let x = from;
@@ -86,6 +91,7 @@ export interface TiltedMoments {
 export function tiltedMomentsOf({ losses, logP }: LossPanels, c: number): TiltedMoments {
   const n = losses.length;
   let highest = -Infinity;
+  // Everything is relative to the largest term, so that nothing overflows.
   for (let i = 0; i < n; i++) highest = Math.max(highest, logP[i]! + c * losses[i]!);
   if (!(highest > -Infinity && highest < Infinity))
     return { log: Infinity, error: 0, mean: Infinity, variance: Infinity };

@@ -58,6 +58,7 @@ function hockeyStick(body: LossBody, epsilon: number): Interval {
   // From the inverse leftward until the loss is at most ε, by growing steps: so no loss above ε is left out.
   for (let step = 2 ** -50 * (1 + Math.abs(x)); x > body.from && !(body.loss(x) <= epsilon); step *= 4)
     x = Math.max(body.from, x - step);
+  // P(x > x₀) and P/Q of it; nothing lies beyond where that is 0.
   const mass: Mass = { logP: 0, ratio: 0 };
   body.mass(x, body.to, mass);
   if (!(mass.logP > -Infinity)) return { lower: 0, upper: 0 };
@@ -67,6 +68,7 @@ function hockeyStick(body: LossBody, epsilon: number): Interval {
   const short = x > body.from ? Math.max(0, epsilon - body.loss(x)) : 0;
   const value = -Math.expm1(epsilon - mass.ratio);
   const valueError = error * (Math.abs(value) + 1.01 * Math.exp(epsilon - mass.ratio));
+  // e^short − 1, with the rounding of ε and of the loss at x.
   const lacking = Math.expm1(short + 16 * UNIT_ROUNDOFF * (1 + Math.abs(epsilon)));
   return {
     lower: p * Math.max(0, value - valueError) * (1 - 2 ** -50),

@@ -149,8 +149,8 @@ export class DeltaParts {
     for (const [k, cut] of cuts.entries()) {
       const steps = this.rotated(cut, cuts[k + 1]);
       for (const part of k === 0 ? (["bulk", "tail"] as const) : (["tail"] as const)) {
-        // A large loss may be too unlikely to matter: δ_s ≤ ΣT·E[1 − χ].
-        // The integrand (1 − e^{ε−ℓ})₊ is at most 1, and some step has a loss of that class.
+        // A large loss may be too unlikely to matter: δ_s ≤ ΣT·E[1 − χ]. The integrand (1 − e^{ε−ℓ})₊ is at most 1, and
+        // some step has a loss of that class.
         const mass = steps.reduce((sum, step) => sum + step.count * step.tailMass, 0);
         if (part === "tail" && mass < Math.exp(logDelta - NEGLIGIBLE)) {
           this.bounded.push({ log: Math.log(mass + TINY), c: 0 });

@@ -133,9 +133,9 @@ export class HyperbolicBounds {
       }
       // Either is sound where it is a number.
       if (!(log < plainLog)) log = plainLog;
-      // Without e^{−a₁ε}; and for every ε within a tenth, as the terms serve them.
-      // A border is read as e^{log − a₁ε}, so e^{a₁ε} goes in here. At another ε′ the bound changes by e^{(ε − ε′)a}, a
-      // in [a₁, a₂], of which the reader puts in e^{(ε − ε′)a₁}: the rest is at most e^{(SERVED_RATIO − 1)ε(a₂ − a₁)}.
+      // Without e^{−a₁ε}; and for every ε within a tenth, as the terms serve them. A border is read as e^{log − a₁ε},
+      // so e^{a₁ε} goes in here. At another ε′ the bound changes by e^{(ε − ε′)a}, a in [a₁, a₂], of which the reader
+      // puts in e^{(ε − ε′)a₁}: the rest is at most e^{(SERVED_RATIO − 1)ε(a₂ − a₁)}.
       log += normal + epsilon * a1 + (SERVED_RATIO - 1) * epsilon * (a2 - a1);
       // |t′| ≤ m cosh u over the panel's width, and |t(t + 1)| is least at its start.
       log += Math.log((m * Math.cosh(end) * width) / (Math.hypot(a1, b1) * Math.hypot(a1 + 1, b1))) + front;

@@ -170,8 +170,8 @@ export class HyperbolicContour extends ContourSum {
       const largest = Math.max(...logs);
       right = largest + Math.log(logs.reduce((total, log) => total + Math.exp(log - largest), 0));
     }
-    // The rule divides each border by e^{2πd/h}; so many digits are asked of it.
-    // e^−30 of δ is 1e-13 of it; an estimate is content with e^−22.
+    // The rule divides each border by e^{2πd/h}; so many digits are asked of it. e^−30 of δ is 1e-13 of it; an estimate
+    // is content with e^−22.
     const digits = certified ? 30 : 22;
     const needed = (log: number): number => Math.max(24, Math.min(1e3, log - logDelta + digits));
     const toLeft = this.angle;
@@ -260,10 +260,10 @@ export class HyperbolicContour extends ContourSum {
   }
 
   /**
-   * log G at t = a + ib: log of the Gaussians' e^{gt(t+1)/2}, plus T log(1 + bulk) of each step, and for the tail
-   * log expm1(ΣT log(1 + r)), r = M_s/M_b. Logarithms of moduli by log1p of |1 + z|² − 1 = 2 Re z + |z|², so that small ones
-   * keep their digits however large T is. With the errors of theorem 7: T log(1 + bulk) errs by at most
-   * −T log1p(−|error|/|1 + bulk|), and r = M_s/M_b by (tailError + |r|bulkError)/(|M_b| − bulkError) + 8u|r|.
+   * log G at t = a + ib: log of the Gaussians' e^{gt(t+1)/2}, plus T log(1 + bulk) of each step, and for the tail log
+   * expm1(ΣT log(1 + r)), r = M_s/M_b. Logarithms of moduli by log1p of |1 + z|² − 1 = 2 Re z + |z|², so that small
+   * ones keep their digits however large T is. With the errors of theorem 7: T log(1 + bulk) errs by at most −T
+   * log1p(−|error|/|1 + bulk|), and r = M_s/M_b by (tailError + |r|bulkError)/(|M_b| − bulkError) + 8u|r|.
    *
    * relativeError is that of e^{log + i·argument}: e^error − 1 of the sum of the logarithms' errors, with u(30 + 4|log|
    * + 6|argument|) for evaluating it; for the tail with that of expm1 too, whose argument's error jumpError makes

@@ -106,9 +106,9 @@ export class LossDensity {
     const log = this.logFront - (s2 * (Yr * Yr - Yi * Yi)) / 2 + j * h + x - logOneRe;
     const argument = -s2 * Yr * Yi + this.angle + y - logOneIm;
     // Theorem 2, first order: over the cell |d log p/dτ| ≤ slope = σ²|Y||ρ| + 2 + …, with |ρ| ≤ 1 + 1.1|λ| and |λ| at
-    // the far end of the cell; Y is at most (|ρ|h)/2 larger there than at the node.
-    // d log p/dτ = −σ²Yρ + 1 + 2λ − ρ, as dλ/dτ = λ and d log(1 − e^{−λ})/dτ = ρ − λ; so σ²|Y||ρ| + 1 + 2|λ| + |ρ| is
-    // above it, and |ρ| ≤ 1 + 1.1|λ| makes the last three terms 2 + 3.1|λ|.
+    // the far end of the cell; Y is at most (|ρ|h)/2 larger there than at the node. d log p/dτ = −σ²Yρ + 1 + 2λ − ρ, as
+    // dλ/dτ = λ and d log(1 − e^{−λ})/dτ = ρ − λ; so σ²|Y||ρ| + 1 + 2|λ| + |ρ| is above it, and |ρ| ≤ 1 + 1.1|λ| makes
+    // the last three terms 2 + 3.1|λ|.
     const cellModulus = m * this.halfStepFactor;
     const rho = 1 + 1.1 * cellModulus;
     const Y = Math.hypot(Yr, Yi) + (rho * h) / 2;
@@ -117,8 +117,8 @@ export class LossDensity {
     const rhoRe = tiny ? 1 : (x * oneRe + y * oneIm) / norm;
     const rhoIm = tiny ? 0 : (y * oneRe - x * oneIm) / norm;
     const nodeSlope = -s2 * (Yr * rhoRe - Yi * rhoIm) + 1 + 2 * x - rhoRe;
-    // … and |d² log p/dτ²| ≤ σ²(|ρ|² + |Y||ρ′|) + 2|λ| + |ρ′| over the cell, ρ′ = ρ(1 − λ/(e^λ − 1)).
-    // |λ/(e^λ − 1)| ≤ |ρ|, and below 0.03 for |λ| ≥ 8, which every cell with its node beyond 9 is.
+    // … and |d² log p/dτ²| ≤ σ²(|ρ|² + |Y||ρ′|) + 2|λ| + |ρ′| over the cell, ρ′ = ρ(1 − λ/(e^λ − 1)). |λ/(e^λ − 1)| ≤
+    // |ρ|, and below 0.03 for |λ| ≥ 8, which every cell with its node beyond 9 is.
     const rhoSlope = rho * (m > 9 ? 1.03 : 1 + rho);
     const curvature = s2 * (rho * rho + Y * rhoSlope) + 2 * cellModulus + rhoSlope;
     // Everything below is at this node until the next call.

@@ -71,9 +71,8 @@ export class LossRay extends LossRayNodes {
     let bulkSize = 0;
     let tailError = 0;
     let tailSize = 0;
-    // t·shift: e^{tℓ} = e^{base + i·baseTurn}·e^{tλ}.
-    // `Size` is what a sum's rounding is relative to, Σ|b||e^{tℓ} − 1| and Σ|s||e^{tℓ}|; `Error` is what its terms err
-    // by.
+    // t·shift: e^{tℓ} = e^{base + i·baseTurn}·e^{tλ}. `Size` is what a sum's rounding is relative to, Σ|b||e^{tℓ} − 1|
+    // and Σ|s||e^{tℓ}|; `Error` is what its terms err by.
     const base = a * shift;
     const baseTurn = b * shift;
     bulkSum.clear();
@@ -131,13 +130,12 @@ export class LossRay extends LossRayNodes {
         (smallLosses.modulus * tModulus * -shift * Math.exp(base) +
           Math.hypot(smallLosses.re, smallLosses.im)) +
       smallLosses.fourth * tModulus ** 4 * smallGrowth;
-    // Of the blocked sums: u(BLOCK + n/BLOCK + 12) of the sum of the sizes.
-    // Within a block at most BLOCK additions, n/BLOCK of blocks, and a few operations of each term.
+    // Of the blocked sums: u(BLOCK + n/BLOCK + 12) of the sum of the sizes. Within a block at most BLOCK additions,
+    // n/BLOCK of blocks, and a few operations of each term.
     const rough = UNIT_ROUNDOFF * (BLOCK + n / BLOCK + 12);
     into.bulkRe = bulkSum.re + smallLosses.re;
     into.bulkIm = bulkSum.im + smallLosses.im;
-    // What lies beyond both ends.
-    // e^{t·shift} is at most 1 where Re t ≥ 0, as shift < 0.
+    // What lies beyond both ends. e^{t·shift} is at most 1 where Re t ≥ 0, as shift < 0.
     const lift = Math.exp(Math.max(0, base));
     // To the right |p e^{tλ}| is bounded by `rightOf`, to the left by the masses; e^{base} exceeds 1 where Re t < 0.
     const tailRight = lift * this.rightOf(along, this.tailCutoff);

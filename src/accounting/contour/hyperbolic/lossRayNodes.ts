@@ -166,10 +166,10 @@ export class LossRayNodes {
           ) +
         (chiUpper.cellMaximum > 1e-300 ? FLOOR : 0);
       if (first) {
-        // To the left |p| falls at least like e^{fall·τ}: the rest of the rule, and of the integral.
-        // The nodes left out are at most cellMaximum·Σ_k e^{−k·fall·h} = cellMaximum/(1 − e^{−fall·h}); the integral
-        // left out is at most the density, cellMaximum/h, over fall. |χ| ≤ LARGEST_CUTOFF in both. For the tail |χ⁺ − χ|
-        // ≤ |1 − χ⁺| + |1 − χ|, and each is at most |g|·max(1, |χ|), where |g| falls to the left.
+        // To the left |p| falls at least like e^{fall·τ}: the rest of the rule, and of the integral. The nodes left out
+        // are at most cellMaximum·Σ_k e^{−k·fall·h} = cellMaximum/(1 − e^{−fall·h}); the integral left out is at most
+        // the density, cellMaximum/h, over fall. |χ| ≤ LARGEST_CUTOFF in both. For the tail |χ⁺ − χ| ≤ |1 − χ⁺| + |1 −
+        // χ|, and each is at most |g|·max(1, |χ|), where |g| falls to the left.
         const fall = s2 * (0.99 * Math.abs(p.reY) - 0.01) - 0.03;
         bulkLeft = LARGEST_CUTOFF * (cellMaximum / (1 - Math.exp(-fall * h)) + cellMaximum / h / fall);
         tailLeft = bulkLeft * (chi.gMaximum + chiUpper.gMaximum);
@@ -185,9 +185,9 @@ export class LossRayNodes {
         m / furthestCut > 12 &&
         (square * m + linear - 1.1 * steepest) * m >= 5;
       if (ended || !(m < 1e9 && j - from < MAXIMUM_NODES)) {
-        // Where the end was not reached nothing is known to the right.
-        // Re g is about R²cos 2η so far above the cut, so −log|χ| grows by 2 cos 2η|λ|²/κ² per unit of τ: a tenth of it
-        // is left to spare, as of Re g itself, which is what χ has fallen by at the last node (`depth`).
+        // Where the end was not reached nothing is known to the right. Re g is about R²cos 2η so far above the cut, so
+        // −log|χ| grows by 2 cos 2η|λ|²/κ² per unit of τ: a tenth of it is left to spare, as of Re g itself, which is
+        // what χ has fallen by at the last node (`depth`).
         const endOf = (cutoff: LossCutoff): CutoffEnd =>
           ended && cutoff.cut < Infinity
             ? { fall: (1.8 * cos2) / (cutoff.cut * cutoff.cut), depth: 0.9 * cutoff.gRe }
@@ -205,16 +205,15 @@ export class LossRayNodes {
       const pIm = magnitude * Math.sin(p.argument);
       const bRe = pRe * chi.re - pIm * chi.im;
       const bIm = pRe * chi.im + pIm * chi.re;
-      // χ⁺ − χ, of the complements or of the cutoffs themselves: of what is small in each.
-      // Where χ is near 1 both complements are small and known to their own relative error; where χ is small, χ⁺ − χ is.
+      // χ⁺ − χ, of the complements or of the cutoffs themselves: of what is small in each. Where χ is near 1 both
+      // complements are small and known to their own relative error; where χ is small, χ⁺ − χ is.
       const belowCut = chi.modulus > 0.5;
       const shareRe = belowCut ? chi.complementRe - chiUpper.complementRe : chiUpper.re - chi.re;
       const shareIm = chiUpper.im - chi.im;
       const sRe = pRe * shareRe - pIm * shareIm;
       const sIm = pRe * shareIm + pIm * shareRe;
-      // Errors of pχ and of p(1 − χ), relative to |p|.
-      // χ = e^{−g} errs by |χ||g|·(relative error of g), 1 − χ by the error that `LossCutoff.complementError` says; both
-      // beside that of p and of the products.
+      // Errors of pχ and of p(1 − χ), relative to |p|. χ = e^{−g} errs by |χ||g|·(relative error of g), 1 − χ by the
+      // error that `LossCutoff.complementError` says; both beside that of p and of the products.
       const cutoffError = (cutoff: LossCutoff): number =>
         cutoff.modulus * (p.relativeError + 8 * UNIT_ROUNDOFF + cutoff.gMaximum * cutoff.gError);
       const complementError = (cutoff: LossCutoff): number =>
@@ -247,8 +246,8 @@ export class LossRayNodes {
         smallLosses.curvatureMaximum += bulkCell * loss * loss;
         continue;
       }
-      // Where a part has no mass at all, sums over the ray begin later or end earlier.
-      // A cell bound of 0 means that all of the part is 0 there.
+      // Where a part has no mass at all, sums over the ray begin later or end earlier. A cell bound of 0 means that all
+      // of the part is 0 there.
       if (tailStart < 0 && tailCell > 0) tailStart = modulus.length;
       modulus.push(m);
       bulkRe.push(bRe);

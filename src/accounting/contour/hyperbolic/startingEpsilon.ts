@@ -15,9 +15,8 @@ import type { DirectedComposition } from "../vertical/directedComposition.js";
 const lossAt = (y: number, q: number): number => (y > 30 ? y + Math.log(q) : Math.log1p(q * Math.expm1(y)));
 
 /**
- * The z > 0 with P(Z > z) ≈ e^log: z² ≈ −2 log − log(−2 log).
- * Roughly, from P(Z > z) ≈ e^{−z²/2}/(z√2π), with z² on the right side put in as −2 log; 0 where the chance is above
- * 1/e.
+ * The z > 0 with P(Z > z) ≈ e^log: z² ≈ −2 log − log(−2 log). Roughly, from P(Z > z) ≈ e^{−z²/2}/(z√2π), with z² on the
+ * right side put in as −2 log; 0 where the chance is above 1/e.
  */
 const normalQuantileOf = (log: number): number =>
   log < -1 ? Math.sqrt(Math.max(0.1, -2 * log - Math.log(-2 * log) - 1)) : 0;

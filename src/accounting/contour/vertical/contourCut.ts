@@ -33,10 +33,9 @@ export interface ContourCutGoal {
 /**
  * How many nodes to take, and a bound on (h/2π)·Σ of the rest.
  *
- * Panels begin at u = 3/deviation, three widths of the integrand, at the latest,
- * and each is longer by PANEL_GROWTH,
- * so that their number grows with the logarithm of the range. The cut is the first panel from which the tail is below
- * the goal; where the nodes allowed do not reach so far it is the last one within them, with the tail that it has.
+ * Panels begin at u = 3/deviation, three widths of the integrand, at the latest, and each is longer by PANEL_GROWTH, so
+ * that their number grows with the logarithm of the range. The cut is the first panel from which the tail is below the
+ * goal; where the nodes allowed do not reach so far it is the last one within them, with the tail that it has.
  */
 export function cutContour(
   { gaussian, mixtures }: DirectedComposition,

@@ -118,8 +118,8 @@ export class MixtureQuadrature extends LikelihoodRatio {
       const x = i * h;
       return (-x * x) / (2 * s2) + Math.max(0, s * this.logRatio(x));
     };
-    // Beyond either end the integrand falls at least like e^{−k|x − end|/σ}: a geometric sum.
-    // Σ_{j ≥ 1} e^{−jkh/σ} = 1/(e^{kh/σ} − 1).
+    // Beyond either end the integrand falls at least like e^{−k|x − end|/σ}: a geometric sum. Σ_{j ≥ 1} e^{−jkh/σ} =
+    // 1/(e^{kh/σ} − 1).
     const geometric = -Math.log(Math.expm1((k * h) / sigma));
     let logOut = logAddExp(logTerm(from), logTerm(to)) + geometric;
     // Not worth a search.
@@ -186,8 +186,7 @@ export class MixtureQuadrature extends LikelihoodRatio {
         1e-9
       );
     };
-    // No wall at all, or next to none, and the best d within it.
-    // θ < π: 0.99π is deep enough.
+    // No wall at all, or next to none, and the best d within it. θ < π: 0.99π is deep enough.
     if (s >= 0) return errorAt(Math.min(slope * s2, (0.99 * Math.PI) / turnPerDepth));
     const flat = errorAt(Math.min(slope * s2, (0.499 * Math.PI) / turnPerDepth));
     if (slope * s2 * turnPerDepth < 0.499 * Math.PI && -s * this.largestNegativeLoss < 0.5) return flat;

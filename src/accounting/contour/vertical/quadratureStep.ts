@@ -124,8 +124,7 @@ class SmoothCutoff {
    * Mass of a cell: the larger of p at both ends, times exp(g²/8·(1/σ² + [s < 0]|s|V/σ⁴)), as (log p)″ ≥ −that. (log r)″
    * is the variance of the shift given x, over σ⁴: at most V = reach²·min(¼, a at the right end), where a grows with x.
    *
-   * Why: a function with f″ ≥ −B exceeds
-   * the larger of its end values by at most B·g²/8 on a cell of width g.
+   * Why: a function with f″ ≥ −B exceeds the larger of its end values by at most B·g²/8 on a cell of width g.
    */
   private measureCells(from: number, cell: number, logMoment: number): void {
     const { mixture, s } = this;
@@ -249,8 +248,7 @@ class SmoothCutoff {
   /**
    * log of 2e^{d²/2σ² + d²/2w²}·∫ pχκ(x)e^{u·arg r(x + id)} dx, from above: the angle and κ at the right end of a cell.
    *
-   * Cells whose χ, at its left end, is at most e^{−z²/2}, z = (x − x₀)/w; x₀ lies m·w above the
-   * quantile, so that χ
+   * Cells whose χ, at its left end, is at most e^{−z²/2}, z = (x − x₀)/w; x₀ lies m·w above the quantile, so that χ
    * differs from 1 by less than e^{−m²/2} wherever the mass matters.
    */
   private logSize(u: number, d: number, w: number): number {

@@ -141,8 +141,7 @@ export class MixtureStep extends MixtureQuadrature {
       relative * 1.01 +
       4 * UNIT_ROUNDOFF * Math.abs(logMoment) +
       (unscaled ? 0 : 4 * UNIT_ROUNDOFF * Math.abs(top));
-    // From here on p is the tilted law itself.
-    // log p_i = log w_i r_i^s − K.
+    // From here on p is the tilted law itself. log p_i = log w_i r_i^s − K.
     const { kept, dropped, mean } = this.keep(columns, { logUnit, logMoment, out }, direction);
     const { x, p, loss, lossError, weightError } = columns;
     let variance = 0;
@@ -151,8 +150,8 @@ export class MixtureStep extends MixtureQuadrature {
     let weightErrorSum = 0;
     let lossErrorSum = 0;
     for (let i = 0; i < kept; i++) {
-      // φ is taken of ℓ − mean: a number that is near the mean makes uℓ, and with it all errors, small;
-      // T·mean is taken off ε.
+      // φ is taken of ℓ − mean: a number that is near the mean makes uℓ, and with it all errors, small; T·mean is taken
+      // off ε.
       const centred = loss[i]! - mean;
       loss[i] = centred;
       const mass = p[i]!;

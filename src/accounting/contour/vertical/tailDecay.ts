@@ -71,8 +71,7 @@ export class DecayBound {
       for (let i = from; i < to; i++) squares += p[i]! * (loss[i]! - mean) ** 2;
       this.cores.push({ from, to, mass: coreMass, variance: squares / coreMass });
     }
-    // θ = reach·d/σ² must stay below π: `half` is the depth d at which θ = π. None is
-    // deeper than seven deviations.
+    // θ = reach·d/σ² must stay below π: `half` is the depth d at which θ = π. None is deeper than seven deviations.
     const { sigma, reach } = mixture;
     const half = (Math.PI * sigma * sigma) / reach;
     this.depths = [

@@ -109,8 +109,8 @@ export class UprightContour extends ContourSum {
     const { steps, gaussian, epsilon, logDelta } = problem;
     this.c = (low + high) / 2;
     const half = (high - low) / 2;
-    // On both borders of the strip the measure's own transform at the real point bounds all.
-    // log of N(c′)/2π without e^{−c′ε}, on the borders c′ = low and c′ = high.
+    // On both borders of the strip the measure's own transform at the real point bounds all. log of N(c′)/2π without
+    // e^{−c′ε}, on the borders c′ = low and c′ = high.
     const border = (at: number): number =>
       logUprightMoment(steps, gaussian, at) +
       Math.log(Math.PI) -

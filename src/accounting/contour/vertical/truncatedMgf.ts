@@ -315,8 +315,7 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
       const turn = d / square;
       const sin = Math.sin(turn);
       const cos = Math.cos(turn);
-      // e^{−b·arg r(x + id)}, r = 1 − q + q e^{y + iθ}.
-      // The angle is rounded down.
+      // e^{−b·arg r(x + id)}, r = 1 − q + q e^{y + iθ}. The angle is rounded down.
       const fallAt = (at: number): number => {
         const e = rate * Math.exp((2 * at - 1) / (2 * square));
         return Math.exp(-b * Math.atan2(e * sin, 1 - rate + e * cos) * (1 - 1e-12));

@@ -169,9 +169,10 @@ export class VerticalProfile implements DirectionProfile {
    * Bounds on the smallest ε ≥ 0 with δ(ε) ≤ δ, given log δ and log(1 − δ), δ in (0, 1): upper with
    * deltaUpper(upper) ≤ δ and lower with deltaLower(lower) > δ, both evaluated; Newton only proposes.
    *
-   *  1. δ ≥ δ(0): ε = 0.  2. A line placed for δ, Newton's ε on it, and once or twice another line placed for that ε.
-   * 3. From there outward to where δ's bounds are on the right sides of δ (`walkOutward`).  4. Where that leaves the
-   * upper end open, the Chernoff bound solved for ε.
+   *   1  δ ≥ δ(0): ε = 0.
+   *   2  A line placed for δ, Newton's ε on it, and once or twice another line placed for that ε.
+   *   3  From there outward, to where δ's bounds are on the right sides of δ (`walkOutward`).
+   *   4  Where that leaves the upper end open, the Chernoff bound solved for ε.
    */
   epsilonAt(logDelta: number, logComplement: number): Interval {
     // Comparisons allow for the rounding of log δ itself.
@@ -269,8 +270,8 @@ export class VerticalProfile implements DirectionProfile {
     const target = line.c < 0 ? logComplement : logDelta;
     for (let i = 0; i < 60; i++) {
       const { middle, slope } = line.at(x);
-      // middle falls with ε on a line c > 0 and rises on one with c < 0: excess falls with ε either way.
-      // Above 0: δ is still too large at x.
+      // middle falls with ε on a line c > 0 and rises on one with c < 0: excess falls with ε either way. Above 0: δ is
+      // still too large at x.
       const excess = line.c < 0 ? target - middle : middle - target;
       const rate = line.c < 0 ? -slope : slope;
       if (excess > 0) lo = x;
