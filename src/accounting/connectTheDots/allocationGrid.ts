@@ -49,7 +49,12 @@ interface RoughLaw extends WeightedPoints {
   readonly grid: Float64Array;
 }
 
-/** largest: of the losses that are told apart. Null where P often shows larger ones. */
+/**
+ * largest: of the losses that are told apart. Null where P often shows larger ones.
+ *
+ * From one ratio up by rough laws of all partial means, then from the whole down: each part's importance is what it
+ * ends up in.
+ */
 export function placeAllocation(
   base: DominatingPair,
   largest: number,
@@ -74,6 +79,7 @@ export function placeAllocation(
       Math.min(body.to, to, Math.max(high, from)),
     ] as const;
   });
+  // Laws of one ratio, and of all partial means, in ROUGH cells each.
   const one = roughOf(base, coordinates);
   const laws: RoughLaw[] = [];
   let law = one;
@@ -94,6 +100,7 @@ export function placeAllocation(
     grids[i] = gridOf(laws[i]!.grid, importances, points);
     const previous = i > 0 ? laws[i - 1]! : one;
     const count = i > 0 ? steps[i - 1]!.count : 1;
+    // What this step adds to the part: another copy, or one ratio.
     const [other, otherCount] = steps[i]!.doubles ? [previous, count] : [one, 1];
     others = others
       ? {
@@ -103,6 +110,7 @@ export function placeAllocation(
       : { law: other, count: otherCount };
     importances = conditional(previous, others.law, count / total, whole, wholes);
   }
+  // Ratios become coordinates of the body, where its loss is the ratio's logarithm.
   const grid = gridOf(one.grid, importances, points);
   const losses = (base.bodies ?? []).map((body, k) => {
     const [from, to] = coordinates[k]!;
@@ -165,7 +173,11 @@ function roughOf(base: DominatingPair, coordinates: readonly (readonly [number, 
   return { grid, values, masses: Float64Array.from(kept, ([, mass]) => mass) };
 }
 
-/** The law of weight·a + (1 − weight)·b in cells of its own. */
+/**
+ * The law of weight·a + (1 − weight)·b in cells of its own.
+ *
+ * Its means are kept cell by cell; no bound is.
+ */
 function roughMean(a: RoughLaw, b: RoughLaw, weight: number): RoughLaw {
   const grid = sumsOf(a, b, weight, ROUGH) ?? roughGrid(a, b, weight);
   const masses = new Float64Array(grid.length);
@@ -246,7 +258,11 @@ function logMoments({ values, masses }: WeightedPoints): { mean: number; varianc
     : { mean: 0, variance: 1 };
 }
 
-/** Of a cell; the last one, which is open, ends at its mean or at twice its start. */
+/**
+ * Of a cell; the last one, which is open, ends at its mean or at twice its start.
+ *
+ * Relative widths are what count: a law of means has values over many powers of ten.
+ */
 function widthOf({ grid, values }: RoughLaw, k: number): number {
   return (grid[k + 1] ?? Math.max(2 * grid[k]!, values[k]!)) - grid[k]!;
 }
@@ -280,6 +296,7 @@ function wanted(law: RoughLaw): Float64Array[] {
       moment += masses[k]! * values[k]!;
       const log = Math.log(gap(moment, mass * edge, edge));
       if (mass > 0 && log < 0 && masses[k]! > 0 && last > -Infinity) {
+        // log is log δ(ε) at ε = log(edge): δ = E(S − e^ε)₊, or E(1 − e^ε S)₊ for adding.
         const decades = -log / Math.LN10;
         const fade = 1 / (1 + (decades / DECADES) ** 4);
         const width = widthOf(law, k);
@@ -301,7 +318,11 @@ function wanted(law: RoughLaw): Float64Array[] {
   ];
 }
 
-/** The importance of the width of each cell of a part's law: by where the whole ends up, with the rest independent. */
+/**
+ * The importance of the width of each cell of a part's law: by where the whole ends up, with the rest independent.
+ *
+ *   importance of cell i = Σ_k P(part in i, whole in k)·(importance of k ÷ mass of k)·(w·width_i/scale_k)²
+ */
 function conditional(
   part: RoughLaw,
   others: RoughLaw,

@@ -5,6 +5,9 @@
 // narrow as asked or a finer lattice costs too much. Intervals of all levels hold, so they are intersected. Where that
 // fails there is the Chernoff bound; one use has no lattice at all. Where losses far larger than ε forbid the tilt at
 // which ε would be well conditioned, they are cut off (theorem 5), and their probability is added to the upper end.
+//
+//   ε, δ   as asked                       L   total loss              V   ΣT h²/4, of what discretising adds
+//   T, k   uses of a pair, its number     c   tilt at the saddle      m   mass at ℓ = +∞ of one use
 import type { Interval } from "../accountant.js";
 import { logSupremum } from "../hockeyStickSupremum.js";
 import type { LatticeUse } from "./inversion.js";
@@ -38,6 +41,12 @@ const MAXIMUM_CUTS = 4;
 /** What δ is taken for while only an upper bound of it is known: this times the bound. */
 const UNKNOWN = 1e-3;
 
+/**
+ * One direction of a composition: everything that a question about it needs, with lattices kept from one question to
+ * the next.
+ *
+ * P(ℓ = ∞) = 1 − Π(1 − m)^T is apart from the lattice, and added to both ends; all else is of the finite losses.
+ */
 export class LatticeDirection {
   /** Probability of a loss of +∞, from below and above. */
   readonly infinite: Interval;
@@ -66,6 +75,7 @@ export class LatticeDirection {
     let largest = 0;
     this.steps = parts.reduce((sum, part) => sum + part.count, 0);
     for (const { pair, count } of parts) {
+      // log of the probability that no use shows its infinite loss; the largest losses add up.
       log += count * Math.log1p(-Math.min(1, pair.infinite));
       let highest = Math.max(-Infinity, ...(pair.bodies ?? []).map((body) => body.largestLoss));
       for (let i = 0; i < pair.losses.length; i++) highest = Math.max(highest, pair.losses[i]!);
@@ -76,6 +86,7 @@ export class LatticeDirection {
     const [first, second] = revealing;
     const single = second === undefined && first?.count === 1 && first.pair.exact === true;
     const infinite = single ? first.pair.infinite : log === -Infinity ? 1 : 0 - Math.expm1(log);
+    // Outward, with what was cut off in the upper end: it may hold anything.
     const rounding = single ? 0 : 2 ** -49;
     this.infinite = {
       lower: infinite * (1 - rounding),
@@ -95,6 +106,7 @@ export class LatticeDirection {
             : pair.span === Infinity
               ? span
               : commonSpan(span, pair.span, 1e-13 * Math.max(pair.span, span === Infinity ? 0 : span));
+    // Then V = 0, and lower ends lose nothing to discretising.
     const exact = span !== undefined && parts.every(({ pair }) => !pair.bodies);
     this.exact = exact;
     if (exact) this.base = span === Infinity ? 1 : span!;
@@ -107,7 +119,9 @@ export class LatticeDirection {
     }
   }
 
-  /** A first step for the lattice: half the standard deviation of one use, at most COARSE_CELLS for all losses. */
+  /**
+   * A first step for the lattice: half the standard deviation of one use, at most COARSE_CELLS for all losses.
+   */
   private typical(): number {
     let variance = 0;
     let range = 0;
@@ -121,7 +135,12 @@ export class LatticeDirection {
     return Math.max(Math.sqrt(variance / this.steps) / 2, range / COARSE_CELLS);
   }
 
-  /** The lattices of step base·2^−level for tilts near c; null if they are too large. */
+  /**
+   * The lattices of step base·2^−level for tilts near c; null if they are too large.
+   *
+   * A lattice serves tilts between 1.25^{k−1} and 1.25^k, or up to 0.1: what it leaves out is negligible at both ends
+   * of the range.
+   */
   private latticesAt(level: number, c: number): readonly Lattice[] | null {
     const octave = c <= 0.1 ? -Infinity : Math.ceil(Math.log(c) / Math.log(1.25) - 1e-9);
     const key = `${level} ${octave}`;
@@ -152,6 +171,9 @@ export class LatticeDirection {
    * Bounds on δ at ε ≥ 0: a pure function of both arguments. Refines until narrow enough, out of work, or proven to be
    * at most `floor`. Where rare losses are so large that one lattice cannot hold them and those that matter (low sampling
    * rates, few steps), they are cut off: each may be anything, which costs δ a bound on their probability.
+   *
+   * Why budget: cutting at b costs the upper end b, so b is a small share of the width asked for, times what δ is at least.
+   * While only an upper bound is known UNKNOWN of it stands in, or one step's δ; the next round knows better.
    */
   deltaAt(epsilon: number, floor = -1): Interval {
     const goal = LEAST_SLOPE * this.effort.relativeWidth;
@@ -163,6 +185,7 @@ export class LatticeDirection {
       : this.uncut(epsilon, floor);
     let budget = Math.max(answer.lower, UNKNOWN * answer.upper);
     if (heavy) for (const [i] of this.parts.entries()) budget = Math.max(budget, this.jump(i, epsilon));
+    // Every round's interval holds: they are intersected.
     const meet = ({ lower, upper, reached }: DeltaBounds): DeltaBounds => ({
       lower: Math.max(answer.lower, Math.min(lower, answer.upper)),
       upper: Math.max(answer.lower, Math.min(upper, answer.upper)),
@@ -172,17 +195,22 @@ export class LatticeDirection {
       const cut = budget > 0 ? this.cutAt(0.1 * goal * budget) : null;
       if (!cut) break;
       answer = meet(cut.uncut(epsilon, floor));
-      // Another cut only where this one was far from what it may cost.
+      // Another cut only where this one was far from what it may cost. δ as it is known by now.
       const next = Math.max(answer.lower, UNKNOWN * answer.upper);
       if (next > 0.1 * budget && next < 10 * budget) break;
       budget = next;
     }
+    // Cuts said nothing: without one, then.
     if (heavy && !narrow(answer) && answer.lower <= this.infinite.lower)
       answer = meet(this.uncut(epsilon, floor));
     return answer;
   }
 
-  /** Whether losses far larger than ε forbid the tilt at which ε would be well conditioned. */
+  /**
+   * Whether losses far larger than ε forbid the tilt at which ε would be well conditioned.
+   *
+   * Where the saddle's tilt would need a period of more than HEAVY·ε, or no tilt has one.
+   */
   private heavy(epsilon: number): boolean {
     if (this.beyond > 0 || epsilon >= this.largestLoss || !this.parts.some(({ pair }) => pair.bodies))
       return false;
@@ -232,6 +260,10 @@ export class LatticeDirection {
     return remembered;
   }
 
+  /**
+   * A level's interval width falls by 4 with each halving of the step where discretising is what is left (V ∝ h²), so
+   * half the log₂ of the excess is how many levels to go down, and no more than 4 at once.
+   */
   private uncut(epsilon: number, floor: number): DeltaBounds {
     if (this.infinite.lower === 1 || epsilon >= this.largestLoss)
       return { lower: this.boundOnly ? 0 : this.infinite.lower, upper: this.infinite.upper, reached: true };
@@ -280,6 +312,7 @@ export class LatticeDirection {
       answer = { lower: Math.max(answer.lower, now.lower), upper: Math.min(answer.upper, now.upper) };
       const { lower, upper } = answer;
       if (upper <= floor) break;
+      // What errors are relative to: δ of the finite losses, or 1 − δ.
       const g = place.c > 0 ? upper - this.infinite.upper : 1 - lower;
       const width = this.boundOnly ? now.gain / g : (upper - lower) / g;
       // The slope of log g is about c, near the largest loss half of it.
@@ -297,7 +330,11 @@ export class LatticeDirection {
     };
   }
 
-  /** δ(ε) ≤ P(ℓ = ∞) + inf E[e^{c(ℓ − ε)}]·sup (1 − e^{−y})₊e^{−cy}: what holds where no lattice is fine enough. */
+  /**
+   * δ(ε) ≤ P(ℓ = ∞) + inf E[e^{c(ℓ − ε)}]·sup (1 − e^{−y})₊e^{−cy}: what holds where no lattice is fine enough.
+   *
+   * K(c) from above; 1e-9 covers rounding, and Number.MIN_VALUE what underflows.
+   */
   private chernoff(epsilon: number): number {
     const { c } = this.tilts.saddle(epsilon);
     if (!(c > 0)) return 1;
@@ -306,9 +343,14 @@ export class LatticeDirection {
     return Number.isNaN(bound) ? 1 : Math.min(1, this.infinite.upper + bound + Number.MIN_VALUE);
   }
 
-  /** log δ(ε), about: where to start a search, and which direction to ask first. */
+  /**
+   * log δ(ε), about: where to start a search, and which direction to ask first.
+   *
+   * By the saddle-point approximation, with the mass at +∞; of the cut composition where large losses would spoil it.
+   */
   estimate(epsilon: number): number {
     if (this.heavy(epsilon)) {
+      // δ of one large loss, at the part where that is likeliest.
       const budget = Math.max(...this.parts.map((_, i) => this.jump(i, epsilon)));
       const cut = budget > 0 ? this.cutAt(1e-3 * budget) : null;
       if (cut) return cut.estimate(epsilon);
@@ -324,7 +366,12 @@ export class LatticeDirection {
   }
 }
 
-/** Some x beyond which the P-mass is at most e^log, and that mass; undefined if the body ends before. */
+/**
+ * Some x beyond which the P-mass is at most e^log, and that mass; undefined if the body ends before.
+ *
+ * Outward by steps of 4 until the mass beyond is small enough, then halved to 1e-3: the mass returned is that beyond
+ * the x returned.
+ */
 function tailStart(body: LossBody, log: number): { from: number; logMass: number } | undefined {
   const mass: Mass = { logP: 0, ratio: 0 };
   const massFrom = (x: number): number => {

@@ -9,6 +9,13 @@
 //   prefactor  M(c)e^{−cε}, the moment relative to the references of the lattices
 //   T, h, N    uses of a pair, step of the lattice, frequencies
 //   W, Ĝ       kernels of δ and of what discretising added (latticeKernel.ts)
+//
+// Why: multiplying the masses by e^{cℓ} and transforming turns the composition into a product; W is the transform of (1
+// − e^{−y})₊ on the lattice, y = ℓ − ε, tilted back. A sum over N frequencies sees losses modulo the period Λ = Nh: what
+// comes from ε + mΛ, m ≠ 0, is e^{cmΛ}g(ε + mΛ) ≥ 0.
+//
+//   e₀, e₁, f  errors of φ: of masses, of displacements, of the transform (`TiltedLattice`, `Spectrum.error`)
+//   V          ΣT h²/4, over uses whose losses do not all lie on the lattice
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
 import { logSupremum } from "../hockeyStickSupremum.js";
@@ -53,6 +60,9 @@ export interface InversionGoal {
  * neither. Errors are relative to δ, at 1e-250 as at 1e-5, since the prefactor stands before everything.
  *
  * Null: too many frequencies for the work allowed, or a moment that doubles do not hold.
+ *
+ * Below 0 (−1 < c < 0) the sum is δ − 1 of the finite losses, so that 1 − δ has relative accuracy: its upper end makes
+ * δ's lower one, from which also `gain` goes off, and its lower end, less the aliases, δ's upper one.
  */
 export function invert(uses: readonly LatticeUse[], goal: InversionGoal): InversionResult | null {
   const { placement, epsilon, infinite } = goal;
@@ -65,16 +75,20 @@ export function invert(uses: readonly LatticeUse[], goal: InversionGoal): Invers
   const { value } = sums;
   const { logPrefactor, rounding } = place;
   const prefactor = Math.exp(logPrefactor);
+  // The sum times `up` is from above, times `down` from below.
   const up = prefactor * (1 + rounding * 1.01 + 4 * UNIT_ROUNDOFF);
   const down = prefactor * (1 - rounding);
   const error = sums.error + place.offset + 4 * UNIT_ROUNDOFF * Math.abs(value);
   const aliases = aliasBound(placement, epsilon, transforms.nodes * place.step, place.variance);
   const gain = Number.isNaN(up * sums.gain) ? Infinity : up * sums.gain;
+  // Where discretising is a twentieth of the rest at most, a finer lattice is of no use.
   const noise = up * error + aliases * (1 + 1e-9);
   const improves = gain > 0.05 * noise;
-  // Every g is at most the probability of the finite losses, and the Chernoff bound.
+  // Every g is at most the probability of the finite losses, and the Chernoff bound. M(c)e^{−cε}β(c), 1 for β where c <
+  // 0.
   const chernoff = Math.exp(logPrefactor + logSupremum(c)) * (1 + rounding * 1.01 + 1e-9);
   const finite = { lower: 1 - infinite.upper, upper: 1 - infinite.lower };
+  // δ = P(ℓ = ∞) + g, g in [0, P(ℓ < ∞)].
   if (c > 0) {
     const high = Math.min(finite.upper, up * Math.max(0, value + error), chernoff);
     const low = Math.max(0, down * Math.max(0, value - error) - aliases * (1 + 1e-9) - gain);
@@ -105,7 +119,12 @@ interface Transforms {
   readonly tail: number;
 }
 
-/** As many frequencies as the period needs, a power of two; where few of them matter, those alone. */
+/**
+ * As many frequencies as the period needs, a power of two; where few of them matter, those alone.
+ *
+ * N = 2^k ≥ Λ/h. Above FEW_NODES it is first asked whether few frequencies matter; null where neither way is within the
+ * work.
+ */
 function transformsOf(
   uses: readonly LatticeUse[],
   { placement: { c, period }, maximumNodes }: InversionGoal,
@@ -122,7 +141,11 @@ function transformsOf(
   return { nodes, spectra, tail: cut ? cut.tail : 0 };
 }
 
-/** Where ε lies on the lattice of the total loss, and what stands before the sum. */
+/**
+ * Where ε lies on the lattice of the total loss, and what stands before the sum.
+ *
+ * fromReferences = ε − ΣT·reference: the lattices' moments are about references, so c times it is what is left of −cε.
+ */
 interface LatticePlace {
   readonly step: number;
   /** The first lattice point at or above ε, in steps from the shift, and its distance θ from ε. */
@@ -137,7 +160,12 @@ interface LatticePlace {
   readonly variance: number;
 }
 
-/** The total loss is shift + whole multiples of h. */
+/**
+ * The total loss is shift + whole multiples of h.
+ *
+ *   ε − shift = firstPoint·h − θ, 0 ≤ θ < h;   log prefactor = ΣT log M − c(ε − ΣT·reference)
+ *   rounding = 2ΣT e₀ + 8u(…): T uses of a moment that errs by e₀ each
+ */
 function placeOf(uses: readonly LatticeUse[], c: number, epsilon: number): LatticePlace {
   const h = uses[0]!.lattice.step;
   let shift = 0;
@@ -171,7 +199,11 @@ function placeOf(uses: readonly LatticeUse[], c: number, epsilon: number): Latti
   };
 }
 
-/** Πφ^T at one frequency. */
+/**
+ * Πφ^T at one frequency.
+ *
+ * Together with `growth`: |Πφ^T| ≤ e^{log + growth}, or e^growth alone where nothing else is known.
+ */
 interface Product {
   /** log of the modulus, −∞ where only its error is known; the argument. */
   log: number;
@@ -182,7 +214,11 @@ interface Product {
   turned: number;
 }
 
-/** log of an upper bound of Πφ^T without logarithms: log|φ| ≤ (|φ|² − 1)/2 and what its error adds. */
+/**
+ * log of an upper bound of Πφ^T without logarithms: log|φ| ≤ (|φ|² − 1)/2 and what its error adds.
+ *
+ * log x ≤ x − 1 for x = |φ|². Where it is below NEGLIGIBLE the product need not be computed.
+ */
 function quickLogBound(
   uses: readonly LatticeUse[],
   spectra: readonly Spectrum[],
@@ -202,7 +238,13 @@ function quickLogBound(
   return log;
 }
 
-/** Theorem 3: |φ̂ − φ| ≤ e₀ + |c + iu|e₁ + f; |φ̂^T − φ^T| ≤ |φ̂|^T((1 + error/|φ̂|)^T − 1). */
+/**
+ * Theorem 3: |φ̂ − φ| ≤ e₀ + |c + iu|e₁ + f; |φ̂^T − φ^T| ≤ |φ̂|^T((1 + error/|φ̂|)^T − 1).
+ *
+ *   log = ΣT·½ log|φ̂|²,   growth = ΣT log(1 + error/|φ̂|):   |error of the product| ≤ e^log(e^growth − 1)
+ *
+ * |φ̂|² = 1 + square, square = 2x + x² + y² for φ̂ = 1 + x + iy: near 1 all digits of 1 − |φ̂| are kept.
+ */
 function productAt(
   uses: readonly LatticeUse[],
   spectra: readonly Spectrum[],
@@ -219,6 +261,7 @@ function productAt(
     const { re, im, error } = spectra[i]!;
     const x = re[k]!;
     const y = im[k]!;
+    // e₀ + |c + iu|e₁ + f, and the rounding of x and y.
     const phiError =
       lattice.e0 + tModulus * lattice.e1 + error + 8 * UNIT_ROUNDOFF * (Math.abs(x) + Math.abs(y));
     const square = 2 * x + x * x + y * y;
@@ -242,7 +285,15 @@ function productAt(
   into.turned = turned;
 }
 
-/** (1/N)Σ_k Πφ^T·W with a bound on its error, and one on (1/N)Σ_k Πφ^T·Ĝ: all without the prefactor. */
+/**
+ * (1/N)Σ_k Πφ^T·W with a bound on its error, and one on (1/N)Σ_k Πφ^T·Ĝ: all without the prefactor.
+ *
+ * Frequencies k and N − k are conjugate: the upper half is left out and the others count twice, but for k = 0 and N/2.
+ * Per term
+ *
+ *   value  ± |W||Πφ̂^T|·(e^{growth + r} − 1 + r), r = 8u(8 + ΣT|arg φ̂| + |log|) for exponentials, angles and the sum
+ *   gain   Re Ĝ Πφ̂^T and its error: what is subtracted from the lower end must be from above
+ */
 function sumOverFrequencies(
   uses: readonly LatticeUse[],
   { nodes, spectra, tail }: Transforms,
@@ -279,7 +330,8 @@ function sumOverFrequencies(
     if (gainKernel) {
       gainKernel.at(u);
       const { re, im } = gainKernel;
-      // The whole phase of the node is −u(ε − shift): the kernel's sum starts θ later.
+      // The whole phase of the node is −u(ε − shift): the kernel's sum starts θ later. Ĝ has its own e^{−iuθ} in it:
+      // here the whole phase, −u(ε − shift) = −phase + uθ, is put in.
       const angle = argument - phase + u * theta;
       const magnitude = log === -Infinity ? 0 : Math.exp(log);
       gain += weight * magnitude * (re * Math.cos(angle) - im * Math.sin(angle));
@@ -296,9 +348,10 @@ function sumOverFrequencies(
       sum = next;
       const relative = 8 * UNIT_ROUNDOFF * (8 + turned + Math.abs(log));
       error += weight * kernel.modulus * magnitude * (Math.expm1(growth + relative) + relative);
+      // So small that its bound is all that counts.
     } else error += weight * kernel.modulus * upper;
   }
-  // Frequencies left out, in the mean.
+  // Frequencies left out, in the mean. Each at most e^NEGLIGIBLE, weighed by the largest |W|.
   const leftOut = tail + ((2 * skipped) / nodes) * Math.exp(NEGLIGIBLE);
   return {
     value: sum / nodes,
@@ -311,6 +364,9 @@ function sumOverFrequencies(
  * Theorem 2: aliases beyond one period Λ on either side, 1/(e^{|c|Λ} − 1) + M(c₂)e^{−c₂ε}β(c₂)/(e^{|c₂−c|Λ} − 1), M(c₂) of
  * the lattice at most e^{c₂(c₂+1)V/2} times that of the losses (theorem 4); in logarithms, as both the moment and the
  * period may be large.
+ *
+ * As in theorem 2 of docs/math-contour.md: g ≤ 1 for the nearer ones (m < 0 at c > 0), the Chernoff bound at c₂ for the
+ * farther ones.
  */
 function aliasBound(
   { c, c2, logMoment2 }: InversionPlacement,

@@ -1,4 +1,11 @@
 // What stands for one mechanism under one neighbouring relation: the pairs that dominate it, or that it is trivial.
+//
+//   pair      δ of the mechanism is at most the pair's, at every ε and under composition
+//   turned    the same for the other direction of a relation; absent where both are one pair
+//   shown     δ of some mechanism of the kind is at least this pair's: what lower ends rest on where `pair` is only a bound
+//
+// Both are relative to one neighbouring relation. The edges have no pair: "nothing" has δ = 0 and ε = 0, "everything" δ
+// = 1 and ε = ∞.
 import type { DominatingPair } from "./pair.js";
 
 /** One mechanism: the pair that dominates it, and the one of the other direction unless it is the same. */

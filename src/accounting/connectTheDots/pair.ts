@@ -4,8 +4,20 @@
 //   δ(ε) = sup_S P(S) − e^ε Q(S) of the mechanism is at most that of the pair, for every ε, also under composition
 //
 // Masses are kept as logarithms of P-masses, Q-masses by the loss: log q = log p − ℓ.
+//
+//   ℓ    log(P/Q), the privacy loss         x   coordinate along a body, in which ℓ rises
+//   p, q P-mass and Q-mass of an outcome    u   unit round-off, 2⁻⁵³
+//
+// Why the two sides: the divergence from P to Q is δ of removing, that from Q to P of adding the record (`swapped`).
+// What P shows and Q never does has ℓ = +∞, and is composed apart: 1 − Π(1 − m)^T. What Q shows and P never does matters
+// to the other side only.
 
-/** A half-open stretch of the body. logP: log of its P-mass; ratio: log(P-mass ÷ Q-mass). */
+/**
+ * A half-open stretch of the body. logP: log of its P-mass; ratio: log(P-mass ÷ Q-mass).
+ *
+ * The ratio by itself, and not as a difference of two logarithms: of a narrow stretch it is known to 16u of its own
+ * size, which decides what share of a cell's mass goes up (docs/math-connect-the-dots.md, theorem 1).
+ */
 export interface Mass {
   logP: number;
   ratio: number;
@@ -32,7 +44,12 @@ export interface LossBody {
   extent(c: number): [from: number, to: number];
 }
 
-/** The body up to x = to: what lies beyond is left out. */
+/**
+ * The body up to x = to: what lies beyond is left out.
+ *
+ * The measure that is left is not a probability any more; theorems 1 to 4 hold for it as it is, and the mass beyond is
+ * bounded apart (docs/math-connect-the-dots.md, theorem 5). Its largest loss is that at `to`.
+ */
 export function upTo(body: LossBody, to: number): LossBody {
   return {
     from: body.from,
@@ -53,7 +70,13 @@ export function upTo(body: LossBody, to: number): LossBody {
   };
 }
 
-/** Points, bodies, and what only one side shows. */
+/**
+ * Points, bodies, and what only one side shows.
+ *
+ *   Σ e^{logP} + Σ P(bodies) + infinite = 1,   Σ e^{logP − loss} + Σ Q(bodies) + unseen = 1
+ *
+ * but for what was left out and for `relative`.
+ */
 export interface DominatingPair {
   /** Losses of the points, finite, in any order, and the logarithms of their P-masses. */
   readonly losses: ArrayLike<number>;
@@ -76,24 +99,38 @@ export interface DominatingPair {
 
 const NONE: readonly number[] = [];
 
-/** A pair without points. */
+/**
+ * A pair without points.
+ *
+ * All of both probabilities lies on the body.
+ */
 export function bodyOnly(body: LossBody): DominatingPair {
   return { losses: NONE, logP: NONE, bodies: [body], infinite: 0, unseen: 0 };
 }
 
-/** Finitely many points; span found by Euclid's algorithm on their differences. */
+/**
+ * Finitely many points; span found by Euclid's algorithm on their differences.
+ *
+ * Points of mass 0 are dropped. A span lets all losses of a composition lie on one lattice, so that discretising adds
+ * nothing (V = 0).
+ */
 export function pointsPair(
   losses: readonly number[],
   logP: readonly number[],
   infinite = 0,
   unseen = 0,
 ): DominatingPair {
+  // log 0 = −∞.
   const kept = losses.map((_, i) => i).filter((i) => logP[i]! > -Infinity);
   const own = kept.map((i) => losses[i]!);
   return { losses: own, logP: kept.map((i) => logP[i]!), infinite, unseen, span: spanOf(own) };
 }
 
-/** The pair seen from the other side: (Q, P). */
+/**
+ * The pair seen from the other side: (Q, P).
+ *
+ *   loss → −loss,   log q = logP − loss,   Σ Q e^{−cℓ} = Σ P e^{(−1−c)ℓ},   infinite ↔ unseen
+ */
 export function swapped(pair: DominatingPair): DominatingPair {
   const { bodies, logLeftOut } = pair;
   const losses = Array.from(pair.losses);
@@ -108,12 +145,26 @@ export function swapped(pair: DominatingPair): DominatingPair {
   };
 }
 
-/** log(1 + q(eˣ − 1)): the loss x under sampling at rate q. */
+/**
+ * log(1 + q(eˣ − 1)): the loss x under sampling at rate q.
+ *
+ * With r = e^x the ratio of the mechanism that is sampled, that of the sample is 1 − q + qr: 1 + q(r − 1). Near x = 0
+ * expm1 and log1p keep the digits of qx; from 30 on e^x is taken out, so that nothing overflows.
+ */
 export function sampledLoss(rate: number, x: number): number {
   return x < 30 ? Math.log1p(rate * Math.expm1(x)) : x + Math.log(rate + (1 - rate) * Math.exp(-x));
 }
 
-/** (1 − q)Q + qP against Q, of points: removing a record that is drawn with probability q. */
+/**
+ * (1 − q)Q + qP against Q, of points: removing a record that is drawn with probability q.
+ *
+ * Q-masses stay as they are, and the P-mass of an outcome is its Q-mass times the new ratio:
+ *
+ *   log p′ = log q + ℓ′ = logP − ℓ + ℓ′,   ℓ′ = log(1 + q(e^ℓ − 1))
+ *
+ * What P never showed now has the ratio 1 − q, a loss of log(1 − q), and what Q never shows still has ℓ = ∞, with q
+ * times its probability.
+ */
 export function sampledPoints(pair: DominatingPair, rate: number): DominatingPair {
   const losses = Array.from(pair.losses, (loss) => sampledLoss(rate, loss));
   const logP = losses.map((loss, i) => pair.logP[i]! - pair.losses[i]! + loss);
@@ -133,7 +184,12 @@ export function sampledPoints(pair: DominatingPair, rate: number): DominatingPai
   };
 }
 
-/** The largest step of which all differences are multiples to 1e-13 of their size, if they are at most 1e5 of it. */
+/**
+ * The largest step of which all differences are multiples to 1e-13 of their size, if they are at most 1e5 of it.
+ *
+ * A lattice on which points lie but for 1e-13 counts as theirs: `discretise` has the distance in `moved`. Infinity: all
+ * losses are one. undefined: no common step, or one so small that the lattice would be of no use.
+ */
 function spanOf(losses: readonly number[]): number | undefined {
   let span = Infinity;
   let largest = 0;
@@ -146,8 +202,15 @@ function spanOf(losses: readonly number[]): number | undefined {
   return span;
 }
 
-/** Euclid's algorithm on reals; Infinity stands for "no condition yet". */
+/**
+ * Euclid's algorithm on reals; Infinity stands for "no condition yet".
+ *
+ * Remainders by rounding to the nearest multiple, with the error of each grown by the quotient, as the multiple of y is
+ * off by so much more. A remainder within four errors is 0: y is the step. One below 1e-5 of the larger number ends the
+ * search.
+ */
 export function commonSpan(a: number, b: number, tolerance: number): number | undefined {
+  // Equal losses ask for nothing.
   if (b <= tolerance) return a;
   if (a === Infinity) return b;
   let [x, y] = [Math.max(a, b), Math.min(a, b)];

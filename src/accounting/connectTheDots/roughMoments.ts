@@ -3,6 +3,12 @@
 //
 // Moving mass to the ends, P-mass and Q-mass kept, raises E[e^{c·loss}] for every c outside of (−1, 0), since e^{c·loss} is
 // then convex in e^{−loss}: so sums over panels bound the moments there, up to rounding and what lies beyond the panels.
+//
+//   c    tilt: e^{cℓ} weighs losses             p, q   masses of a panel, logP and logP − ratio
+//   ℓ₀, ℓ₁  losses at the ends of a panel       up     share of p that goes to ℓ₁
+//
+// Why convex: with v = e^{−ℓ}, e^{cℓ} = v^{−c}, which is convex in v > 0 for c ≥ 0 and for c ≤ −1; and the mean of v
+// under P, the Q-mass, is kept. For −1 < c < 0 it is concave, and the sums are estimates.
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import type { DominatingPair, Mass } from "./pair.js";
 
@@ -10,7 +16,11 @@ import type { DominatingPair, Mass } from "./pair.js";
 const PANEL = 0.25;
 const MAXIMUM_PANELS = 4000;
 
-/** Panels of the bodies that hold all but what falls like e^{−12|x|} beyond, for tilts between low and high. */
+/**
+ * Panels of the bodies that hold all but what falls like e^{−12|x|} beyond, for tilts between low and high.
+ *
+ * Two masses for each panel of a body, one for each point.
+ */
 export interface LossPanels {
   readonly losses: Float64Array;
   readonly logP: Float64Array;
@@ -18,15 +28,21 @@ export interface LossPanels {
   readonly ranges: readonly (readonly [from: number, to: number])[];
 }
 
-/** For all tilts in [low, high]. The share that goes up is (1 − (q/p)e^{ℓ₀})/(1 − e^{ℓ₀ − ℓ₁}) on a panel from ℓ₀ to ℓ₁. */
+/**
+ * For all tilts in [low, high]. The share that goes up is (1 − (q/p)e^{ℓ₀})/(1 − e^{ℓ₀ − ℓ₁}) on a panel from ℓ₀ to ℓ₁.
+ *
+ * The same shares as in `discretise`, but on panels of equal width in x: each moment then costs one pass.
+ */
 export function lossPanels(pair: DominatingPair, low: number, high: number): LossPanels {
   const losses = Array.from(pair.losses);
   const logP = Array.from(pair.logP);
   const ranges = (pair.bodies ?? []).map((body): [number, number] => {
+    // The wider of the extents at both ends of the range of tilts.
     const a = body.extent(low);
     const b = body.extent(high);
     const from = Math.max(Math.min(a[0], b[0]), body.from);
     const to = Math.min(Math.max(a[1], b[1]), body.to);
+    // At least 64, so that short bodies are resolved too.
     const count = Math.min(MAXIMUM_PANELS, Math.max(64, Math.ceil((to - from) / PANEL)));
     const mass: Mass = { logP: 0, ratio: 0 };
     let x = from;
@@ -35,6 +51,7 @@ export function lossPanels(pair: DominatingPair, low: number, high: number): Los
       const end = i === count ? to : from + ((to - from) * i) / count;
       const loss = body.loss(end);
       body.mass(x, end, mass);
+      // The share comes from expm1 of differences of logarithms; rounding may leave it outside of [0, 1] by little.
       if (mass.logP > -Infinity && loss > lossBefore) {
         const up = Math.min(
           1,
@@ -63,10 +80,18 @@ export interface TiltedMoments {
   readonly variance: number;
 }
 
-/** log Σ p e^{cℓ} by its largest term, with the mean and the variance of the tilted losses. */
+/**
+ * log Σ p e^{cℓ} by its largest term, with the mean and the variance of the tilted losses.
+ *
+ *   log = highest + log Σ e^{logP + cℓ − highest},   mean = E_c[ℓ],   variance = E_c[(ℓ − mean)²]
+ *
+ * E_c of the masses p e^{cℓ}. error bounds what rounding did to log: Σ w·32u(8 + |logP| + (1 + |c|)|ℓ|)/Σ w, and u for
+ * each addition.
+ */
 export function tiltedMomentsOf({ losses, logP }: LossPanels, c: number): TiltedMoments {
   const n = losses.length;
   let highest = -Infinity;
+  // Everything is relative to the largest term, so that nothing overflows.
   for (let i = 0; i < n; i++) highest = Math.max(highest, logP[i]! + c * losses[i]!);
   if (!(highest > -Infinity && highest < Infinity))
     return { log: Infinity, error: 0, mean: Infinity, variance: Infinity };
@@ -80,6 +105,7 @@ export function tiltedMomentsOf({ losses, logP }: LossPanels, c: number): Tilted
     mean += w * losses[i]!;
     error += w * 32 * UNIT_ROUNDOFF * (8 + Math.abs(logP[i]!) + (1 + Math.abs(c)) * Math.abs(losses[i]!));
   }
+  // The variance by a second pass, about the mean, so that nothing cancels.
   mean /= sum;
   let variance = 0;
   for (let i = 0; i < n; i++)

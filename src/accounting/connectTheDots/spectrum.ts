@@ -5,6 +5,9 @@
 //
 // p the tilted masses, e the unit mass at the centre, so that small differences from 1 keep their digits. All frequencies
 // by one transform of length N, whose error is at most fftError(N)·√N·‖p − e‖₂; or the lowest few one by one.
+//
+//   N  frequencies of a period (`nodes`)     h  step of the lattice     T  uses (`count`, `times`)
+//   e₀, e₁  errors of the masses and of their places (`TiltedLattice`)
 import { fftError, realFft } from "../../math/fft.js";
 import { halve } from "../../math/roots.js";
 import { ULP, UNIT_ROUNDOFF } from "../../math/rounding.js";
@@ -15,7 +18,12 @@ export const NEGLIGIBLE = -75;
 /** Most products of a lattice point and a frequency where frequencies are taken one by one: about 1 ns each. */
 const MAXIMUM_PRODUCTS = 2e7;
 
-/** φ − 1 at frequencies 2πk/(N·step), k = 0 … re.length − 1, φ the transform of p around its centre. */
+/**
+ * φ − 1 at frequencies 2πk/(N·step), k = 0 … re.length − 1, φ the transform of p around its centre.
+ *
+ * Why φ − 1: T multiplies relative errors of φ, and where one mass is nearly 1 all the digits of the others are in φ −
+ * 1.
+ */
 export interface Spectrum {
   readonly re: Float64Array;
   readonly im: Float64Array;
@@ -23,7 +31,13 @@ export interface Spectrum {
   readonly error: number;
 }
 
-/** All frequencies up to N/2, N a power of two. Masses farther out than a period fold onto it: the transform does not see the difference. */
+/**
+ * All frequencies up to N/2, N a power of two. Masses farther out than a period fold onto it: the transform does not
+ * see the difference.
+ *
+ * The transform errs by fftError(N)·√N·‖p − e‖₂ [Higham2002, Theorem 24.2], and folding by an ulp for each time that
+ * masses wrap around.
+ */
 export function fullSpectrum(tilted: TiltedLattice, nodes: number): Spectrum {
   const x = new Float64Array(nodes);
   const { p, centre } = tilted;
@@ -34,13 +48,22 @@ export function fullSpectrum(tilted: TiltedLattice, nodes: number): Spectrum {
   x[0] = x[0]! - 1;
   let squares = 0;
   for (const value of x) squares += value * value;
+  // How many masses at most meet at one place.
   const wraps = 1 + p.length / nodes;
   return { ...realFft(x), error: (fftError(nodes) + wraps * ULP) * Math.sqrt(nodes * squares) * 1.001 };
 }
 
 const BLOCK = 32;
 
-/** The first `count` frequencies of N, one by one: for few of them among very many. */
+/**
+ * The first `count` frequencies of N, one by one: for few of them among very many.
+ *
+ * x ← x·e^{iα} + (p_j − e_j) from the last point of a block to its first, α = 2πk/N; the block's sum is then turned by
+ * e^{iα(start − centre)}. At k = 0 the sum is 0: masses add up to 1.
+ *
+ *   work   count·cells products, where a transform of N takes N log₂ N
+ *   error  u(6·32 + 4·turns + cells/32 + 16)·Σ|p − e|, turns the largest angle of a block at the highest frequency
+ */
 export function lowSpectrum(tilted: TiltedLattice, nodes: number, count: number): Spectrum {
   const { p, centre } = tilted;
   const re = new Float64Array(count);
@@ -72,6 +95,7 @@ export function lowSpectrum(tilted: TiltedLattice, nodes: number, count: number)
     im[k] = sumIm;
   }
   // Horner: 5 roundings a step; angles: 4u·|angle·(start − centre)| ≤ 4uπ·cells·k/N at worst; then the sum of blocks.
+  // The largest angle of a block, at the highest frequency.
   const turns = (2 * Math.PI * count * p.length) / nodes;
   const error = UNIT_ROUNDOFF * (6 * BLOCK + 4 * turns + p.length / BLOCK + 16) * weight;
   return { re, im, error };
@@ -83,6 +107,11 @@ export function lowSpectrum(tilted: TiltedLattice, nodes: number, count: number)
  *
  * How many of the lowest of N frequencies to take, so that the mean of the product's modulus over the others is at
  * most `tail` (docs/math-connect-the-dots.md, theorem 3). Null: more than the work allows, or than a full transform costs.
+ *
+ *   size      frequencies of the coarse grid, 32 times E|ℓ − centre| in steps, so that the slack is about a tenth
+ *   slack     (π/size)·E|ℓ − centre| + the transform's error + e₀ + |c + iu|e₁
+ *   far       from here on the grid proves the product to be below e^NEGLIGIBLE
+ *   μ₄        fourth central moment; E(ℓ − ℓ′)² = 2σ², E(ℓ − ℓ′)⁴ = 2μ₄ + 6σ⁴
  */
 export function cutFrequencies(
   uses: readonly { readonly lattice: TiltedLattice; readonly count: number }[],
@@ -121,6 +150,7 @@ export function cutFrequencies(
     for (let k = 0; k < logs.length; k++) {
       const square = Math.max(-1, 2 * re[k]! + re[k]! ** 2 + im[k]! ** 2);
       const modulus = Math.sqrt(1 + square);
+      // T log(|φ̂| + slack).
       logs[k] =
         logs[k]! +
         times *
@@ -128,13 +158,16 @@ export function cutFrequencies(
     }
     // 1 − |φ|² = E[1 − cos u(ℓ − ℓ′)] ≥ (u²/2)E(ℓ − ℓ′)² − (u⁴/24)E(ℓ − ℓ′)⁴, falling while u² ≤ end².
     const second = variance * (1 - 1e-9);
+    // cos x ≥ 1 − x²/2 and ≤ 1 − x²/2 + x⁴/24: the second is what bounds 1 − |φ|² from below.
     const quartic = ((2 * fourth + 6 * variance * variance) / 24) * (1 + 1e-9);
     expansions.push({ times, second, fourth: quartic, error: own, end: Math.sqrt(second / (2 * quartic)) });
   }
+  // One past the last grid frequency at which the product is not negligible.
   let first = logs.length;
   while (first > 0 && logs[first - 1]! < NEGLIGIBLE) first--;
   // In units of 1/h: from here on the grid proves it.
   const far = ((first + 0.5) * 2 * Math.PI) / size;
+  // Uses whose expansion does not reach to `far` count as |φ| ≤ 1.
   const bound = (u: number): number => {
     let log = 0;
     for (const { times, second, fourth, error, end } of expansions)
@@ -142,6 +175,7 @@ export function cutFrequencies(
     return log;
   };
   const provenAt = (u: number): boolean => bound(u) < NEGLIGIBLE;
+  // The smallest u from which the expansion proves it, up to where the grid takes over.
   const cut = provenAt(far) ? halve(provenAt, 0, far, 60) : far;
   const count = Math.min(nodes / 2 + 1, Math.ceil((cut * nodes) / (2 * Math.PI)) + 1);
   const cells = uses.reduce((sum, { lattice }) => sum + lattice.p.length, 0);

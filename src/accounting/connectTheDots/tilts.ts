@@ -7,6 +7,13 @@
 //   log g ≈ that − ½ log 2πB,  B = K″ + 1/c² + 1/(1 + c)²
 //
 // g = δ for c > 0 and 1 − δ for −1 < c < 0, where ε is below the mean loss.
+//
+//   c₂   second tilt, whose moment bounds aliases      Λ   period of the inversion      β   `logSupremum` is its logarithm
+//   B    curvature of the exponent (`bend`)            f   factors of c that are tried for c₂
+//
+// Why not the saddle always: a few losses that are far larger than ε make a second mode of p e^{cℓ}; a period that holds
+// both modes takes many frequencies. With a smaller c the second mode is lower, and errors, relative to M(c)e^{−cε}, are
+// larger against δ.
 import { logSupremum } from "../hockeyStickSupremum.js";
 import type { InversionPlacement } from "./inversionPlacement.js";
 import { outside } from "./lattice.js";
@@ -22,13 +29,22 @@ export interface CountedPair {
 /** log of the aliasing aimed at, relative to g. */
 const ALIASING = -23;
 
-/** All questions about one composition; panels are made once for each octave of tilts. */
+/**
+ * All questions about one composition; panels are made once for each octave of tilts.
+ *
+ * Panels are rough: two masses for each panel of a body, whose moments take one pass. That is enough to choose by; for
+ * c > 0 what bounds need is from above.
+ */
 export class Tilts {
   private readonly rough = new Map<number, readonly LossPanels[]>();
 
   constructor(private readonly parts: readonly CountedPair[]) {}
 
-  /** Panels of losses, part by part, that hold what matters at the tilt c. */
+  /**
+   * Panels of losses, part by part, that hold what matters at the tilt c.
+   *
+   * For c in [−1, 1], or in [4^{k−1}, 4^k].
+   */
   roughAt(c: number): readonly LossPanels[] {
     const octave = c <= 1 ? 0 : Math.ceil(Math.log2(c) / 2 - 1e-9);
     let points = this.rough.get(octave);
@@ -40,13 +56,18 @@ export class Tilts {
     return points;
   }
 
-  /** Of the composition: log E[e^{c·loss}], from above for c > 0, and its first two derivatives about. */
+  /**
+   * Of the composition: log E[e^{c·loss}], from above for c > 0, and its first two derivatives about.
+   *
+   * T·(log M + its error + what was left out of the points, over M + `relative`).
+   */
   moments(c: number): TiltedMoments {
     const points = this.roughAt(c);
     const all = { log: 0, error: 0, mean: 0, variance: 0 };
     this.parts.forEach(({ count, pair }, i) => {
       const one = tiltedMomentsOf(points[i]!, c);
       const left = Math.exp((pair.logLeftOut?.(c) ?? -Infinity) - one.log);
+      // From above for c > 0; the derivatives are about right, which is enough.
       all.log += count * (one.log + one.error + left + (pair.relative ?? 0));
       all.mean += count * one.mean;
       all.variance += count * one.variance;
@@ -57,6 +78,9 @@ export class Tilts {
   /**
    * log E[e^{c·loss}] of the composition for c > 0, from above: with all that lies beyond the panels of each body, relative
    * to what lies within. The bound on aliases and the Chernoff bound rest on it.
+   *
+   * Σ T·(log of what is within + log(1 + beyond/within)), each from above; panels bound E[e^{cℓ}] as it is convex in
+   * e^{−ℓ} for c > 0.
    */
   momentBound(c: number): number {
     const points = this.roughAt(c);
@@ -77,9 +101,14 @@ export class Tilts {
    * bracket. It stops where the derivative squared is below 1e-3 of B: nothing rests on the place.
    *
    * The c at which K(c) − cε − log|c|(1 + c) is least, K = log E[e^{c·loss}], and g(ε) about.
+   *
+   *   exponent′ = K′ − ε − 1/c − 1/(1 + c) (`slope`),   exponent″ = B > 0,   dc/dy = c, or c(1 + c) < 0 for c = −1/(1 + e^{−y})
+   *
+   * The start is that of a normal loss: (ε − mean + deviation)/variance.
    */
   saddle(epsilon: number): { c: number; log: number; curvature: number } {
     const { mean, variance } = this.moments(0);
+    // A deviation below the mean loss δ is near 1, and 1 − δ is what keeps digits.
     const below = epsilon < mean - Math.sqrt(variance);
     // y = log c for c > 0; c = −1/(1 + e^{−y}) in (−1, 0).
     const at = (y: number): number => (below ? -1 / (1 + Math.exp(-y)) : Math.exp(y));
@@ -93,10 +122,12 @@ export class Tilts {
             Math.log((Math.max(0, epsilon - mean) + Math.sqrt(variance)) / Math.max(variance, 1e-300)),
           ),
         );
+    // Each round has one K, K′, K″ and narrows the bracket [lo, hi] of y.
     let best = { c: at(y), log: 0, curvature: 1 };
     for (let i = 0; i < 60; i++) {
       const c = at(y);
       const k = this.moments(c);
+      // Too far out: halve back.
       if (k.log === Infinity) {
         hi = y;
         y = (lo + hi) / 2;
@@ -125,7 +156,15 @@ export class Tilts {
     return best;
   }
 
-  /** Tilt at the saddle point, or below it where a second mode of the tilted losses would need a much longer period. */
+  /**
+   * Tilt at the saddle point, or below it where a second mode of the tilted losses would need a much longer period.
+   *
+   * Where period × c exceeds 60 smaller tilts are tried, by 0.7 each, as long as the prefactor is at most e^14 of g,
+   * which costs six digits.
+   *
+   * For c > 0 the moment at c₂ is taken again with all that lies beyond the panels, so that it is a bound; for c < 0 it
+   * is 0 already.
+   */
   place(epsilon: number): InversionPlacement | null {
     const { c, log } = this.saddle(epsilon);
     let best = this.placeAt(c, epsilon, log);
@@ -142,9 +181,12 @@ export class Tilts {
    * The shortest period for a tilt c: aliases are to be e^ALIASING of g. Nearer ones need Λ|c| ≥ −log g − ALIASING, farther
    * ones Λ|c₂ − c| ≥ K(c₂) − c₂ε + log β(c₂) − log g − ALIASING, for the c₂ among multiples of c (or shares of the way to −1)
    * that makes Λ least.
+   *
+   * On c < 0 moments between −1 and 0 are at most 1 (Jensen), so K(c₂) ≤ 0 is put in.
    */
   private placeAt(c: number, epsilon: number, log: number): InversionPlacement | null {
     const b = Math.abs(c);
+    // e^{−Λ|c|} ≤ e^ALIASING·g.
     const near = (-log - ALIASING) / b;
     let best: InversionPlacement | null = null;
     for (const f of c > 0 ? [1.05, 1.1, 1.2, 1.4, 1.7, 2.3, 3.5, 6, 12, 40] : [0.1, 0.3, 0.6, 0.8, 1]) {
@@ -155,12 +197,17 @@ export class Tilts {
       if (!(far < Infinity)) break;
       const period = Math.max(near, far / (Math.abs(x) - b));
       if (!best || period < best.period) best = { c, log, period, c2: x, logMoment2: k };
+      // Far past the best one.
       else if (period > 1.5 * best.period) break;
     }
     return best;
   }
 
-  /** How many times the losses that matter at the tilt c are wider than a step. */
+  /**
+   * How many times the losses that matter at the tilt c are wider than a step.
+   *
+   * Of the masses p e^{cℓ}: the range of losses with more than e^−60 of the largest.
+   */
   cells(c: number, step: number): number {
     let cells = 1;
     for (const { losses, logP } of this.roughAt(c)) {

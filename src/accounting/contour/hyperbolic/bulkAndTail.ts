@@ -14,6 +14,9 @@
 // and theorem 1 of docs/math-contour.md holds for each. Where χ falls decides about digits only: each part gets a contour
 // where its own terms are not much larger than its value, the bulk near the saddle point of many small losses, the tail
 // where e^{tε} of one large loss is. χ grows with κ, so that differences of two cutoffs are positive measures too.
+//
+//   T     `count` of each step                 κ     the cut, a share of ε
+//   β(c)  c^c/(1 + c)^{1 + c}: (1 − e^{−y})₊ ≤ β(c)e^{cy} (`logSupremum` is its logarithm)
 import { logSupremum } from "../../hockeyStickSupremum.js";
 import type { ContourSum, NodeBudget } from "../contourSum.js";
 import { placeStrip, type StripPlacement } from "../stripPlacement.js";
@@ -74,6 +77,9 @@ export interface DeltaQuestion {
 /**
  * The contours that together give δ near one ε. Without certainty they are estimates: few terms, no bounds on borders and
  * ends; with it `at` proves what it says, for every ε within SERVED_RATIO of the one asked for.
+ *
+ * An error of a sum of parts is the sum of their errors, since every part is proven by itself; a part that is only
+ * bounded lies in [0, bound], and counts as 0 with the bound as its error.
  */
 export class DeltaParts {
   private readonly contours: ContourSum[] = [];
@@ -88,7 +94,13 @@ export class DeltaParts {
     else this.removed();
   }
 
-  /** Either direction, on steps that are cut off where the noise never is; one line. */
+  /**
+   * Either direction, on steps that are cut off where the noise never is; one line.
+   *
+   * δ′ ≤ δ ≤ δ′ + ΣT·m (theorem 1 of docs/math-truncated-contour.md), m the probability that a step leaves the
+   * interval; `lost` is m. It is moved out by STRETCH until the ends have less than EDGE of the tilted measure, else
+   * what is cut off would be what δ consists of.
+   */
   private truncated(): void {
     const { composition, epsilon, logDelta, budget } = this.question;
     const { mixtures, gaussian, direction } = composition;
@@ -98,6 +110,7 @@ export class DeltaParts {
         (mixture) =>
           new TruncatedMgf(mixture, { direction, totalCount: this.totalCount, logDelta, stretch }, budget),
       );
+      // A grid of too many nodes: an infinite error says that nothing is known.
       if (!steps.every((step) => step.usable)) {
         this.bounded.push({ log: Infinity, c: 0 });
         return;
@@ -124,14 +137,20 @@ export class DeltaParts {
     );
   }
 
-  /** Removing: the bulk below the first cut, and a tail from each cut to the next. */
+  /**
+   * Removing: the bulk below the first cut, and a tail from each cut to the next.
+   *
+   * With cuts κ₁ < … < κ_n: part 0 has losses below κ₁ alone, part i at least one between κ_i and κ_{i+1} and none
+   * above; κ_{n+1} = ∞.
+   */
   private removed(): void {
     const { composition, epsilon, logDelta, certified, cuts } = this.question;
     const { gaussian } = composition;
     for (const [k, cut] of cuts.entries()) {
       const steps = this.rotated(cut, cuts[k + 1]);
       for (const part of k === 0 ? (["bulk", "tail"] as const) : (["tail"] as const)) {
-        // A large loss may be too unlikely to matter: δ_s ≤ ΣT·E[1 − χ].
+        // A large loss may be too unlikely to matter: δ_s ≤ ΣT·E[1 − χ]. The integrand (1 − e^{ε−ℓ})₊ is at most 1, and
+        // some step has a loss of that class.
         const mass = steps.reduce((sum, step) => sum + step.count * step.tailMass, 0);
         if (part === "tail" && mass < Math.exp(logDelta - NEGLIGIBLE)) {
           this.bounded.push({ log: Math.log(mass + TINY), c: 0 });
@@ -142,6 +161,7 @@ export class DeltaParts {
           this.crowded = true;
           break;
         }
+        // G(c)e^{−cε}β(c) at the saddle, as theorem 1 of docs/math-contour.md holds for the part's own measure.
         const chernoff = logMoment(steps, gaussian, part, c) - c * epsilon + logSupremum(c) + 1e-9;
         if (chernoff < logDelta - NEGLIGIBLE) {
           this.bounded.push({ log: chernoff + c * epsilon, c });
@@ -158,7 +178,12 @@ export class DeltaParts {
     return this.question.composition.mixtures.reduce((sum, mixture) => sum + mixture.count, 0);
   }
 
-  /** The steps with losses above `cut` of ε in the tail, up to `upper` of ε. */
+  /**
+   * The steps with losses above `cut` of ε in the tail, up to `upper` of ε.
+   *
+   * largestModulus: t is of the order of 1/ε, since e^{−tε} falls along the contour; no t beyond 200/ε is taken to
+   * matter.
+   */
   private rotated(cut: number, upper = Infinity): RotatedMgf[] {
     const { composition, epsilon, logDelta, budget } = this.question;
     const goal = {
@@ -171,7 +196,11 @@ export class DeltaParts {
     return composition.mixtures.map((mixture) => new RotatedMgf(mixture, goal, budget));
   }
 
-  /** All of δ on one line, or bounded. */
+  /**
+   * All of δ on one line, or bounded.
+   *
+   * Only what the Chernoff bound does not show to be negligible is integrated.
+   */
   private upright(steps: readonly UprightStep[], { strip, c }: StripPlacement): void {
     const { composition, epsilon, logDelta, certified } = this.question;
     const { gaussian } = composition;
@@ -180,14 +209,23 @@ export class DeltaParts {
     else this.contours.push(new UprightContour({ steps, gaussian, epsilon, logDelta }, strip, certified));
   }
 
-  /** Of one cut: whether terms are so much larger than their sum that more cuts would keep more digits. */
+  /**
+   * Of one cut: whether terms are so much larger than their sum that more cuts would keep more digits.
+   *
+   * Rounding is relative to the largest `size`, Σ of the moduli of the terms, while the value is their sum: their ratio
+   * is what is lost.
+   */
   cancels(epsilon: number): boolean {
     if (this.crowded) return true;
     const largest = Math.max(0, ...this.contours.map((contour) => contour.at(epsilon).size));
     return !(largest <= LARGEST_SIZE * Math.abs(this.at(epsilon).value));
   }
 
-  /** The sum of all parts, near the ε that they were made for. */
+  /**
+   * The sum of all parts, near the ε that they were made for.
+   *
+   * A bound e^{log − cε} holds at every ε, so it is evaluated at the one asked for.
+   */
   at(epsilon: number): DeltaEstimate {
     let value = 0;
     let slope = 0;

@@ -33,7 +33,12 @@ export interface ContourProblem {
   readonly logDelta: number;
 }
 
-/** Of the tail's error against the bulk's. */
+/**
+ * Of the tail's error against the bulk's.
+ *
+ * What matters is the error of δ: M_s is of the order of δ where few steps have a large loss, M_b near 1, so that an
+ * error of M_s counts 1/δ times as much. It decides which ray is taken, and no bound rests on it.
+ */
 export const tailWeight = ({ part, logDelta }: ContourProblem): number =>
   part === "tail" ? Math.exp(Math.min(600, -logDelta)) : 0;
 
@@ -43,6 +48,10 @@ export interface HyperbolaFamily {
   readonly m: number;
 }
 
+/**
+ * Bounds along members of one family of hyperbolas, for one part of δ. All are logarithms from above, without the
+ * factor e^{−aε}, which the reader of a border puts in for the ε at hand.
+ */
 export class HyperbolicBounds {
   private readonly weight: number;
 
@@ -124,8 +133,11 @@ export class HyperbolicBounds {
       }
       // Either is sound where it is a number.
       if (!(log < plainLog)) log = plainLog;
-      // Without e^{−a₁ε}; and for every ε within a tenth, as the terms serve them.
+      // Without e^{−a₁ε}; and for every ε within a tenth, as the terms serve them. A border is read as e^{log − a₁ε},
+      // so e^{a₁ε} goes in here. At another ε′ the bound changes by e^{(ε − ε′)a}, a in [a₁, a₂], of which the reader
+      // puts in e^{(ε − ε′)a₁}: the rest is at most e^{(SERVED_RATIO − 1)ε(a₂ − a₁)}.
       log += normal + epsilon * a1 + (SERVED_RATIO - 1) * epsilon * (a2 - a1);
+      // |t′| ≤ m cosh u over the panel's width, and |t(t + 1)| is least at its start.
       log += Math.log((m * Math.cosh(end) * width) / (Math.hypot(a1, b1) * Math.hypot(a1 + 1, b1))) + front;
       log += 1e-9 + 1e-12 * Math.abs(log);
       const value = Number.isNaN(log) ? Infinity : log - a1 * epsilon;
@@ -152,7 +164,11 @@ export class HyperbolicBounds {
     return borders;
   }
 
-  /** |M_b| of each step at a + ib, from above: |1 + bulk| and the bulk's error. */
+  /**
+   * |M_b| of each step at a + ib, from above: |1 + bulk| and the bulk's error.
+   *
+   * 1 + bulk = M_b, so that the bulk's error is M_b's; 4u covers the rounding of the modulus.
+   */
   private sizesAt(a: number, b: number): number[] {
     const sum = newRaySum();
     return this.problem.steps.map((step) => {
@@ -188,6 +204,7 @@ export class HyperbolicBounds {
     let jumps = 0;
     let tailShare = 0;
     for (const step of steps) {
+      // limit: so that ΣT·A/sin φ ≤ 0.3ε, if A can be that small.
       const near = step.spreadBeyond(leastAngle, (0.3 * sin * epsilon) / (step.count * steps.length));
       spread += step.count * near.spread;
       mass += step.count * near.mass;
@@ -196,6 +213,7 @@ export class HyperbolicBounds {
       jumps += step.count * tail;
       tailShare += (step.count * tail) / (bulk + tail);
     }
+    // e^{−aε} falls least for the smallest ε that the terms serve. `divisor` is 0.75 sin φ·|t|².
     const leastEpsilon = epsilon / SERVED_RATIO;
     const divisor = 0.75 * sin * (a * a + b * b);
     const bySizes = absolute - Math.log(leastEpsilon * divisor) + (part === "tail" ? Math.log(tailShare) : 0);

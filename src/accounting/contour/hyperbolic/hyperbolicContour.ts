@@ -18,6 +18,14 @@
 //
 //   M_b, M_s  E[χe^{tℓ}], E[(1 − χ)e^{tℓ}] of one step     T  how often it is taken
 //   g         total squared shift of the Gaussians          α, β  angles of the contour and of the right border
+//
+//   low, m    where the family crosses the real line, and its scale: Re t = low + m sin φ at u = 0 (`family`)
+//   h         step of the rule in u (`step`)            χ   the cutoff (`lossCutoff.ts`)
+//   ε, δ      what is asked for, and near (`epsilon`, `logDelta`)
+//
+// What a value errs by, all of it on both sides: each term's own error (theorem 7), both borders of the rule's strip
+// (theorems 4 and 5), and what lies beyond the last node (theorem 6). They are kept as e^{log − aε}, so that one set of
+// terms serves all ε nearby.
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import { realLessOne } from "../complexRounding.js";
 import { ContourSum, type LossPart, type Strip } from "../contourSum.js";
@@ -41,6 +49,10 @@ const TINY = 1e-300;
 /**
  * log G(c) of a part at real c > 0, from above; Infinity where it is not known:
  * gc(c + 1)/2 + ΣT log M_b(c), and for the tail + log expm1(ΣT log1p(M_s/M_b)).
+ *
+ * At real c all of M_b, M_s are positive, so no complex logarithm is needed; each is taken with its error added, and
+ * M_b with its error subtracted where it divides. Where that leaves nothing, M_s/M_b is not bounded, and the answer is
+ * Infinity. 1e-9 of the logarithm, and 1e-9 itself, are added for rounding.
  */
 export function logMoment(steps: readonly RotatedMgf[], gaussian: number, part: LossPart, c: number): number {
   const sum = newRaySum();
@@ -50,6 +62,7 @@ export function logMoment(steps: readonly RotatedMgf[], gaussian: number, part: 
     step.restart();
     step.at(c, 0, part === "tail" ? 1 : 0, sum);
     log += step.count * Math.log1p(sum.bulkRe + sum.bulkError);
+    // log1p(M_s/M_b), from above: M_s by its upper end, M_b by its lower one.
     const leastBulk = 1 + sum.bulkRe - sum.bulkError;
     jump +=
       leastBulk > 0
@@ -61,7 +74,11 @@ export function logMoment(steps: readonly RotatedMgf[], gaussian: number, part: 
   return Number.isNaN(log) ? Infinity : log;
 }
 
-/** The same by the rule alone: where to integrate, nothing rests on it. */
+/**
+ * The same by the rule alone: where to integrate, nothing rests on it.
+ *
+ * No errors are added and nothing is checked: for placing contours by, at real c on the real ray.
+ */
 export function roughLogMoment(
   steps: readonly RotatedMgf[],
   gaussian: number,
@@ -80,7 +97,12 @@ export function roughLogMoment(
   return log;
 }
 
-/** log of a complex number, with a bound on its relative error, and log of a bound of its size whatever that is. */
+/**
+ * log of a complex number, with a bound on its relative error, and log of a bound of its size whatever that is.
+ *
+ * log + i·argument; the number is e^{log + i·argument} but for a share of relativeError. logSize bounds log of its
+ * modulus even where relativeError is 1 or more.
+ */
 interface ComplexLog {
   readonly log: number;
   readonly argument: number;
@@ -88,6 +110,14 @@ interface ComplexLog {
   readonly logSize: number;
 }
 
+/**
+ * One part of δ, on the hyperbola of angle α through low + m sin α: terms at the nodes u_j = jh, j ≥ 0, and everything
+ * that their sum errs by.
+ *
+ * The step follows from both borders: with N the border's integral and d the angle between it and the contour (α on the
+ * left, β − α on the right), N e^{−2πd/h} is to be e^−digits of δ, so that h = 2πd/(log N − log δ + digits); the
+ * smaller of both is taken.
+ */
 export class HyperbolicContour extends ContourSum {
   readonly part: LossPart;
   private readonly step: number;
@@ -110,6 +140,8 @@ export class HyperbolicContour extends ContourSum {
     const scale = Math.min(...steps.map((step) => step.scale));
     this.angle = CONTOUR_ANGLE * scale;
     const borderAngle = BORDER_ANGLE * scale;
+    // The strip of the rule lies between the line Re t = low, the member of angle 0, and the member of angle β, which
+    // crosses the real line at `high` = low + m sin β; the contour is the member of angle α between them.
     const { low } = strip;
     let { high } = strip;
     const logFront = -Math.log(2 * Math.PI);
@@ -126,9 +158,11 @@ export class HyperbolicContour extends ContourSum {
       high = low + 0.8 * (high - low);
       right = this.logReal(high);
     }
+    // m from high = low + m sin β.
     this.family = { low, m: (high - low) / Math.sin(borderAngle) };
     this.bounds = new HyperbolicBounds(problem, this.family);
     right += logFront - epsilon * high + 8;
+    // Both halves of the border count, hence log 2, and 1/2π.
     const panels = certified ? this.bounds.panels(borderAngle, 0.06, Math.log(2) + logFront) : [];
     // The bound of the whole border at the ε asked for, which decides the step; every panel stands for other ε too.
     if (certified) {
@@ -136,12 +170,14 @@ export class HyperbolicContour extends ContourSum {
       const largest = Math.max(...logs);
       right = largest + Math.log(logs.reduce((total, log) => total + Math.exp(log - largest), 0));
     }
-    // The rule divides each border by e^{2πd/h}; so many digits are asked of it.
+    // The rule divides each border by e^{2πd/h}; so many digits are asked of it. e^−30 of δ is 1e-13 of it; an estimate
+    // is content with e^−22.
     const digits = certified ? 30 : 22;
     const needed = (log: number): number => Math.max(24, Math.min(1e3, log - logDelta + digits));
     const toLeft = this.angle;
     const toRight = borderAngle - toLeft;
     this.step = 2 * Math.PI * Math.min(toLeft / needed(left - epsilon * low + 1), toRight / needed(right));
+    // N(0)/(e^{2πα/h} − 1) and N(β)/(e^{2π(β−α)/h} − 1), as theorem 4 has them.
     const damping = -logExpm1((2 * Math.PI * toRight) / this.step);
     for (const { log, a } of panels) this.borders.push({ log: log + damping, a });
     this.borders.push({ log: left - logExpm1((2 * Math.PI * toLeft) / this.step), a: low });
@@ -155,7 +191,18 @@ export class HyperbolicContour extends ContourSum {
     return logMoment(steps, gaussian, part, c) + Math.log(Math.PI) - 0.5 * Math.log(c * (1 + c));
   }
 
-  /** Nodes until the integrand is negligible, and is known to stay so (theorem 6). */
+  /**
+   * Nodes until the integrand is negligible, and is known to stay so (theorem 6).
+   *
+   * The term at t = a + ib is (h/π)·G(t)t′/(t(t + 1)), of whose value times e^{−tε} the imaginary part is taken: both
+   * halves of the contour are conjugates, so the upper half counts twice, and the node on the real line once.
+   *
+   *   t′ = m(sinh u sin α + i cosh u cos α)     (`slopeRe`, `slopeIm`)
+   *   t(t + 1) = a² − b² + a + i(2ab + b)       (`kernelRe`, `kernelIm`)
+   *
+   * An estimate stops when three terms in a row are below e^−25 of δ. A proof stops no earlier than where what `beyond`
+   * says of the rest is below e^−33 of δ, or at MAXIMUM_NODES, with whatever it says there.
+   */
   private placeNodes(): void {
     const { certified, step, family, problem } = this;
     const { epsilon, logDelta } = problem;
@@ -168,6 +215,7 @@ export class HyperbolicContour extends ContourSum {
       const u = j * step;
       const cosh = Math.cosh(u);
       const sinh = Math.sinh(u);
+      // t(u) = a + ib.
       const a = low + m * cosh * sin;
       const b = m * sinh * cos;
       const transform = this.transformAt(a, b);
@@ -195,6 +243,7 @@ export class HyperbolicContour extends ContourSum {
       this.add(a, b, log, argument, logError);
       // Three negligible terms in a row.
       quietNodes = Math.max(log, logError) - a * epsilon < goal ? quietNodes + 1 : 0;
+      // Terms that are not complete prove nothing.
       if (this.bounds.spent) {
         this.failed = true;
         return;
@@ -211,14 +260,19 @@ export class HyperbolicContour extends ContourSum {
   }
 
   /**
-   * log G at t = a + ib: log of the Gaussians' e^{gt(t+1)/2}, plus T log(1 + bulk) of each step, and for the tail
-   * log expm1(ΣT log(1 + r)), r = M_s/M_b. Logarithms of moduli by log1p of |1 + z|² − 1 = 2 Re z + |z|², so that small ones
-   * keep their digits however large T is. With the errors of theorem 7: T log(1 + bulk) errs by −T log1p(−|error|/|1 + bulk|), and of
-   * r = M_s/M_b, |error| ≤ (tailError + |r|bulkError)/(|M_b| − bulkError) + 8u|r|.
+   * log G at t = a + ib: log of the Gaussians' e^{gt(t+1)/2}, plus T log(1 + bulk) of each step, and for the tail log
+   * expm1(ΣT log(1 + r)), r = M_s/M_b. Logarithms of moduli by log1p of |1 + z|² − 1 = 2 Re z + |z|², so that small
+   * ones keep their digits however large T is. With the errors of theorem 7: T log(1 + bulk) errs by at most −T
+   * log1p(−|error|/|1 + bulk|), and r = M_s/M_b by (tailError + |r|bulkError)/(|M_b| − bulkError) + 8u|r|.
+   *
+   * relativeError is that of e^{log + i·argument}: e^error − 1 of the sum of the logarithms' errors, with u(30 + 4|log|
+   * + 6|argument|) for evaluating it; for the tail with that of expm1 too, whose argument's error jumpError makes
+   * |e^{jump}|(e^{jumpError} − 1) of the difference.
    */
   private transformAt(a: number, b: number): ComplexLog {
     const { sum, problem } = this;
     const { steps, part, gaussian } = problem;
+    // gt(t + 1)/2, real and imaginary part.
     let log = (gaussian * (a * a - b * b + a)) / 2;
     let argument = (gaussian * (2 * a * b + b)) / 2;
     let error = UNIT_ROUNDOFF * 8 * gaussian * (a * a + b * b + a);
@@ -232,20 +286,25 @@ export class HyperbolicContour extends ContourSum {
       step.at(a, b, this.weight, sum);
       const T = step.count;
       const { bulkRe, bulkIm, bulkError, tailRe, tailIm, tailError } = sum;
+      // M_b = re + i·bulkIm, |M_b|² = `square`.
       const re = 1 + bulkRe;
       const square = re * re + bulkIm * bulkIm;
       const modulus = Math.sqrt(square);
       log += 0.5 * T * Math.log1p(2 * bulkRe + bulkRe * bulkRe + bulkIm * bulkIm);
       argument += T * Math.atan2(bulkIm, re);
       const tailModulus = part === "tail" ? Math.hypot(tailRe, tailIm) + tailError : 0;
+      // log of |M_b| + error, and of 1 + |M_s|/(|M_b| + error): (|M_b| + |M_s|)^T − |M_b|^T grows with |M_b|, so both
+      // bounds may be put in.
       logSize += T * Math.log(modulus + bulkError);
       jumpSize += T * Math.log1p(tailModulus / (modulus + bulkError));
       error += modulus > 2 * bulkError ? T * -Math.log1p(-bulkError / modulus) : Infinity;
       if (part === "bulk") continue;
+      // r = M_s/M_b, and what it errs by.
       const ratioRe = (tailRe * re + tailIm * bulkIm) / square;
       const ratioIm = (tailIm * re - tailRe * bulkIm) / square;
       const ratio = Math.hypot(ratioRe, ratioIm);
       const ratioError = (tailError + ratio * bulkError) / (modulus - bulkError) + 8 * UNIT_ROUNDOFF * ratio;
+      // T log(1 + r) errs by at most T·ratioError/(|1 + r| − ratioError).
       const least = Math.hypot(1 + ratioRe, ratioIm) - ratioError;
       jump += 0.5 * T * Math.log1p(2 * ratioRe + ratioRe * ratioRe + ratioIm * ratioIm);
       jumpArgument += T * Math.atan2(ratioIm, 1 + ratioRe);

@@ -4,6 +4,12 @@
 // Each question is answered in two stages. Contours without bounds (`certified` false) find log δ,
 // or ε, by fixed-point or Newton steps; then one set of contours with all bounds is made there, and read on either side:
 // only what those prove is returned.
+//
+//   δ(ε)    value ± error of `DeltaParts.at`                 logDelta   log of the δ that is asked for, or near
+//   slope   dδ/dε, by the sum's own derivative: ≤ 0          slack      4u(1 + |log δ|), u the unit round-off
+//
+// A contour's terms serve every ε within SERVED_RATIO of the one that it was made for: that is what lets one set of
+// terms be read at both ends of an interval. Where anything fails, the answer is null: what was known before stands.
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import type { Interval } from "../../accountant.js";
 import { type NodeBudget, SERVED_RATIO } from "../contourSum.js";
@@ -57,7 +63,11 @@ export function hyperbolicSolverOf(composition: DirectedComposition): IntervalNa
   return first && second ? new TwoMethods(first, second) : (first ?? null);
 }
 
-/** A second method where the first stays wide; where both say something, what they say together. */
+/**
+ * A second method where the first stays wide; where both say something, what they say together.
+ *
+ * Both intervals contain the truth, so their intersection does.
+ */
 class TwoMethods implements IntervalNarrower {
   constructor(
     private readonly first: IntervalNarrower,
@@ -77,6 +87,9 @@ class TwoMethods implements IntervalNarrower {
   }
 }
 
+/**
+ * The larger of the lower ends and the smaller of the upper ones; of one interval alone, that one.
+ */
 const intersection = (one: Interval | null, other: Interval | null): Interval | null =>
   one && other
     ? { lower: Math.max(one.lower, other.lower), upper: Math.min(one.upper, other.upper) }
@@ -106,6 +119,7 @@ class Inquiry {
 
   /** Turns to many cuts where one is not enough; whether it did. Only removing do losses have a tail that needs them. */
   divides(parts: DeltaParts, epsilon: number): boolean {
+    // The other methods and the other direction have one line and no cut.
     const dividable = this.cuts === ONE_CUT && this.method === "rotated" && this.composition.direction > 0;
     if (!dividable || !parts.cancels(epsilon)) return false;
     this.cuts = MANY_CUTS;
@@ -113,6 +127,10 @@ class Inquiry {
   }
 }
 
+/**
+ * One method for one direction. Guesses may be wrong without harm: they decide where contours lie, and how many digits
+ * are kept.
+ */
 class HyperbolicSolver implements IntervalNarrower {
   constructor(
     private readonly composition: DirectedComposition,
@@ -123,6 +141,9 @@ class HyperbolicSolver implements IntervalNarrower {
    * log δ(ε) within bounds, or null where that was not reached. Contours are made for a guess of log δ, which decides how
    * small their errors must be: it starts far below what is known from above, and is replaced by what the contours say
    * until it stays within e^3.
+   *
+   * δ is in [value − error, value + error]; where the lower end is not above 0 nothing is said. 1e-15 covers the
+   * rounding of log; the upper end is capped at log δ = 0.
    */
   logDeltaAt(epsilon: number, known: LogBounds): LogBounds | null {
     if (!(epsilon > 0 && epsilon < Infinity && known.upper >= LEAST_LOG_DELTA)) return null;
@@ -132,12 +153,14 @@ class HyperbolicSolver implements IntervalNarrower {
       const parts = inquiry.parts(epsilon, log, false);
       if (inquiry.divides(parts, epsilon)) continue;
       const { value } = parts.at(epsilon);
+      // An estimate at or below 0 is all rounding: δ is far below what these contours resolve.
       const next = value > 0 ? Math.log(value) : log - 30;
       const change = Math.abs(next - log);
       log = Math.min(0, next);
       if (log < LEAST_LOG_DELTA) return null;
       if (change < 3) break;
     }
+    // One set of contours with all bounds, made for the log δ that the estimates settled on.
     const { value, error } = inquiry.parts(epsilon, log, true).at(epsilon);
     if (!(value > error)) return null;
     return { lower: Math.log(value - error) - 1e-15, upper: Math.min(0, Math.log(value + error) + 1e-15) };
@@ -149,6 +172,9 @@ class HyperbolicSolver implements IntervalNarrower {
    *
    * A small ε may show that nothing is spent: (1 − e^{−y})₊ ≤ (1 − e^{ε−y})₊ + 1 − e^{−ε}, so δ(0) ≤ δ(ε) + ε; where that is
    * at most δ, ε(δ) = 0.
+   *
+   * The proof of ε(δ) = 0 needs δ(0) ≤ δ alone: 1 − e^{−ε} ≤ ε, and value + error + ε, with slack for the rounding of
+   * log δ, must be at most δ.
    */
   epsilonAt(logDelta: number, known: Interval): Interval | null {
     if (logDelta < LEAST_LOG_DELTA) return null;
@@ -172,10 +198,12 @@ class HyperbolicSolver implements IntervalNarrower {
       // The root on these contours, kept inside of what is known.
       let x = newtonRoot(parts, epsilon, logDelta, bracket);
       const { low, high } = bracket;
+      // Newton left what is known of ε: the geometric middle, or twice the lower end where there is no upper one.
       if (!(x > low && x < high))
         x = high < Infinity ? Math.sqrt(Math.max(low, high * 1e-3) * high) : 2 * low;
       // Where few large losses take over from many small ones Newton steps may go back and forth.
       const move = Math.log(x / epsilon);
+      // Back by more than half as far as it came: half of it.
       if (move * lastMove < 0 && Math.abs(move) > 0.5 * Math.abs(lastMove)) x = epsilon * Math.exp(move / 2);
       lastMove = move;
       // Within what this contour serves, and a root of it.
@@ -192,6 +220,9 @@ class HyperbolicSolver implements IntervalNarrower {
 /**
  * Where δ on these contours is e^logDelta, by Newton steps in log ε from `start`, not farther than they serve; narrows
  * the bracket as it goes.
+ *
+ * Each step is Δ log ε = −(log δ(ε) − logDelta)·δ/(δ′ε), and of 1 at most. The bracket takes a thousandth beyond each ε
+ * visited, since estimates are not proofs.
  */
 function newtonRoot(
   parts: DeltaParts,
@@ -219,12 +250,18 @@ function newtonRoot(
  * Theorem 6 of docs/math-contour.md on bent contours: upper with δ(upper) ≤ δ and lower with δ(lower) > δ, both
  * evaluated with their errors. From the root of the middle value outward, by (error + slack)/|slope| first, then by
  * doubling.
+ *
+ * δ(ε) does not rise with ε, so from deltaUpper(upper) ≤ δ < deltaLower(lower) it follows that lower ≤ ε(δ) ≤ upper.
+ * Where one end is not reached in 30 doublings, or the terms no longer serve that ε (their error is Infinity then), it
+ * stays at 0 or Infinity.
  */
 function certifiedInterval(parts: DeltaParts, start: number, delta: number, slack: number): Interval | null {
+  // The root of the middle value, to 1e-14 of ε where rounding lets it.
   let epsilon = start;
   for (let k = 0; k < 10; k++) {
     const { value, slope } = parts.at(epsilon);
     if (!(value > 0 && slope < 0)) return null;
+    // Newton on δ itself, which is nearly linear over what is left.
     const move = (value - delta) / slope;
     epsilon -= move;
     if (Math.abs(move) < 1e-14 * epsilon) break;

@@ -6,12 +6,24 @@
 // With λ = |λ|e^{iη} and R = |λ|/κ,
 //
 //   |g| = R²e^{−4cos 2η/R²},   arg g = 2η + 4 sin 2η/R²,   |d log g/dτ| ≤ 2 + 8/R²,   |1 − χ| ≤ |g|·max(1, |χ|).
+//
+//   κ   the cut, where χ falls (`cut`)            R   |λ|/κ (`ratio`)
+//   η   angle of the ray (`angle`)                h   step of the rule in τ = log|λ|
+//
+// Why these: log g = 2 log R − 4/R², so d log g/dτ = 2 + 8/R². |χ| = e^{−Re g} ≤ e^{|g|}: off the real line χ may exceed
+// 1, but not by more than that. 1 − e^{−g} = ∫₀¹ g e^{−sg} ds gives the last one. For small R the factor e^{−4/R²} makes
+// χ equal to 1 to every digit, so that the bulk of many small losses is not changed at all by the cut.
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 
 /** The 4 of χ's exponent. */
 const SHARPNESS = 4;
 
-/** χ and 1 − χ at a node, with bounds over its cell. cut κ = Infinity: χ = 1. */
+/**
+ * χ and 1 − χ at a node, with bounds over its cell. cut κ = Infinity: χ = 1.
+ *
+ * 1 − χ is computed by itself, and not as a difference from 1: below the cut it is what the tail consists of, and is as
+ * small as e^{−4/R²}. Above it χ is the small one. Each is kept with its own relative error.
+ */
 export class LossCutoff {
   /** Re g at the node; an upper bound of |g| over the cell; one of |χ|. */
   gRe = 0;
@@ -36,7 +48,14 @@ export class LossCutoff {
     this.sin2 = Math.sin(2 * angle);
   }
 
-  /** Moves to the node with |λ| = modulus. */
+  /**
+   * Moves to the node with |λ| = modulus.
+   *
+   *   |g| ≤ |g(node)|·e^{steepness} over the cell     (`gMaximum`)      steepness = (2 + 8e^h/R²)·h/2
+   *   |χ| ≤ e^{−Re g(node) + gMaximum·steepness}      (`cellMaximum`)
+   *
+   * the exponents being held at 700, where a bound is so large that it bounds nothing.
+   */
   at(modulus: number): void {
     if (this.cut === Infinity) return;
     const { h } = this;
@@ -60,6 +79,7 @@ export class LossCutoff {
     // 1 − e^{−g}, small or not, keeps its digits: −expm1(−Re g)·cos + 2 sin²(Im g/2).
     const halfSin = Math.sin(gIm / 2);
     this.complementRe = gRe > 700 ? 1 : -Math.expm1(-gRe) * Math.cos(gIm) + 2 * halfSin * halfSin;
+    // u(24 + 48/R² + 4|arg g|): `inverse` is 4/R², which the exponent of |g| and the angle both contain.
     this.gError = UNIT_ROUNDOFF * (24 + 12 * inverse + 4 * Math.abs(gArgument));
   }
 

@@ -11,12 +11,27 @@
 //   q      rate at which a step samples the record      sigma  noise of a step, in units of the shift
 //   η      angle of the ray                             h      step of the rule in τ
 //   λ      ℓ − log(1 − q) = x + iy                       ρ      dy/dτ = λ/(1 − e^{−λ})
+//   Y      y + 1/2σ²                                    u      unit round-off, 2⁻⁵³
+//
+// Why: P has the density N(x)r(x) with r = 1 − q + qe^y = e^ℓ, y = (2x − 1)/2σ². Changing the variable from x to τ
+// brings the factor dx/dτ = σ²ρ, and r = (1 − q)e^λ; in Re λ > 0, |e^{−λ}| < 1, so that the logarithm in y is analytic
+// there, and p falls like exp(−σ²Re Y²/2) at both ends of the strip: the path of integration may be turned (Cauchy).
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 
 /** Added to what may have underflowed. */
 export const FLOOR = 1e-322;
 
-/** h·p(τ + iη) at τ = jh, with what bounds its modulus over the cell of the node and what rounding does to it. */
+/**
+ * h·p(τ + iη) at τ = jh, with what bounds its modulus over the cell of the node and what rounding does to it.
+ *
+ * The logarithm of p is what is computed: far to the right p underflows where e^{tℓ} may still be as large as p is
+ * small.
+ *
+ *   log hp = log(hσ(1 − q)/√2π) − σ²Y²/2 + log λ + λ − log(1 − e^{−λ})
+ *
+ * Bounds over a cell, τ within h/2 of the node, stand beside the values at the node itself: a sum over cells of h·(the
+ * largest |p|) is an upper bound of ∫|p| dτ, whatever the rule's own error is.
+ */
 export class LossDensity {
   /** log(1 − q), the least loss. */
   readonly shift: number;
@@ -57,7 +72,16 @@ export class LossDensity {
     this.halfStepFactor = Math.exp(h / 2) * (1 + 1e-12);
   }
 
-  /** Moves to the node j. */
+  /**
+   * Moves to the node j.
+   *
+   * With S ≥ |d log p/dτ| over the cell, D = |d log|p|/dτ| at the node and B ≥ |d² log p/dτ²| over the cell,
+   *
+   *   log of (largest |p| ÷ |p| at the node) ≤ min(Sh/2, Dh/2 + Bh²/8)     (`growth`)
+   *
+   * the first by the mean value theorem, the second by Taylor's. The second is less near the maximum of |p|, where D
+   * vanishes.
+   */
   at(j: number): void {
     const { h, cos, sin, offset, sigma } = this;
     const s2 = sigma * sigma;
@@ -69,6 +93,7 @@ export class LossDensity {
     const halfSin = Math.sin(y / 2);
     const oneRe = -Math.expm1(-x) + 2 * decay * halfSin * halfSin;
     const oneIm = decay * Math.sin(y);
+    // There 1 − e^{−λ} is λ but for a share of |λ|/2, and its square would underflow before λ does.
     const tiny = m < 1e-30;
     const norm = oneRe * oneRe + oneIm * oneIm;
     // log(1 − e^{−λ}), which is log λ = τ to all digits where λ is tiny.
@@ -81,7 +106,9 @@ export class LossDensity {
     const log = this.logFront - (s2 * (Yr * Yr - Yi * Yi)) / 2 + j * h + x - logOneRe;
     const argument = -s2 * Yr * Yi + this.angle + y - logOneIm;
     // Theorem 2, first order: over the cell |d log p/dτ| ≤ slope = σ²|Y||ρ| + 2 + …, with |ρ| ≤ 1 + 1.1|λ| and |λ| at
-    // the far end of the cell; Y is at most (|ρ|h)/2 larger there than at the node.
+    // the far end of the cell; Y is at most (|ρ|h)/2 larger there than at the node. d log p/dτ = −σ²Yρ + 1 + 2λ − ρ, as
+    // dλ/dτ = λ and d log(1 − e^{−λ})/dτ = ρ − λ; so σ²|Y||ρ| + 1 + 2|λ| + |ρ| is above it, and |ρ| ≤ 1 + 1.1|λ| makes
+    // the last three terms 2 + 3.1|λ|.
     const cellModulus = m * this.halfStepFactor;
     const rho = 1 + 1.1 * cellModulus;
     const Y = Math.hypot(Yr, Yi) + (rho * h) / 2;
@@ -90,9 +117,11 @@ export class LossDensity {
     const rhoRe = tiny ? 1 : (x * oneRe + y * oneIm) / norm;
     const rhoIm = tiny ? 0 : (y * oneRe - x * oneIm) / norm;
     const nodeSlope = -s2 * (Yr * rhoRe - Yi * rhoIm) + 1 + 2 * x - rhoRe;
-    // … and |d² log p/dτ²| ≤ σ²(|ρ|² + |Y||ρ′|) + 2|λ| + |ρ′| over the cell, ρ′ = ρ(1 − λ/(e^λ − 1)).
+    // … and |d² log p/dτ²| ≤ σ²(|ρ|² + |Y||ρ′|) + 2|λ| + |ρ′| over the cell, ρ′ = ρ(1 − λ/(e^λ − 1)). |λ/(e^λ − 1)| ≤
+    // |ρ|, and below 0.03 for |λ| ≥ 8, which every cell with its node beyond 9 is.
     const rhoSlope = rho * (m > 9 ? 1.03 : 1 + rho);
     const curvature = s2 * (rho * rho + Y * rhoSlope) + 2 * cellModulus + rhoSlope;
+    // Everything below is at this node until the next call.
     this.modulus = m;
     this.lambdaRe = x;
     this.lambdaIm = y;

@@ -7,6 +7,11 @@
 //
 // |e^{tλ}| rises or falls with |λ| all along the ray, as the sign of `along` has it. E[1] = 1 is known, so the bulk is
 // summed as Σ b(e^{tℓ} − 1), and keeps the digits of M − 1.
+//
+//   b_j, s_j   h p χ and h p(χ⁺ − χ) at node j (`bulkRe`, `tailRe`, …)      η       angle of the ray
+//   M          E e^{tℓ} = 1 + bulk + tail − E[1 − χ] where χ⁺ = 1           shift   log(1 − q) < 0
+//
+// `base` = a·shift and `baseTurn` = b·shift are log modulus and argument of e^{t·shift}.
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import { BlockSum, realLessOne } from "../complexRounding.js";
 import { BLOCK, LossRayNodes } from "./lossRayNodes.js";
@@ -66,7 +71,8 @@ export class LossRay extends LossRayNodes {
     let bulkSize = 0;
     let tailError = 0;
     let tailSize = 0;
-    // t·shift: e^{tℓ} = e^{base + i·baseTurn}·e^{tλ}.
+    // t·shift: e^{tℓ} = e^{base + i·baseTurn}·e^{tλ}. `Size` is what a sum's rounding is relative to, Σ|b||e^{tℓ} − 1|
+    // and Σ|s||e^{tℓ}|; `Error` is what its terms err by.
     const base = a * shift;
     const baseTurn = b * shift;
     bulkSum.clear();
@@ -77,6 +83,7 @@ export class LossRay extends LossRayNodes {
         tailSum.close();
       }
       const m = modulus[i]!;
+      // x + iy = tℓ at the node: e = |e^{tℓ}|, re + i·im = e^{tℓ}.
       const x = base + m * along;
       if (x < FADED_LOG && i >= this.bulkEnd) continue;
       const y = baseTurn + m * across;
@@ -87,6 +94,7 @@ export class LossRay extends LossRayNodes {
       const im = e * s;
       // 8u|t||ℓ|e: the exponent's rounding; ℓ = λ + shift, and |ℓ| ≤ |λ| − shift, as shift < 0.
       const exponentError = 8 * UNIT_ROUNDOFF * e * tModulus * (m - shift);
+      // The bulk's term b(e^{tℓ} − 1), with its size and error.
       if (i < this.bulkEnd) {
         // Re(e^{tℓ} − 1); the imaginary part is that of e^{tℓ}.
         const lessRe = x > -0.5 && x < 0.5 ? realLessOne(x, y, c) : re - 1;
@@ -94,11 +102,13 @@ export class LossRay extends LossRayNodes {
           this.bulkRe[i]! * lessRe - this.bulkIm[i]! * im,
           this.bulkRe[i]! * im + this.bulkIm[i]! * lessRe,
         );
+        // |re| + |im| is at least the modulus, and at most √2 of it.
         const change = Math.abs(lessRe) + Math.abs(im);
         const weight = Math.abs(this.bulkRe[i]!) + Math.abs(this.bulkIm[i]!);
         bulkSize += weight * change;
         bulkError += this.bulkError[i]! * change + weight * exponentError;
       }
+      // The tail's term s·e^{tℓ}: nothing is subtracted, since its value is small by itself.
       if (i >= this.tailStart && i < this.tailEnd) {
         tailSum.add(this.tailRe[i]! * re - this.tailIm[i]! * im, this.tailRe[i]! * im + this.tailIm[i]! * re);
         const weight = Math.abs(this.tailRe[i]!) + Math.abs(this.tailIm[i]!);
@@ -120,11 +130,12 @@ export class LossRay extends LossRayNodes {
         (smallLosses.modulus * tModulus * -shift * Math.exp(base) +
           Math.hypot(smallLosses.re, smallLosses.im)) +
       smallLosses.fourth * tModulus ** 4 * smallGrowth;
-    // Of the blocked sums: u(BLOCK + n/BLOCK + 12) of the sum of the sizes.
+    // Of the blocked sums: u(BLOCK + n/BLOCK + 12) of the sum of the sizes. Within a block at most BLOCK additions,
+    // n/BLOCK of blocks, and a few operations of each term.
     const rough = UNIT_ROUNDOFF * (BLOCK + n / BLOCK + 12);
     into.bulkRe = bulkSum.re + smallLosses.re;
     into.bulkIm = bulkSum.im + smallLosses.im;
-    // What lies beyond both ends.
+    // What lies beyond both ends. e^{t·shift} is at most 1 where Re t ≥ 0, as shift < 0.
     const lift = Math.exp(Math.max(0, base));
     // To the right |p e^{tλ}| is bounded by `rightOf`, to the left by the masses; e^{base} exceeds 1 where Re t < 0.
     const tailRight = lift * this.rightOf(along, this.tailCutoff);
@@ -139,7 +150,11 @@ export class LossRay extends LossRayNodes {
       tailError + rough * tailSize + this.tailMass * FADED + this.tailLeft * smallGrowth + tailRight;
   }
 
-  /** E[χℓ] by the rule: its real part, Σ Re(b)(shift + |λ|cos η) − Im(b)|λ|sin η. */
+  /**
+   * E[χℓ] by the rule: its real part, Σ Re(b)(shift + |λ|cos η) − Im(b)|λ|sin η.
+   *
+   * It is dM_b/dt at t = 0; `RotatedMgf.drift` bounds it.
+   */
   mean(): number {
     let sum = this.smallLosses.meanRe(this.shift);
     for (let i = 0; i < this.bulkEnd; i++) {
@@ -153,9 +168,14 @@ export class LossRay extends LossRayNodes {
    * Theorem 6(b): A = ∫|pχλ| over as many of the smallest λ as keep it below `limit`, and B = ∫|pχ| over the others;
    * upper bounds both. They bound |E χe^{tλ}| where Re tλ ≤ 0: E χe^{tλ} = 1 − E(1 − χ) + E χ(e^{tλ} − 1), and
    * |e^z − 1| ≤ min(|z|, 2) for Re z ≤ 0, so that |E χ(e^{tλ} − 1)| ≤ |t|A + 2B.
+   *
+   * |λ| is taken at the far end of each cell. The small losses and what is left of the first node all count to A with
+   * the first node's |λ|. `limit` decides how ε′ = ε − ΣT·A/sin φ and the factor e^{ΣT·2B} share the bound, not whether
+   * it holds.
    */
   split(limit: number): { spread: number; others: number } {
     const { modulus, cellGrowth } = this;
+    // All upper bounds, hence |λ|(1 + cellGrowth) for a cell.
     let spread = (this.smallLosses.massMaximum + this.bulkLeft) * (modulus[0] ?? 0) * (1 + cellGrowth);
     let i = 0;
     for (; i < this.bulkEnd; i++) {
@@ -168,12 +188,20 @@ export class LossRay extends LossRayNodes {
     return { spread: spread * (1 + 1e-9), others: others * (1 + 1e-9) };
   }
 
-  /** e^{a log(1 − q)}, from above. */
+  /**
+   * e^{a log(1 − q)}, from above.
+   *
+   * At most 1 where a ≥ 0; adding asks for a < 0 (theorem 8).
+   */
   baseGrowth(a: number): number {
     return Math.exp(a * this.shift) * (1 + 1e-12);
   }
 
-  /** Whether |e^{tλ}| ≤ 1 all along the ray (mirrored: at the conjugate angle), so that the masses bound the sizes. */
+  /**
+   * Whether |e^{tλ}| ≤ 1 all along the ray (mirrored: at the conjugate angle), so that the masses bound the sizes.
+   *
+   * The sign of Re(tλ)/|λ| = a cos η − b sin η; on the mirrored ray η is negative.
+   */
   falls(a: number, b: number, mirrored: boolean): boolean {
     return a * this.cos - b * (mirrored ? -this.sin : this.sin) <= 0;
   }
@@ -186,6 +214,12 @@ export class LossRay extends LossRayNodes {
    *   bulk       Σ (max |hpχ| over the cell)·(max |e^{tλ}| over the cell), and both ends
    *   tail       the same with χ⁺ − χ
    *   curvature  Σ (max |hpχ|)·(max |ℓ|)²·max(1, |e^{tλ}|): what bounds |M_b″| (theorem 5)
+   *
+   * These bound ∫|…| dτ and not the rule's value: h·(the largest value over the cell) is at least the integral over the
+   * cell.
+   *
+   *   faded   past |λ| = 60/|rate| a term is below e^−60, 1e-26, of its mass: the masses of the whole ray count with that
+   *   ends    left: masses times |e^{tλ}| at the first node; right: `rightOf`
    */
   size(
     aLow: number,
@@ -207,6 +241,7 @@ export class LossRay extends LossRayNodes {
     // Past this modulus e^{tλ} is below e^−60, which the masses take care of.
     const fadedFrom = rate < 0 ? FADED_LOG / rate : Infinity;
     const faded = rate < 0 ? FADED : 0;
+    // Where Re tλ ≤ 0 the curvature has the factor max(1, |e^{tλ}|) = 1, so that its terms do not fade with |λ|.
     if (wanted.bulk) {
       let bulk = this.bulkMass * faded;
       let curvature = 0;
@@ -224,6 +259,7 @@ export class LossRay extends LossRayNodes {
           curvature += mass * this.lossMaximum[i]! ** 2;
         }
       }
+      // Both ends, and e^{a·shift} of the whole; where an exponent overflows or 0·∞ comes out nothing is bounded.
       const right = this.rightOf(along, this.bulkCutoff);
       into.bulk = orInfinity(
         (bulk + (this.smallLosses.massMaximum + this.bulkLeft) * smallGrowth + right) * front,
@@ -235,6 +271,7 @@ export class LossRay extends LossRayNodes {
       );
     }
     if (wanted.tail) {
+      // The tail's nodes alone; the others have no part of it.
       let tail = this.tailMass * faded;
       for (let i = this.tailStart; i < this.tailEnd; i++) {
         const m = modulus[i]!;

@@ -113,6 +113,7 @@ export class LossRayNodes {
     this.cos = p.cos;
     this.sin = p.sin;
     // exp(−σ²Y²/2) is below e^−depth where Y < −√(2·depth)/σ; to the left of |λ| = 0.01 Y is about τ + offset.
+    // So ∫|p| up to there is of the order of e^−depth, and h·p at the nodes before the first one is too.
     const start = Math.min(Math.log(0.01), -Math.sqrt(2 * depth) / sigma - p.offset);
     const modulus: number[] = [];
     const bulkRe: number[] = [];
@@ -133,6 +134,7 @@ export class LossRayNodes {
     let tailStart = -1;
     let bulkEnd = 0;
     let tailEnd = 0;
+    // |λ| grows from a node to the far end of its cell by e^{h/2}.
     const halfStepFactor = Math.exp(h / 2) * (1 + 1e-12);
     const cos2 = Math.cos(2 * angle);
     // −d log|p|/dτ = Re(σ²Yρ − 1 − 2λ + ρ) from below, with a tenth to spare: so far to the right Y is λ + offset and
@@ -151,6 +153,8 @@ export class LossRayNodes {
       const { modulus: m, lambdaRe: x, lambdaIm: y, cellMaximum } = p;
       chi.at(m);
       chiUpper.at(m);
+      // Of each cell, from above: h|pχ| (`bulkCell`), h|p(1 − χ)| (`lostCell`), h|p(χ⁺ − χ)| (`tailCell`). FLOOR stands
+      // in for what underflowed, unless the cutoff is 0 to all intents.
       const bulkCell = cellMaximum * chi.cellMaximum + (chi.cellMaximum > 1e-300 ? FLOOR : 0);
       const lostCell = cellMaximum * chi.complementCellMaximum;
       // |χ⁺ − χ| is at most |1 − χ⁺| + |1 − χ|, and at most |χ⁺| + |χ|.
@@ -162,7 +166,10 @@ export class LossRayNodes {
           ) +
         (chiUpper.cellMaximum > 1e-300 ? FLOOR : 0);
       if (first) {
-        // To the left |p| falls at least like e^{fall·τ}: the rest of the rule, and of the integral.
+        // To the left |p| falls at least like e^{fall·τ}: the rest of the rule, and of the integral. The nodes left out
+        // are at most cellMaximum·Σ_k e^{−k·fall·h} = cellMaximum/(1 − e^{−fall·h}); the integral left out is at most
+        // the density, cellMaximum/h, over fall. |χ| ≤ LARGEST_CUTOFF in both. For the tail |χ⁺ − χ| ≤ |1 − χ⁺| + |1 −
+        // χ|, and each is at most |g|·max(1, |χ|), where |g| falls to the left.
         const fall = s2 * (0.99 * Math.abs(p.reY) - 0.01) - 0.03;
         bulkLeft = LARGEST_CUTOFF * (cellMaximum / (1 - Math.exp(-fall * h)) + cellMaximum / h / fall);
         tailLeft = bulkLeft * (chi.gMaximum + chiUpper.gMaximum);
@@ -178,29 +185,35 @@ export class LossRayNodes {
         m / furthestCut > 12 &&
         (square * m + linear - 1.1 * steepest) * m >= 5;
       if (ended || !(m < 1e9 && j - from < MAXIMUM_NODES)) {
-        // Where the end was not reached nothing is known to the right.
+        // Where the end was not reached nothing is known to the right. Re g is about R²cos 2η so far above the cut, so
+        // −log|χ| grows by 2 cos 2η|λ|²/κ² per unit of τ: a tenth of it is left to spare, as of Re g itself, which is
+        // what χ has fallen by at the last node (`depth`).
         const endOf = (cutoff: LossCutoff): CutoffEnd =>
           ended && cutoff.cut < Infinity
             ? { fall: (1.8 * cos2) / (cutoff.cut * cutoff.cut), depth: 0.9 * cutoff.gRe }
             : { fall: 0, depth: 0 };
+        // Where MAXIMUM_NODES or |λ| = 1e9 came first, square = linear = 0: `rightOf` is Infinity then.
         this.rightEnd = ended ? { square, linear, modulus: m } : { square: 0, linear: 0, modulus: m };
         this.computed = j - from;
         this.bulkCutoff = endOf(chi);
         this.tailCutoff = endOf(chiUpper);
         break;
       }
+      // At the node itself, as the rule has it: hp, b = hpχ and s = hp(χ⁺ − χ).
       const magnitude = Math.exp(p.log);
       const pRe = magnitude * Math.cos(p.argument);
       const pIm = magnitude * Math.sin(p.argument);
       const bRe = pRe * chi.re - pIm * chi.im;
       const bIm = pRe * chi.im + pIm * chi.re;
-      // χ⁺ − χ, of the complements or of the cutoffs themselves: of what is small in each.
+      // χ⁺ − χ, of the complements or of the cutoffs themselves: of what is small in each. Where χ is near 1 both
+      // complements are small and known to their own relative error; where χ is small, χ⁺ − χ is.
       const belowCut = chi.modulus > 0.5;
       const shareRe = belowCut ? chi.complementRe - chiUpper.complementRe : chiUpper.re - chi.re;
       const shareIm = chiUpper.im - chi.im;
       const sRe = pRe * shareRe - pIm * shareIm;
       const sIm = pRe * shareIm + pIm * shareRe;
-      // Errors of pχ and of p(1 − χ), relative to |p|.
+      // Errors of pχ and of p(1 − χ), relative to |p|. χ = e^{−g} errs by |χ||g|·(relative error of g), 1 − χ by the
+      // error that `LossCutoff.complementError` says; both beside that of p and of the products.
       const cutoffError = (cutoff: LossCutoff): number =>
         cutoff.modulus * (p.relativeError + 8 * UNIT_ROUNDOFF + cutoff.gMaximum * cutoff.gError);
       const complementError = (cutoff: LossCutoff): number =>
@@ -211,6 +224,7 @@ export class LossRayNodes {
         (belowCut || upper === Infinity
           ? complementError(chi) + complementError(chiUpper)
           : cutoffError(chi) + cutoffError(chiUpper));
+      // What does not depend on t.
       bulkMass += bulkCell;
       tailMass += tailCell;
       lostMass += lostCell;
@@ -219,6 +233,7 @@ export class LossRayNodes {
       this.lostIm += pIm * chi.complementRe - pRe * chi.im;
       this.lostError +=
         magnitude * (complementError(chi) + UNIT_ROUNDOFF * (BLOCK + modulus.length) * chi.complementModulus);
+      // |ℓ| = |shift + λ| at the node, and λ moves by |λ|(e^{h/2} − 1) at most within the cell.
       const loss = (Math.hypot(this.shift + x, y) + m * (halfStepFactor - 1)) * (1 + 1e-9);
       spread += bulkCell * loss;
       // Small losses go into the power series. The bound of their |ℓ| over the cell serves E|ℓ|² too.
@@ -231,7 +246,8 @@ export class LossRayNodes {
         smallLosses.curvatureMaximum += bulkCell * loss * loss;
         continue;
       }
-      // Where a part has no mass at all, sums over the ray begin later or end earlier.
+      // Where a part has no mass at all, sums over the ray begin later or end earlier. A cell bound of 0 means that all
+      // of the part is 0 there.
       if (tailStart < 0 && tailCell > 0) tailStart = modulus.length;
       modulus.push(m);
       bulkRe.push(bRe);
@@ -262,6 +278,7 @@ export class LossRayNodes {
     this.cellGrowth = halfStepFactor - 1;
     this.bulkLeft = bulkLeft;
     this.tailLeft = tailLeft;
+    // Sums of the cells and of the left end; each has at most MAXIMUM_NODES positive terms, whose rounding 1e-9 covers.
     this.bulkMass = (bulkMass + bulkLeft) * (1 + 1e-9);
     this.tailMass = (tailMass + tailLeft) * (1 + 1e-9);
     this.lostMass = (lostMass + tailLeft) * (1 + 1e-9);
@@ -280,8 +297,13 @@ export class LossRayNodes {
    *   (square + fall)m² + linear·m − 1.1·along·m − 4 ≥ 1.
    *
    * Infinity where it need not fall; the result has e^30 to spare.
+   *
+   * Why: −d log|p|/dτ ≥ square·m² + linear·m from the last node on, the cutoff adds fall·m², and e^{tλ} rises by
+   * along·m per unit of τ. (square + fall)m + linear − 1.1·along grows with m, so where the condition holds it holds
+   * for every larger m, and the integral is at most the integrand at the last node.
    */
   protected rightOf(along: number, { fall, depth }: CutoffEnd = { fall: 0, depth: 0 }): number {
+    // m is |λ| at the last node; `exponent` is log|e^{tλ}| there, where it is above 0.
     const { square, linear, modulus: m } = this.rightEnd;
     const exponent = Math.max(0, along) * m;
     if (!((square + fall) * m * m + linear * m - 1.1 * exponent - 4 >= 1)) return Infinity;

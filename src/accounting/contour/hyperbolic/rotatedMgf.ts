@@ -12,6 +12,10 @@
 // that of ∫ against cot, whose residues are the nodes: |cot − (∓i)| ≤ 2/(e^{2πw/h} − 1) on the rays at distance w. At t = a + ib
 // |e^{tλ}| = e^{|λ|(a cos η − b sin η)}: for large b the rays of larger angle have the smaller integrand, while turning
 // costs e^{σ²η²/2} in ∫|p|; so the best ray moves outward as b grows.
+//
+//   q, σ   rate and noise of the step            χ, χ⁺  cutoffs at the cut and at `upper` (χ⁺ = 1 without one)
+//   bulk   E[χe^{tℓ}] − 1                        tail   E[(χ⁺ − χ)e^{tℓ}]
+//   w      how far the strip reaches, to either side, in angle
 import type { NodeBudget } from "../contourSum.js";
 import type { MixtureStep } from "../vertical/stepMgf.js";
 import { LossRay, type RaySize, type RaySum, type WantedParts } from "./lossRay.js";
@@ -56,6 +60,9 @@ export interface RotationGoal {
 /**
  * Rays are made once, for one ε and one cut, and serve every t that a contour asks for. `at` gives values with errors;
  * `box`, `leastSize`, `farSize` and `spreadBeyond` give bounds over sets of t.
+ *
+ * What a value errs by has three parts: rounding, and what lies beyond both ends of the ray (`LossRay.sum`); the rule
+ * in τ (`ruleError`); and the error of E[1 − χ], which the bulk contains. They are added up in `at`.
  */
 export class RotatedMgf {
   readonly count: number;
@@ -82,11 +89,13 @@ export class RotatedMgf {
     const { sigma } = step;
     this.count = step.count;
     this.spacing = SPACING * Math.min(1, 2.5 / sigma, sigma / 0.08);
+    // w, the angle by which a rule's strip reaches to either side of its ray.
     const width = STRIP * this.spacing;
     // What is left out, and e^{−2πw/h}, are to be e^−depth.
     const depth = 46 + Math.log(totalCount) - 0.2 * logDelta;
     // 2πw/h ≥ depth, if h = 1/1024 is fine enough for that; in 1024ths, so that every node's τ is exact, up to 24 of them.
     const h = Math.max(1, Math.min(24, Math.floor(((2 * Math.PI * width) / depth) * 1024))) / 1024;
+    // At most about e^−depth, unless h is held at its least, 1/1024: then the bound is larger and says so.
     this.damping = (1 + 1e-9) / Math.expm1((2 * Math.PI * width) / h);
     // |tλ|⁴/24 of a small loss is at most 4e-18 at every |t| that matters.
     const small = 1e-4 / Math.max(largestModulus, 10 / rate);
@@ -101,6 +110,7 @@ export class RotatedMgf {
           upper,
         }),
       );
+    // A node made counts as eight visited.
     budget.left -= 8 * rays.reduce((sum, ray) => sum + ray.computed, 0);
     this.rays = rays;
     this.sizes = rays.map(() => ({ bulk: 0, tail: 0, curvature: 0 }));
@@ -108,6 +118,9 @@ export class RotatedMgf {
     this.drift = Math.abs(rays[0]!.mean()) + 2 * this.damping * rays[STRIP]!.spread + 1e-13 * rays[0]!.spread;
   }
 
+  /**
+   * How much closer together the rays of this step stand than SPACING; the angles of its contours are as much smaller.
+   */
   get scale(): number {
     return this.spacing / SPACING;
   }
@@ -124,7 +137,11 @@ export class RotatedMgf {
     this.tailRay = 0;
   }
 
-  /** bulk and tail at real t = c, by the rule alone: no bound rests on it. */
+  /**
+   * bulk and tail at real t = c, by the rule alone: no bound rests on it.
+   *
+   * On the real ray, and without the errors; bulk = E[χ(e^{cℓ} − 1)] − E[1 − χ].
+   */
   real(c: number, into: RaySum): void {
     this.rays[0]!.sum(c, 0, into);
     into.bulkRe -= this.rays[0]!.lostRe;
@@ -133,6 +150,9 @@ export class RotatedMgf {
   /**
    * bulk = E[χe^{tℓ}] − 1 and tail = E[(χ⁺ − χ)e^{tℓ}] at t = a + ib, with the rule's errors. A ray sums
    * E[χ(e^{tℓ} − 1)], and E[χ] − 1 = −E[1 − χ]. weight: of the tail's error against the bulk's.
+   *
+   * The ray of the call before is kept as long as its rule errs by less than NEGLIGIBLE_ERROR: along a contour t moves
+   * by little, and a choice costs as much as several sums. At b = 0 the real ray serves.
    */
   at(a: number, b: number, weight: number, into: RaySum): void {
     let error = this.ruleError(this.center, a, b, weight);
@@ -148,6 +168,7 @@ export class RotatedMgf {
     this.rays[k]!.sum(a, b, into);
     into.bulkError += error.bulk;
     into.tailError += error.tail;
+    // E[1 − χ] is a sum by the same rule, whose error the masses of the rays at w to either side bound.
     const { lostRe, lostIm, lostError } = this.rays[k]!;
     into.bulkError += lostError + (this.mass(k - STRIP) + this.mass(k + STRIP)) * this.damping;
     into.bulkRe -= lostRe;
@@ -157,6 +178,10 @@ export class RotatedMgf {
   /**
    * Bounds for every t with aLow ≤ Re t ≤ aHigh and Im t ≥ bLow ≥ 0, each on the ray where it is least, sought from the
    * ray of the box before: panels of a border move on bit by bit.
+   *
+   * |e^{tλ}| = e^{|λ|(a cos η − b sin η)} on the ray η is largest at (aHigh, bLow) for every λ, so one t bounds the
+   * box. From the starting ray the search goes outward in both directions as long as the bound falls; any ray's bound
+   * is right, so one that is missed costs tightness.
    */
   box(aLow: number, aHigh: number, bLow: number, part: "bulk" | "tail"): RaySize {
     let bulk = Infinity;
@@ -184,7 +209,11 @@ export class RotatedMgf {
     return { bulk, tail, curvature };
   }
 
-  /** The least bounds of bulk and of tail over such a box, among all rays of angle ≥ leastAngle. */
+  /**
+   * The least bounds of bulk and of tail over such a box, among all rays of angle ≥ leastAngle.
+   *
+   * leastAngle: atan(a/b) makes |e^{tλ}| ≤ 1 on all of those rays, there and farther along a hyperbola (theorem 6).
+   */
   leastSize(aLow: number, aHigh: number, bLow: number, leastAngle: number): { bulk: number; tail: number } {
     let bulk = Infinity;
     let tail = Infinity;
@@ -199,12 +228,15 @@ export class RotatedMgf {
   /**
    * Theorem 8: a bound of |M(a + iv)| for every v ≥ b. On a ray of angle η > 0 the sizes at b serve all larger v, as
    * |e^{ivℓ}| = e^{−v|λ| sin η} falls with v. Also on two rays made for it, since the best angle is about bq/σ².
+   *
+   * |M| ≤ |bulk part| + |tail part|, each at most ∫|p … e^{tℓ}| on its ray. min(0.5, …) keeps the angle below π/4.
    */
   farSize(a: number, b: number): number {
     const { bulk, tail } = this.leastSize(a, a, b, 0);
     let least = bulk + tail;
     const { rate, sigma } = this.parameters;
     for (const share of [0.7, 1.2]) {
+      // About bq/σ², a little less and a little more.
       const angle = Math.min(0.5, (share * b * rate) / (sigma * sigma));
       const into = { bulk: 0, tail: 0, curvature: 0 };
       const ray = new LossRay({ ...this.parameters, angle });
@@ -228,12 +260,18 @@ export class RotatedMgf {
   /**
    * The rule's errors on ray k at a + ib, from the two rays at the ends of its strip; weight: of the tail's, 0 where it does
    * not matter. The bulk is summed as χ(e^{tℓ} − 1), so the rule's error of E[χ] counts too: the masses of both rays.
+   *
+   *   bulk error = damping·Σ± (I_b(η ± w) + ∫|pχ| + ∫|p(1 − χ)|),   tail error = damping·Σ± I_s(η ± w)
+   *
+   * I_b, I_s the bounds of ∫|pχe^{tℓ}| and ∫|p(χ⁺ − χ)e^{tℓ}| on the ray at that angle. At ray 0 and 1 one of the two
+   * angles is negative.
    */
   private ruleError(k: number, a: number, b: number, weight: number): { bulk: number; tail: number } {
     let bulk = 0;
     let tail = 0;
     // Re t < 0 stands for adding, where |e^{t log(1 − q)}| exceeds 1.
     // |e^{tℓ}| = |e^{t log(1 − q)}||e^{tλ}|: where the second factor is at most 1 the masses of the ray bound the sizes.
+    // lift = max(1, e^{a log(1 − q)}).
     const lift = Math.max(1, this.rays[0]!.baseGrowth(a));
     for (const side of [k - STRIP, k + STRIP]) {
       const ray = this.rays[Math.abs(side)]!;
@@ -286,6 +324,8 @@ export class RotatedMgf {
       const sum = bulk + 1e-16 * own.bulk + (weight > 0 ? weight * (tail + 1e-16 * own.tail) : 0);
       return Number.isNaN(sum) ? Infinity : sum;
     };
+    // First outward, then back: where the first move succeeds the second finds the ray that it came from no better by
+    // three tenths.
     let least = cost(this.center);
     for (const direction of [1, -1])
       for (;;) {

@@ -4,6 +4,12 @@
 //   Σ b(e^{tℓ} − 1) = e^{t·shift}(S₀ + tS₁ + t²S₂ + t³S₃) − S₀ + error,   S_k = Σ bλ^k/k!,
 //
 // over those nodes, b = hpχ, ℓ = shift + λ, shift = log(1 − q); |error| ≤ |t|⁴·Σ|b||λ|⁴/24 times the largest |e^{tℓ}|.
+//
+//   b      h p χ at a node                        t = a + ib   where the moment is asked for
+//   λ      loss above the least one, log(1 − q)   S_k          `sumRe` + i·`sumIm`
+//
+// Why: |e^{tλ} − Σ_{k ≤ 3}(tλ)^k/k!| ≤ |tλ|⁴/24·max(1, |e^{tλ}|). Nodes are equally spaced in log |λ|, so that very many
+// may lie far below 1/|t|: taken together they cost a moment no more than four products.
 import { realLessOne } from "../complexRounding.js";
 
 /** Powers summed: λ⁰ … λ³. */
@@ -26,7 +32,11 @@ export class SmallLosses {
   im = 0;
   change = 0;
 
-  /** Takes in one node: b = bRe + i·bIm at λ = x + iy. */
+  /**
+   * Takes in one node: b = bRe + i·bIm at λ = x + iy.
+   *
+   * Term k is bλ^k/k!, from the one before by λ/k.
+   */
   add(bRe: number, bIm: number, x: number, y: number): void {
     let re = bRe;
     let im = bIm;
@@ -39,7 +49,11 @@ export class SmallLosses {
     }
   }
 
-  /** |S₀|. */
+  /**
+   * |S₀|.
+   *
+   * The rounding of e^{t·shift} − 1 in `evaluate` is relative to it.
+   */
   get modulus(): number {
     return Math.hypot(this.sumRe[0]!, this.sumIm[0]!);
   }
@@ -49,7 +63,12 @@ export class SmallLosses {
     return this.sumRe[0]! * shift + this.sumRe[1]!;
   }
 
-  /** Σ b(e^{tℓ} − 1) at t = a + ib, into re, im and change. */
+  /**
+   * Σ b(e^{tℓ} − 1) at t = a + ib, into re, im and change.
+   *
+   * S₀ is kept apart from the powers: e^{t·shift}S₀ − S₀ may be a small difference of two numbers that are close to
+   * each other, all of whose digits (e^{t·shift} − 1)S₀ has.
+   */
   evaluate(a: number, b: number, shift: number): void {
     const { sumRe, sumIm } = this;
     const base = a * shift;

@@ -10,6 +10,13 @@
 //   perU = u(50 + 18 + n/32 + 24)·Σp|ℓ| + Σ p·η·|ℓ| + Σ p·e      (u unit round-off, η of p, e of ℓ),
 //
 // and that of T log|φ| is T log(1 + error/|φ|).
+//
+//   p_i, ℓ_i  tilted law (`tilt.p`, `tilt.loss`)      T  how often the step is taken
+//   θ         uℓ_i                                    h  distance of the nodes (`step`)
+//   n         points of the law                       d, ρ  (dr, di) and (rr, ri), one of each per point
+//
+// Why not e^{iθ} by itself: it errs by u of 1, while e^{iθ} − 1 here errs by u of θ, and only that sums to an error of φ
+// that is small beside 1 − |φ|, which T multiplies.
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import type { QuadratureStep } from "./quadratureStep.js";
 import type { TiltedLaw } from "./stepMgf.js";
@@ -17,6 +24,10 @@ import type { TiltedLaw } from "./stepMgf.js";
 /** Nodes between two fresh starts, and points of a block of the sum. */
 const BLOCK = 32;
 
+/**
+ * log Π φ(u_j)^T over the mixtures taken in so far. All nodes at once, point after point inside: work is points ×
+ * nodes.
+ */
 export class CharacteristicSum {
   /** log|φ| and arg φ, with their exponents, summed over the mixtures. */
   readonly logRe: Float64Array;
@@ -45,6 +56,7 @@ export class CharacteristicSum {
     const { p, loss } = tilt;
     const n = p.length;
     const nodes = logRe.length;
+    // ρ = rr + i·ri, how far e^{iuℓ} − 1 advances in one node; d = dr + i·di at the node in hand.
     const rr = new Float64Array(n);
     const ri = new Float64Array(n);
     const dr = new Float64Array(n);
@@ -60,6 +72,7 @@ export class CharacteristicSum {
       tilt.weightError +
       tilt.lossError;
     for (let j = 0; j < nodes; j++) {
+      // Afresh: d = e^{iuℓ} − 1 by its definition, so that the recurrence's error never has more than 31 steps to grow.
       if (j % BLOCK === 0) {
         const u = j * step;
         for (let i = 0; i < n; i++) {
@@ -68,6 +81,7 @@ export class CharacteristicSum {
           di[i] = Math.sin(u * loss[i]!);
         }
       }
+      // φ − 1 = Σ p d, in blocks, each of two interleaved sums.
       let sr = 0;
       let si = 0;
       for (let start = 0; start < n; start += BLOCK) {
@@ -95,6 +109,7 @@ export class CharacteristicSum {
           dr[i + 1] = x2 + (a2 + (x2 * a2 - y2 * b2));
           di[i + 1] = y2 + (b2 + (x2 * b2 + y2 * a2));
         }
+        // The odd one at the end of a block.
         if (i < end) {
           const x = dr[i]!;
           const y = di[i]!;
@@ -111,9 +126,12 @@ export class CharacteristicSum {
         sr > -0.5
           ? 0.5 * Math.log1p(2 * sr + sr * sr + si * si)
           : 0.5 * Math.log(Math.max(1e-300, (1 + sr) * (1 + sr) + si * si));
+      // T·log|φ| and T·arg φ: the argument may be of any size, as only e^{i·argument} is used.
       logRe[j]! += T * log;
       logIm[j]! += T * Math.atan2(si, 1 + sr);
       const u = j * step;
+      // Three errors: of rounding, growing with u; of the rule in x at this u; of what the law left out. At u = 0 φ is 1
+      // by definition.
       const error =
         u * perU + (u > 0 ? Math.exp(Math.min(0, quadrature.logError(u))) * 2.002 + 2 * tilt.dropped : 0);
       logError[j]! += T * Math.log1p(error / Math.exp(log));

@@ -4,6 +4,9 @@
 //   add    (−1)   loss ℓ = −log r under Q:   E e^{tℓ} = E_Q[r^{−t}]
 import type { MixtureStep } from "./stepMgf.js";
 
+/**
+ * A composition as the contour sees it: Gaussians and sampled steps, of one direction.
+ */
 export interface DirectedComposition {
   /** Total squared shift ÷ σ² of the Gaussians, which compose to one. */
   readonly gaussian: number;

@@ -5,6 +5,12 @@
 //   K(c) = log M(c), K′ and K″           cumulants of the total loss tilted by e^{cℓ}
 //   K(c) − cε − log|c| − log(1 + c)      log of the integrand at real c: least at the saddle
 //   log g ≈ that − ½ log 2πB,            B = K″ + 1/c² + 1/(1 + c)²  (saddle-point approximation)
+//
+//   c, c₂   the line, and the line whose moment bounds farther aliases     Λ   period, 2π over the distance of nodes
+//   g       δ for c > 0, 1 − δ for −1 < c < 0                              β   `logSupremum` is its logarithm
+//
+// Why the saddle: along Re t = c the integrand is largest at u = 0, where it is the real integrand; terms there are
+// about as large as their sum only where the real integrand is least.
 import { minimize } from "../../../math/minimize.js";
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import { logSupremum } from "../../hockeyStickSupremum.js";
@@ -31,6 +37,10 @@ const SHARES = [0.1, 0.3, 0.6, 0.8, 1] as const;
 /** What the error of one step's K must be smaller by, as a logarithm, for that of all of them to be small. */
 const logCountBeyond = (mixture: MixtureStep): number => Math.max(0, Math.log(mixture.count) - 10);
 
+/**
+ * Places lines for one composition. K of any c is at hand by rules in x that were chosen for c = 1 where those serve,
+ * and are made narrower where not.
+ */
 export class LinePlacer {
   /** Of each mixture, the step of the rule in x at c = 1. */
   private readonly steps: readonly number[];
@@ -47,6 +57,11 @@ export class LinePlacer {
   /**
    * K, K′, K″ of log M at real c, and a bound on the error of K: the Gaussian's μ²c(c + 1)/2, and T·log E[r^s] of each
    * mixture by a rule in x whose error, times T, is small (direction·mean, as ds/dc = ±1).
+   *
+   *   K = μ²c(c + 1)/2 + ΣT log E[r^s],   K′ = μ²(2c + 1)/2 ± ΣT E_s[log r],   K″ = μ² + ΣT Var_s[log r]
+   *
+   * E_s, Var_s of the law tilted by r^s. Only K's error matters for bounds: 4u of the Gaussian part, and of each
+   * mixture T times the rule's own error and 1e-12 for rounding, relative to 1 + |log E[r^s]|. K′ and K″ place lines.
    */
   cumulants(c: number): [k: number, k1: number, k2: number, error: number] {
     const { gaussian, mixtures, direction } = this.composition;
@@ -66,6 +81,7 @@ export class LinePlacer {
       const [log, mean, variance] = mixture.cumulants(s, h);
       if (!Number.isFinite(log)) {
         // Too fine a grid: r^s is convex in the mixture, so the largest shift alone is an upper bound of K.
+        // T·c(c + 1)·reach²/2σ², with reach 1: as if not sampled.
         const squaredShift = count / (sigma * sigma);
         k0 += (squaredShift * c * (c + 1)) / 2;
         k1 += (squaredShift * (2 * c + 1)) / 2;
@@ -85,6 +101,12 @@ export class LinePlacer {
    * Where K(c) − cε − log|c|(1 + c) is least (given ε), or where that meets log g (given log g): the only sign change of
    * a monotone function, by Newton steps in log |c| inside a bracket. negative: on −1 < c < 0. Null if K overflows
    * everywhere.
+   *
+   *   c = e^y for c > 0, dc/dy = c;   c = −1/(1 + e^{−y}) for −1 < c < 0, dc/dy = c(1 + c) < 0
+   *   f(c) = K′ − 1/c − 1/(1 + c) − ε,   f′ = B > 0: the exponent is convex in c
+   *
+   * Given log g, the ε that goes with c at the saddle-point approximation stands for ε. Nothing rests on c's digits, so
+   * the search ends where a further step would gain less than 0.02 in log δ.
    */
   saddle(negative: boolean, goal: SaddleGoal): Saddle | null {
     // y = log c for c > 0; for −1 < c < 0, c = −1/(1 + e^{−y}).
@@ -109,10 +131,12 @@ export class LinePlacer {
       const c = cAt(y);
       const [k, k1, k2] = this.cumulants(c);
       let move: number;
+      // K overflows: too far out.
       if (!(Number.isFinite(k) && Number.isFinite(k1) && Number.isFinite(k2))) {
         hi = y;
         move = -1;
       } else {
+        // log |c|(1 + c), of the kernel 1/(t(t + 1)).
         const kernel = Math.log(Math.abs(c)) + Math.log1p(c);
         const curvature = k2 + 1 / (c * c) + 1 / ((1 + c) * (1 + c));
         const prefactor = -0.5 * Math.log(2 * Math.PI * curvature);
@@ -134,6 +158,7 @@ export class LinePlacer {
         if (Math.abs(move) < 0.1) move = Math.sign(move) * Math.min(0.3, i / 30 + 0.1);
       }
       let next = y + Math.max(-2, Math.min(2, move));
+      // Newton out of the bracket: its middle.
       if (!(next > lo && next < hi)) next = (lo + hi) / 2;
       if (Math.abs(next - y) < 1e-6) break;
       y = next;
@@ -148,8 +173,13 @@ export class LinePlacer {
    *   near = max(0, −log g) + log(2/tolerance),   far = K(c₂) − c₂ε + log β(c₂) − log g + log(2/tolerance),
    *
    * so that c/c₂ = near/(near + far) at the shortest period, (near + far)/|c₂|.
+   *
+   * Why: c = near/Λ and c₂ − c = far/Λ add up to c₂ = (near + far)/Λ. A larger c₂ has more room for Λ, but M(c₂) grows:
+   * it is tried at a list of multiples, until the period is 30 % longer than the shortest. On c < 0 the same with |c|,
+   * between c and −1.
    */
   place({ c: saddlePoint, epsilon, log: logG, curvature }: Saddle): LinePlacement | null {
+    // log(2/tolerance), as log 2 < 0.7.
     const tolerance = 0.7 - Math.log(this.tolerance);
     const sign = saddlePoint > 0 ? 1 : -1;
     const modulus = Math.abs(saddlePoint);
@@ -162,6 +192,7 @@ export class LinePlacer {
       const c2 = sign * candidate;
       const [k, , , error] = this.cumulants(c2);
       if (!Number.isFinite(k)) break;
+      // The bound of farther aliases relative to g, as a logarithm, at Λ|c₂ − c| = 0.
       const far = k + error - c2 * epsilon + logSupremum(c2) - logG + tolerance;
       const period = (near + Math.max(0, far)) / candidate;
       if (period < bestPeriod) {
@@ -179,10 +210,12 @@ export class LinePlacer {
       modulus + 0.9 * Math.max(0, modulus2 - modulus),
     );
     for (let i = 0; i < 6 && c < 0.999 * modulus; i++) {
+      // log of the real integrand over g at this c: below e^8 not too many digits are lost.
       const [k] = this.cumulants(sign * c);
       if (k - sign * c * epsilon - Math.log(c) - Math.log1p(sign * c) - logG < 8) break;
       c = (c + modulus) / 2;
     }
+    // c₂ − c must not vanish. The period is then the longer of the two that near and far ask for.
     c = Math.min(c, 0.98 * modulus2);
     const far = bestPeriod * modulus2 - near;
     const period = Math.max(near / c, far / (modulus2 - c));
@@ -192,6 +225,10 @@ export class LinePlacer {
   /**
    * log δ(0) = log TV ≤ ½ log(KL/2) (Pinsker), and KL ≤ log(1 + χ²) = K(1). TV is subadditive too: at most the number of
    * steps that sample the record.
+   *
+   * With K from above. KL = E_P[log r] ≤ log E_P[r] = K(1) by Jensen, and E_P[r] = E_Q[r²] = 1 + χ². A step that does
+   * not sample the record is the same under P and Q, so that TV ≤ ΣT·(1 − p_0). Both need δ(0) = TV alone: whoever asks
+   * for δ above it has ε = 0.
    */
   logDeltaAtZero(): number {
     const { gaussian, mixtures } = this.composition;
@@ -208,6 +245,8 @@ export class LinePlacer {
   /**
    * The least of bound(c, K(c)) over c > 0, with K from above, of a function that falls, then rises; Infinity where K
    * overflows everywhere. goal: whose saddle it is sought from.
+   *
+   * Each value is a bound by itself: the search only decides how good the one returned is.
    */
   leastBound(
     goal: SaddleGoal,

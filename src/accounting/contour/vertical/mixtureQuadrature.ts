@@ -4,6 +4,9 @@
 //   r(x) = Σ p_k e^{z_k}, z_k = d_k(2x − d_k)/2σ²     reach  the largest d_k
 //   h  step of the rule, x_i = ih                     θ      reach·d/σ², the largest angle of r(x + id)
 //   N(x) density of Q                                 κ      `wall`: how much larger |r(x + id)|^s may be than r(x)^s
+//
+//   T  `count`, how often the step is taken           E_Q[r^s] ≥ 1 for s < 0 or s > 1 (Jensen)
+//   m  mean shift given x (`meanShift`), at x = 0     p_0  weight of shift 0: r ≥ p_0 everywhere
 import { logAddExp } from "../../../math/log.js";
 import { LikelihoodRatio } from "../likelihoodRatio.js";
 
@@ -37,6 +40,11 @@ export class MixtureQuadrature extends LikelihoodRatio {
   /**
    * log κ of theorem 3(a), the largest angle θ given as `turn` < π: 0 if s ≥ 0; if s < 0, log of (cos θ/2)^s (r is at
    * least r(x) cos θ/2 on its bisector), and of p_0^s where θ ≤ π/2 (then Re r ≥ p_0).
+   *
+   * Why: on Im x = d the terms of r have angles between 0 and θ. Projected on the bisector θ/2 each keeps at least cos
+   * θ/2 of its size, so |r(x + id)| ≥ r(x)cos θ/2; with s < 0 that is an upper bound of |r^s|. Where θ ≤ π/2 no term
+   * has a negative real part, and that of shift 0 is p_0 itself: |r^s| ≤ p_0^s, against E_Q[r^s] ≥ 1. At low rates and
+   * s = −1e5 the first may be e^1000, the second near 1.
    */
   wall(s: number, turn: number): number {
     if (s >= 0) return 0;
@@ -48,6 +56,9 @@ export class MixtureQuadrature extends LikelihoodRatio {
    * Theorem 3(c): the ends between which the integrand may be large. N r^s rises to the left of the first by e^{k|x|/σ} at
    * k deviations from it, and falls so to the right of the second: s·m for s < 0 (m the mean shift at x = 0), s·reach
    * for s > 0.
+   *
+   * Why: d log(N r^s)/dx = −x/σ² + s·m(x)/σ², m(x) the mean shift given x, which lies in [0, reach] and grows with x.
+   * For s > 0 it is below (s·reach − x)/σ²; for s < 0, where x < s·m(0), above (s·m(0) − x)/σ².
    */
   ends(s: number): readonly [number, number] {
     return s < 0 ? [s * this.meanShift(0) * (1 + 1e-9), 0] : [0, s * this.reach];
@@ -57,6 +68,11 @@ export class MixtureQuadrature extends LikelihoodRatio {
    * log max over [a, b] of e^{−x²/2σ²}·max(1, r^s), from above. log r is convex: for s > 0 it lies below its chord, for
    * s < 0 above its tangent at the middle; either way s·log r ≤ s(A + mx), and e^{−x²/2σ² + s(A + mx)} has its peak at
    * x = smσ².
+   *
+   *   A + mx   the chord (s > 0) or the tangent (s < 0) of log r     `peak`   where in [a, b] the quadratic is largest
+   *
+   * The second part, r^s replaced by 1, serves the form M − 1; it is largest at the x nearest to 0. 1e-9 covers
+   * rounding.
    */
   private ceiling(a: number, b: number, s: number): number {
     const s2 = this.sigma * this.sigma;
@@ -64,10 +80,12 @@ export class MixtureQuadrature extends LikelihoodRatio {
     let A: number;
     if (s > 0) {
       const start = this.logRatio(a);
+      // The chord.
       m = (this.logRatio(b) - start) / (b - a);
       A = start - m * a;
     } else {
       const x = (a + b) / 2;
+      // The tangent: d log r/dx = (mean shift given x)/σ².
       m = this.meanShift(x) / s2;
       A = this.logRatio(x) - m * x;
     }
@@ -83,6 +101,10 @@ export class MixtureQuadrature extends LikelihoodRatio {
    * Index ranges [from, to], one after the other, of the grid that hold all but a negligible part of Σ w max(1, r^s);
    * what is left out is bounded by e^logOut (same units: without the factor h/σ√2π). Empty if more than
    * MAXIMUM_GRID_POINTS are needed.
+   *
+   * Points within k deviations of `ends`, k = √(2(SMALL + log T)) + 1, so that each point beyond has less than
+   * e^−SMALL/T of N. For |s| large almost all between the ends is empty too, since the mass may lie at s·d_k for each
+   * shift: blocks are halved to find where it is.
    */
   protected ranges(s: number, h: number): { ranges: number[]; logOut: number } {
     const { sigma } = this;
@@ -91,16 +113,20 @@ export class MixtureQuadrature extends LikelihoodRatio {
     const [left, right] = this.ends(s);
     const from = Math.floor((left - k * sigma) / h);
     const to = Math.ceil((right + k * sigma) / h);
+    // log of e^{−x²/2σ²}·max(1, r^s) at a grid point.
     const logTerm = (i: number): number => {
       const x = i * h;
       return (-x * x) / (2 * s2) + Math.max(0, s * this.logRatio(x));
     };
-    // Beyond either end the integrand falls at least like e^{−k|x − end|/σ}: a geometric sum.
+    // Beyond either end the integrand falls at least like e^{−k|x − end|/σ}: a geometric sum. Σ_{j ≥ 1} e^{−jkh/σ} =
+    // 1/(e^{kh/σ} − 1).
     const geometric = -Math.log(Math.expm1((k * h) / sigma));
     let logOut = logAddExp(logTerm(from), logTerm(to)) + geometric;
+    // Not worth a search.
     if (to - from <= WHOLE_RANGE) return { ranges: [from, to], logOut };
     // Inside, blocks are halved until their ceiling is negligible beside the largest term seen, or they are short.
     let reference = Math.max(0, logTerm(from), logTerm(to));
+    // The tilted mass is near s·d_k for some shift: a term there shows how large terms are.
     for (const d of this.shifts) reference = Math.max(reference, logTerm(Math.round((s * d) / h)));
     const negligible = reference - SMALL - 12 - Math.log(this.count);
     const ranges: number[] = [];
@@ -110,6 +136,7 @@ export class MixtureQuadrature extends LikelihoodRatio {
       const block = stack.pop();
       if (!block) break;
       const [a, b] = block;
+      // All of its points at most at the ceiling.
       const logBlock = this.ceiling(a * h, b * h, s) + Math.log(b - a + 1);
       if (logBlock < negligible) {
         logOut = logAddExp(logOut, logBlock);
@@ -133,6 +160,12 @@ export class MixtureQuadrature extends LikelihoodRatio {
    * the depth d of the line of integration of
    *
    *   log 2 + d²/2σ² + uθ + log κ(θ) − log(e^{2πd/h} − 1).
+   *
+   *   d²/2σ²   what N gains on Im x = d       uθ     what |r^{iu}| may gain for one of the signs, θ = reach·d/σ²
+   *   κ        `wall`                         a      2πd/h, by which the rule's error falls
+   *
+   * The exponent is a parabola in d for s ≥ 0: its least is at d = σ²(2π/h − u·reach/σ²). With that not above 0 no
+   * depth gains anything, and nothing is said. Any d is sound: the least of a few is taken.
    */
   logQuadratureError(s: number, u: number, h: number): number {
     const s2 = this.sigma * this.sigma;
@@ -153,7 +186,7 @@ export class MixtureQuadrature extends LikelihoodRatio {
         1e-9
       );
     };
-    // No wall at all, or next to none, and the best d within it.
+    // No wall at all, or next to none, and the best d within it. θ < π: 0.99π is deep enough.
     if (s >= 0) return errorAt(Math.min(slope * s2, (0.99 * Math.PI) / turnPerDepth));
     const flat = errorAt(Math.min(slope * s2, (0.499 * Math.PI) / turnPerDepth));
     if (slope * s2 * turnPerDepth < 0.499 * Math.PI && -s * this.largestNegativeLoss < 0.5) return flat;
@@ -165,7 +198,12 @@ export class MixtureQuadrature extends LikelihoodRatio {
     return Math.min(flat, errorAt(walled));
   }
 
-  /** The widest step whose quadrature error at each of `us` stays below e^ of the tolerance that goes with it. */
+  /**
+   * The widest step whose quadrature error at each of `us` stays below e^ of the tolerance that goes with it.
+   *
+   * The first guess of h is where the parabola's least meets the tolerance, 2πσ²/(u·reach + σ√(−2 log tolerance)), and
+   * never above 0.8σ, which theorem 3(b) needs; it is narrowed by 7 % at a time until the bound itself fits.
+   */
   stepFor(s: number, us: readonly number[], logTolerances: readonly number[]): number {
     const s2 = this.sigma * this.sigma;
     let h = 0.8 * this.sigma;

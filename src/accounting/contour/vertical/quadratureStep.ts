@@ -12,6 +12,8 @@
 //
 //   κ  1 if s ≥ 0; else the least of (cos θ/2)^s and (1 − a(1 − cos θ))^s, a the share of shifts other than 0 in r(x)
 //   τ  tilted mass above x₀ − mw      m  χ differs from 1 by less than e^{−m²/2} below x₀ − mw
+//   w  width of the cutoff            x₀  its middle (`start`)         d  depth of the line of integration
+//   U  largest u (`end`)              h  step of the rule              φ  characteristic function of the tilted loss
 import type { MixtureStep } from "./stepMgf.js";
 
 /** Shares of U at which the error is computed; in between the next one above holds, the bound grows with u. */
@@ -44,7 +46,13 @@ export interface QuadratureGoal {
   readonly logTolerance: number;
 }
 
-/** The wider of the steps by (a) and by (b). */
+/**
+ * The wider of the steps by (a) and by (b).
+ *
+ * A wider step means fewer points for every node. (b) costs up to MAXIMUM_CELLS cells a bound, so it is asked only where
+ * (a) needs a step much narrower than u = 0 alone would. The tolerance grows along the line by ALLOWANCE, since T
+ * log|φ| falls meanwhile.
+ */
 export function chooseStep(mixture: MixtureStep, goal: QuadratureGoal): QuadratureStep {
   const { s, end, logTolerance } = goal;
   const marks = MARKS.map((share) => share * end);
@@ -53,6 +61,7 @@ export function chooseStep(mixture: MixtureStep, goal: QuadratureGoal): Quadratu
   const widest = mixture.stepFor(s, [0], [logTolerance]);
   const plain = mixture.stepFor(s, marks, goals);
   const simple: QuadratureStep = { h: plain, logError: (u) => mixture.logQuadratureError(s, u, plain) };
+  // (b) could gain no more than the factor widest/plain.
   if (plain > 0.7 * widest) return simple;
   const smooth = new SmoothCutoff(mixture, goal).widestStep(marks, goals, widest);
   return smooth && smooth.h > plain ? smooth : simple;
@@ -96,6 +105,8 @@ class SmoothCutoff {
     this.s = s;
     this.logTolerance = logTolerance;
     const { sigma } = mixture;
+    // Cells of a third of a deviation, from MARGIN deviations to the left of where the tilted density may be large to as
+    // many beyond.
     const cell = sigma / 3;
     const [left, right] = mixture.ends(s);
     const from = left - MARGIN * sigma;
@@ -112,6 +123,8 @@ class SmoothCutoff {
   /**
    * Mass of a cell: the larger of p at both ends, times exp(g²/8·(1/σ² + [s < 0]|s|V/σ⁴)), as (log p)″ ≥ −that. (log r)″
    * is the variance of the shift given x, over σ⁴: at most V = reach²·min(¼, a at the right end), where a grows with x.
+   *
+   * Why: a function with f″ ≥ −B exceeds the larger of its end values by at most B·g²/8 on a cell of width g.
    */
   private measureCells(from: number, cell: number, logMoment: number): void {
     const { mixture, s } = this;
@@ -121,6 +134,7 @@ class SmoothCutoff {
     for (let j = 0; j <= this.cells; j++) {
       const x = from + j * cell;
       const log = (-x * x) / (2 * sigma * sigma) + s * mixture.logRatio(x) - logMoment;
+      // For s ≥ 0, s·(log r)″ ≥ 0 helps.
       const variance = s < 0 ? reach * reach * Math.min(0.25, this.shiftedShare(x)) : 0;
       const bulge = ((cell * cell) / (8 * sigma * sigma)) * (1 - (s * variance) / (sigma * sigma));
       this.x.push(x);
@@ -129,7 +143,11 @@ class SmoothCutoff {
     }
   }
 
-  /** r^s is at most p_0^s, on the line of integration too where θ ≤ π/2; so is all that is to the right of the cells. */
+  /**
+   * r^s is at most p_0^s, on the line of integration too where θ ≤ π/2; so is all that is to the right of the cells.
+   *
+   * From 30 deviations on each cell is half as long again as the one before, until one is a thousand deviations long.
+   */
   private extendCells(from: number, cell: number): void {
     const { mixture, s } = this;
     const { sigma } = mixture;
@@ -152,7 +170,12 @@ class SmoothCutoff {
     return this.x[k]!;
   }
 
-  /** a: the share of shifts other than 0 in r(x), from above. */
+  /**
+   * a: the share of shifts other than 0 in r(x), from above.
+   *
+   * a = 1 − p_0/r(x) where shift 0 has the weight p_0; it grows with x, so its value at the right end of a cell holds
+   * in all of it.
+   */
   private shiftedShare(x: number): number {
     const { mixture, shares } = this;
     mixture.shares(x, shares);
@@ -161,7 +184,13 @@ class SmoothCutoff {
     return shifted * (1 + 1e-9);
   }
 
-  /** The widest step of those that the widths w and the depths d allow; null if there is none. */
+  /**
+   * The widest step of those that the widths w and the depths d allow; null if there is none.
+   *
+   * For each width w and depth d the step is what the mark that asks most needs: 2πd/h ≥ log size − goal + 2. Widths
+   * are halved from σ on until nothing improves; whichever is taken, its error is evaluated afterwards as it stands,
+   * and reported.
+   */
   widestStep(marks: readonly number[], goals: readonly number[], widest: number): QuadratureStep | null {
     const { sigma, reach } = this.mixture;
     const deepest = ((this.s < 0 ? 0.7 : 0.95) * Math.PI * sigma * sigma) / reach;
@@ -195,6 +224,7 @@ class SmoothCutoff {
     const logRemoved =
       Math.log(5) + Math.log(Math.exp(this.logTolerance - 2) + Math.exp(-(this.span() ** 2) / 2));
     const a = (2 * Math.PI * bestDepth) / best;
+    // log of e^{log − a}/(1 − e^{−a}) + e^{logRemoved}, a = 2πd/h.
     const errors = bestLogs.map((log) => {
       const logRule = log - a - Math.log(-Math.expm1(-a));
       return Math.max(logRule, logRemoved) + Math.log1p(Math.exp(-Math.abs(logRule - logRemoved))) + 1e-9;
@@ -208,12 +238,19 @@ class SmoothCutoff {
     };
   }
 
-  /** m. */
+  /**
+   * m = √(2(2 − log tolerance)), so that e^{−m²/2} is e^−2 of the tolerance.
+   */
   private span(): number {
     return Math.sqrt(2 * (2 - this.logTolerance));
   }
 
-  /** log of 2e^{d²/2σ² + d²/2w²}·∫ pχκ(x)e^{u·arg r(x + id)} dx, from above: the angle and κ at the right end of a cell. */
+  /**
+   * log of 2e^{d²/2σ² + d²/2w²}·∫ pχκ(x)e^{u·arg r(x + id)} dx, from above: the angle and κ at the right end of a cell.
+   *
+   * Cells whose χ, at its left end, is at most e^{−z²/2}, z = (x − x₀)/w; x₀ lies m·w above the quantile, so that χ
+   * differs from 1 by less than e^{−m²/2} wherever the mass matters.
+   */
   private logSize(u: number, d: number, w: number): number {
     const { mixture, logMass, s } = this;
     const { sigma, reach } = mixture;
@@ -221,6 +258,7 @@ class SmoothCutoff {
     const turn = (reach * d) / (sigma * sigma);
     const start = this.quantile + this.span() * w;
     const n = logMass.length;
+    // log-sum-exp over the cells; those below e^−FADED of the largest count with that.
     let top = -Infinity;
     for (let j = 0; j < n; j++) {
       const log = this.logTerm(j, u, w, start, line);
@@ -246,6 +284,11 @@ class SmoothCutoff {
     return this.logMass[j]! + u * angles[j + 1]! + walls[j + 1]! - (z > 0 ? (z * z) / 2 : 0);
   }
 
+  /**
+   * arg r(x + id) = atan2(Σ share·sin, Σ share·cos), which grows with x; log κ = s·log(1 − a(1 − cos θ)) where the
+   * share a makes that less than the bisector's (cos θ/2)^s, and beyond the measured cells, whose mass is of N·p_0^s, 0
+   * where θ < π/2.
+   */
   private lineAt(d: number): ShiftedLine {
     const remembered = this.lines.get(d);
     if (remembered) return remembered;

@@ -5,6 +5,10 @@
 //   w_i = h·N(x_i)      weights of the rule at x_i = ih
 //   M − 1 = Σ w_i(r_i^s − 1)     keeps the relative precision of K = log M where K is tiny
 //   p_i = w_i r_i^s/M            the tilted law
+//
+//   s   power of r: 1 + c to remove, −c to add        η_i  relative error of w_i r_i^s
+//   K   log E_Q[r^s]                                  e_i  error of log r_i, by `LikelihoodRatio.logRatio`
+//   u   unit round-off, 2⁻⁵³
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import { MixtureQuadrature, SMALL } from "./mixtureQuadrature.js";
 
@@ -56,9 +60,11 @@ export class MixtureStep extends MixtureQuadrature {
     const { ranges } = this.ranges(s, h);
     if (ranges.length === 0) return [Infinity, NaN, NaN];
     const twice = 2 * this.sigma * this.sigma;
+    // log r rises with x, so s·log r is largest at one end.
     const last = ranges.length - 1;
     const largest = Math.max(s * this.ratioAt(ranges[0]!, h), s * this.ratioAt(ranges[last]!, h));
     const top = largest > SCALED_FROM ? this.peak(ranges, s, h) : 0;
+    // w_i = unit·e^{−x_i²/2σ²}.
     const unit = h / (this.sigma * Math.sqrt(2 * Math.PI));
     // Σ e^{−x²/2σ²}(r^s − 1) unless scaled, Σ … log r, Σ … log² r.
     let sum = 0;
@@ -73,6 +79,7 @@ export class MixtureStep extends MixtureQuadrature {
         first += w * log;
         second += w * log * log;
       }
+    // M: 1 + (M − 1) where not scaled. K′ = E[r^s log r]/M, K″ = E[r^s log² r]/M − K′².
     const total = top === 0 ? 1 + sum * unit : sum * unit;
     const mean = (first * unit) / total;
     return [
@@ -82,7 +89,11 @@ export class MixtureStep extends MixtureQuadrature {
     ];
   }
 
-  /** max over the grid of −x²/2σ² + s log r. */
+  /**
+   * max over the grid of −x²/2σ² + s log r.
+   *
+   * The scale of everything where r^s may overflow.
+   */
   private peak(ranges: readonly number[], s: number, h: number): number {
     const twice = 2 * this.sigma * this.sigma;
     let top = -Infinity;
@@ -95,6 +106,12 @@ export class MixtureStep extends MixtureQuadrature {
   /**
    * The tilted distribution at real s with its errors; direction as in the class; logQuadrature: of the rule's error at
    * u = 0. Null past MAXIMUM_GRID_POINTS.
+   *
+   *   moment     M, or M·e^{−top} where that is scaled: top = max(−x²/2σ² + s log r)
+   *   relative   of M: Σ of the terms' errors, of the sum, of the rule in x, of the rule for the constant 1, of what was left out
+   *   logMomentError = 1.01·relative + 4u|K| (+ 4u|top|)
+   *
+   * M ≥ 1 for s ≤ 0 or s ≥ 1, so that K keeps relative digits through log1p(M − 1) even at 1e-12.
    */
   tilt(s: number, h: number, logQuadrature: number, direction: 1 | -1): TiltedLaw | null {
     const { ranges, logOut } = this.ranges(s, h);
@@ -110,8 +127,10 @@ export class MixtureStep extends MixtureQuadrature {
     const logScale = unscaled ? 0 : top;
     // The rule applied to the constant 1 (only the M − 1 form needs it): 2 Σ_k e^{−2π²k²σ²/h²}.
     const constant = unscaled ? (2.1 * Math.exp(-2 * ((Math.PI * this.sigma) / h) ** 2)) / moment : 0;
+    // Each point left out counts with e^{−x²/2σ²}·max(1, r^s), in both terms of r^s − 1.
     const out = (Math.exp(Math.min(700, logOut + logUnit - logScale)) * (unscaled ? 2 : 1)) / moment;
     // Relative error of the moment: of its terms, of the sum, of the rule in x, and of what the ranges leave out.
+    // In units of M itself, so that it is the error of K too, but for its square.
     const relative =
       (unit * error * 1.001) / moment +
       8 * UNIT_ROUNDOFF * Math.min(1, Math.abs(unit * sum) / moment) +
@@ -122,7 +141,7 @@ export class MixtureStep extends MixtureQuadrature {
       relative * 1.01 +
       4 * UNIT_ROUNDOFF * Math.abs(logMoment) +
       (unscaled ? 0 : 4 * UNIT_ROUNDOFF * Math.abs(top));
-    // From here on p is the tilted law itself.
+    // From here on p is the tilted law itself. log p_i = log w_i r_i^s − K.
     const { kept, dropped, mean } = this.keep(columns, { logUnit, logMoment, out }, direction);
     const { x, p, loss, lossError, weightError } = columns;
     let variance = 0;
@@ -131,12 +150,15 @@ export class MixtureStep extends MixtureQuadrature {
     let weightErrorSum = 0;
     let lossErrorSum = 0;
     for (let i = 0; i < kept; i++) {
+      // φ is taken of ℓ − mean: a number that is near the mean makes uℓ, and with it all errors, small; T·mean is taken
+      // off ε.
       const centred = loss[i]! - mean;
       loss[i] = centred;
       const mass = p[i]!;
       const size = mass * Math.abs(centred);
       variance += size * Math.abs(centred);
       spread += size;
+      // Of p_i itself; of p_i(e^{iuℓ_i} − 1), at most p_i u|ℓ_i|η_i; of e^{iuℓ_i}, at most p_i u e_i.
       massErrorSum += mass * weightError[i]!;
       weightErrorSum += size * weightError[i]!;
       lossErrorSum += mass * (lossError[i]! + 2 * UNIT_ROUNDOFF * Math.abs(centred));
@@ -183,6 +205,7 @@ export class MixtureStep extends MixtureQuadrature {
       for (let i = ranges[k]!; i <= ranges[k + 1]!; i++, at++) {
         const x = i * h;
         const log = this.ratioAt(i, h);
+        // η_i and e_i stand in `weightError` and `lossError`.
         const exponent = (x * x) / twice;
         const tilted = s * log;
         columns.x[at] = x;
@@ -215,11 +238,13 @@ export class MixtureStep extends MixtureQuadrature {
       const difference = unscaled
         ? Math.exp(-exponent) * Math.expm1(Math.min(tilted, 700))
         : Math.exp(p[i]! - top);
+      // Where r^s overflows by itself its product with N does not.
       const term = unscaled && tilted > 600 ? Math.exp(p[i]!) : difference;
       error += unscaled
         ? UNIT_ROUNDOFF * (8 + 7 * exponent) * Math.abs(term) +
           Math.exp(p[i]!) * (4 * UNIT_ROUNDOFF * Math.abs(tilted) + Math.abs(s) * lossError[i]!)
         : term * weightError[i]!;
+      // Kahan: `carry` is what the last addition lost.
       const y = term - carry;
       const next = sum + y;
       carry = next - sum - y;
@@ -238,6 +263,7 @@ export class MixtureStep extends MixtureQuadrature {
     direction: 1 | -1,
   ): { kept: number; dropped: number; mean: number } {
     const n = x.length;
+    // All n of them together are below e^−SMALL/T of the mass, and counted as error.
     const cut = -SMALL - Math.log(this.count) - Math.log(n);
     let kept = 0;
     let dropped = out;
@@ -245,6 +271,7 @@ export class MixtureStep extends MixtureQuadrature {
     for (let i = 0; i < n; i++) {
       const log = p[i]! + logUnit - logMoment;
       const mass = Math.exp(log);
+      // Left out: at the price of its mass, twice, in φ.
       if (log < cut) {
         dropped += mass;
         continue;

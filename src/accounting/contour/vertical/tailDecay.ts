@@ -10,6 +10,10 @@
 //       |φ(v)| ≤ e^{d²/2σ²}(Σ p_i|r(x_i + id)/r(x_i)|^s e^{−u·arg r(x_i + id)} + error)   (`logShift`)
 //
 //   p_i, ℓ_i  tilted law and its losses      s  power of r that tilts      d  depth of the line of integration
+//   C, P(C)   points of a core and their mass   Var_C  variance of their losses   φ̂  φ by the rule in x
+//
+// The contour's integrand has |φ|^T, so a bound B < 1 that holds for good leaves B^T/u beyond u. (a) is sharp near u = 0
+// but must be asked panel by panel; (b) holds from u on, and falls where turned losses do.
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import type { QuadratureStep } from "./quadratureStep.js";
 import type { MixtureStep, TiltedLaw } from "./stepMgf.js";
@@ -25,6 +29,9 @@ interface ShiftedIntegral {
 /** Mass that the cores leave out at their upper end. */
 const CORE_CUTS = [0, 1e-3, 0.02, 0.15] as const;
 
+/**
+ * Bounds on |φ| of one mixture's step, made from the tilted law of one line and the rule in x that it was made by.
+ */
 export class DecayBound {
   /** Sets of grid points, the widest first: from, to, mass, variance of the loss. */
   private readonly cores: { from: number; to: number; mass: number; variance: number }[] = [];
@@ -42,6 +49,8 @@ export class DecayBound {
     private readonly step: QuadratureStep,
   ) {
     const { p, loss } = tilt;
+    // Cores: all points but those of the largest losses, whose mass is at most CORE_CUTS in turn; Var_C falls with each
+    // cut, and P(C) too.
     for (const mass of CORE_CUTS) {
       // The loss is monotone in x: cutting the points from its upper end leaves an interval.
       const rising = loss.length > 1 && loss[loss.length - 1]! > loss[0]!;
@@ -62,6 +71,7 @@ export class DecayBound {
       for (let i = from; i < to; i++) squares += p[i]! * (loss[i]! - mean) ** 2;
       this.cores.push({ from, to, mass: coreMass, variance: squares / coreMass });
     }
+    // θ = reach·d/σ² must stay below π: `half` is the depth d at which θ = π. None is deeper than seven deviations.
     const { sigma, reach } = mixture;
     const half = (Math.PI * sigma * sigma) / reach;
     this.depths = [
@@ -71,6 +81,7 @@ export class DecayBound {
       0.8 * half,
     ].filter((d) => d <= 7 * sigma);
     if (this.depths.length === 0) this.depths.push(0.2 * half);
+    // d arg r(x + id)/dd = Σ_k share_k·shift_k/σ² at d = 0; every second point counts twice.
     const share = new Float64Array(mixture.shifts.length);
     for (let i = 0; i < p.length; i += 2) {
       mixture.shares(tilt.x[i]!, share);
@@ -89,10 +100,13 @@ export class DecayBound {
   logCore(a: number, b: number): number {
     const rule = this.step.logError(b);
     if (rule > -1) return 0;
+    // G at both ends of the panel, core by core.
     const atA = this.gainsAt(a);
     const atB = this.gainsAt(b);
     let gain = 0;
     this.cores.forEach(({ mass, variance }, k) => {
+      // |G″| ≤ 2Var_C: between a and b, G is at most (b − a)²·2Var_C/8 below its chord, and the chord above its lower
+      // end.
       const least = Math.min(atA[k]!, atB[k]!) * (1 - 1e-9) - ((b - a) ** 2 * variance) / 4;
       gain = Math.max(gain, mass * mass * least * (1 - 1e-9));
     });
@@ -101,13 +115,18 @@ export class DecayBound {
     const { p, dropped, massError, lossError } = this.tilt;
     const rounding = UNIT_ROUNDOFF * (p.length + 20) + massError + b * lossError;
     const error = Math.exp(rule) * 2.1 + dropped + rounding;
+    // |φ| ≤ |φ̂| + error; log(1 − gain)/2 by log1p, so that a gain of 1e-12 still counts, T times.
     const size = Math.sqrt(Math.max(0, 1 - gain));
     return size > 0.5
       ? Math.min(0, 0.5 * Math.log1p(-gain) + Math.log1p(error / size))
       : Math.min(0, Math.log(size + error));
   }
 
-  /** G(u) = 1 − |E_C e^{iuℓ}|² on every core, by sin² so that a small one keeps its digits. */
+  /**
+   * G(u) = 1 − |E_C e^{iuℓ}|² on every core, by sin² so that a small one keeps its digits.
+   *
+   * With z = E_C e^{iuℓ} − 1 = x + iy: 1 − |1 + z|² = −2x − x² − y².
+   */
   private gainsAt(u: number): Float64Array {
     const remembered = this.gains.get(u);
     if (remembered) return remembered;
@@ -131,7 +150,12 @@ export class DecayBound {
     return gains;
   }
 
-  /** log of a bound on |φ(v)| for every v ≥ u: (b), at the best of the depths. */
+  /**
+   * log of a bound on |φ(v)| for every v ≥ u: (b), at the best of the depths.
+   *
+   * Σ weights·e^{−u·angles} + error, times e^{d²/2σ²}; each angle is ≥ 0, so the bound falls with u, for good. It holds
+   * at every depth.
+   */
   logShift(u: number): number {
     let best = 0;
     // Near 0 the best depth is uσ²·E[slope of log r]; farther out the listed ones do.
@@ -150,7 +174,14 @@ export class DecayBound {
     return best;
   }
 
-  /** The x-integral on Im x = d: it is computed by the trapezoid rule again, whose error is bounded as in theorem 3(a). */
+  /**
+   * The x-integral on Im x = d: it is computed by the trapezoid rule again, whose error is bounded as in theorem 3(a).
+   *
+   *   weights   p_i|r(x_i + id)/r(x_i)|^s       angles   arg r(x_i + id) ≥ 0, rounded down
+   *   error     of the rule of step h for this sum, of the points left out, and of the sum and the p_i
+   *
+   * Of weights and angles none depends on u: one line serves all.
+   */
   private shift(d: number): ShiftedIntegral {
     const remembered = this.shiftedIntegrals.get(d);
     if (remembered) return remembered;
@@ -169,6 +200,7 @@ export class DecayBound {
       let re = 0;
       let im = 0;
       for (let k = 0; k < share.length; k++) {
+        // Σ share·(e^{i·angle} − 1) = r(x + id)/r(x) − 1.
         const angle = (shifts[k]! * d) / s2;
         re -= 2 * share[k]! * Math.sin(angle / 2) ** 2;
         im += share[k]! * Math.sin(angle);
@@ -176,6 +208,7 @@ export class DecayBound {
       const square = re * re + im * im;
       // The shares' own errors are below 1e-12 of each.
       const powerError = 1e-12 * Math.abs(tilt.s) * (square - 2 * re);
+      // |1 + z|^s = e^{(s/2)log(1 + 2 Re z + |z|²)}, rounded up by what shares that err by 1e-12 make of it.
       const growth = Math.exp((tilt.s / 2) * Math.log1p(2 * re + square) + powerError);
       weights[i] = tilt.p[i]! * growth;
       largest = Math.max(largest, growth);
@@ -187,10 +220,12 @@ export class DecayBound {
     // arg r(x + i(d − y))]/2 ≥ 0: for |y| ≤ d, reach(d + y)/σ² < π, and for reach(d + y)/σ² ≤ π/2.
     const turn = reach / s2;
     const y = Math.max(Math.min(d, 0.95 * (Math.PI / turn - d)), Math.PI / (2 * turn) - d) * 0.999;
+    // `turn` is θ per unit of depth, y the largest height by which the integrand may be continued further.
     const negativePower = tilt.s < 0 ? -tilt.s : 0;
     let log = Infinity;
     const ideal = Math.min(y, (2 * Math.PI) / tilt.h / (1 / s2 + (negativePower * turn * turn) / 4));
     const flat = Math.min(y, (2 * Math.PI * s2) / tilt.h, (0.499 * Math.PI) / turn - d);
+    // 2e^{height²/2σ²}κ/(e^{2π·height/h} − 1), the least of three heights; any is sound.
     for (const height of [ideal, ideal / 2, flat]) {
       const a = (2 * Math.PI * height) / tilt.h;
       const angle = turn * (d + height);
@@ -198,6 +233,7 @@ export class DecayBound {
       const wall = mixture.wall(tilt.s, angle);
       log = Math.min(log, (height * height) / (2 * s2) + wall - a - Math.log(-Math.expm1(-a)) + Math.LN2);
     }
+    // |r(x + id)/r(x)|^s ≤ 1 for s ≥ 0, else (cos θ/2)^s.
     const lost = tilt.dropped * (negativePower > 0 ? Math.cos((turn * d) / 2) ** -negativePower : 1);
     const rounding = UNIT_ROUNDOFF * (n + 20) * total + largest * tilt.massError;
     const shifted = { logFront: (d * d) / (2 * s2), weights, angles, error: Math.exp(log) + lost + rounding };

@@ -6,6 +6,13 @@
 //
 // Its errors: of the rule, ½π⁻¹·Σ± N(c ± d)/(e^{2πd/h} − 1) with N(c′) ≤ F(c′)e^{−c′ε}π/√(c′(1 + c′)) on both ends of the
 // strip; of the end, (1/π)∫_b^∞|F/(t(t + 1))|dv ≤ sup_{v≥b}|F(c + iv)|/(πb); and what each term errs by.
+//
+//   L   total loss            g   total squared shift of the Gaussians       T   `count` of a step
+//   c   Re t on the line      h   distance of the nodes (`step`)             d   half the width of the strip
+//
+// Why: for c > 0 the integrand is analytic in the strip between Re t = c − d and c + d, and the residues of cot give the
+// rule's error by the integrals along both of its borders. On each of these F is the transform of a positive measure, so
+// |F(c′ + iv)| ≤ F(c′), and ∫|dt/(t(t + 1))| ≤ π/√(c′(1 + c′)) (Cauchy–Schwarz): one real moment bounds a whole border.
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import { logSupremum } from "../../hockeyStickSupremum.js";
 import { ContourSum, type NodeBudget, type Strip } from "../contourSum.js";
@@ -31,7 +38,11 @@ export interface UprightStep {
   farSize(a: number, b: number): number;
 }
 
-/** log E e^{cL} of the total loss by the rule alone. */
+/**
+ * log E e^{cL} of the total loss by the rule alone.
+ *
+ * No error is added: it places lines.
+ */
 export function roughLogUprightMoment(steps: readonly UprightStep[], gaussian: number, c: number): number {
   const moment = { re: 0, im: 0, error: 0 };
   let log = (gaussian * c * (c + 1)) / 2;
@@ -42,7 +53,12 @@ export function roughLogUprightMoment(steps: readonly UprightStep[], gaussian: n
   return log;
 }
 
-/** log E e^{cL} of the total loss at real c, from above. */
+/**
+ * log E e^{cL} of the total loss at real c, from above.
+ *
+ * gc(c + 1)/2 + ΣT log(1 + (E e^{cℓ} − 1) + error), with 1e-9 of it, and 1e-9, for rounding; Infinity where a moment is
+ * not known.
+ */
 export function logUprightMoment(steps: readonly UprightStep[], gaussian: number, c: number): number {
   const moment = { re: 0, im: 0, error: 0 };
   let log = (gaussian * c * (c + 1)) / 2;
@@ -54,7 +70,11 @@ export function logUprightMoment(steps: readonly UprightStep[], gaussian: number
   return Number.isNaN(log) ? Infinity : log + 1e-9 * (1 + Math.abs(log));
 }
 
-/** δ(ε) ≤ E e^{cL} e^{−cε} β(c): log of that without e^{−cε}. */
+/**
+ * δ(ε) ≤ E e^{cL} e^{−cε} β(c): log of that without e^{−cε}.
+ *
+ * β(c) = sup_y (1 − e^{−y})₊e^{−cy} (theorem 2 of docs/math-contour.md); 1e-9 covers its rounding.
+ */
 export function logUprightBound(steps: readonly UprightStep[], gaussian: number, c: number): number {
   return logUprightMoment(steps, gaussian, c) + logSupremum(c) + 1e-9;
 }
@@ -69,6 +89,11 @@ export interface UprightProblem {
   readonly logDelta: number;
 }
 
+/**
+ * The line Re t = c in the middle of its strip, with terms at t = c + ijh, j ≥ 0, and all that their sum errs by.
+ *
+ * h = 2πd/(log N − log δ + digits): then N e^{−2πd/h} is e^−digits of δ, N the larger of both borders' integrals.
+ */
 export class UprightContour extends ContourSum {
   /** Re t on the line; the distance of its nodes. */
   private readonly c: number;
@@ -84,7 +109,8 @@ export class UprightContour extends ContourSum {
     const { steps, gaussian, epsilon, logDelta } = problem;
     this.c = (low + high) / 2;
     const half = (high - low) / 2;
-    // On both borders of the strip the measure's own transform at the real point bounds all.
+    // On both borders of the strip the measure's own transform at the real point bounds all. log of N(c′)/2π without
+    // e^{−c′ε}, on the borders c′ = low and c′ = high.
     const border = (at: number): number =>
       logUprightMoment(steps, gaussian, at) +
       Math.log(Math.PI) -
@@ -94,13 +120,21 @@ export class UprightContour extends ContourSum {
     const right = border(high);
     const needed = Math.max(left - epsilon * low, right - epsilon * high) - logDelta + (certified ? 31 : 22);
     this.step = (2 * Math.PI * half) / Math.max(24, Math.min(1e3, needed));
+    // Each border's integral is divided by e^{2πd/h} − 1.
     const damping = Math.log(Math.expm1((2 * Math.PI * half) / this.step));
     this.borders.push({ log: left - damping, a: low }, { log: right - damping, a: high });
     for (const step of steps) step.restart();
     this.placeNodes();
   }
 
-  /** Nodes until the integrand is negligible, and is known to stay so. */
+  /**
+   * Nodes until the integrand is negligible, and is known to stay so.
+   *
+   * The term is (h/π)·F(t)i/(t(t + 1)), of whose product with e^{−tε} the imaginary part is taken: the lower half is
+   * the conjugate of the upper, so each node counts twice, and the one at b = 0 once. Quiet terms are below e^−40 of δ
+   * (an estimate: e^−25); after two in a row the rest of the line must be proven to be below e^−33 of it, by a bound
+   * that falls with b for good.
+   */
   private placeNodes(): void {
     const { c, step, certified, problem } = this;
     const { steps, gaussian, epsilon, logDelta } = problem;
@@ -109,6 +143,7 @@ export class UprightContour extends ContourSum {
     let quietNodes = 0;
     for (let j = 0; ; j++) {
       const b = j * step;
+      // gt(t + 1)/2, real and imaginary part; then T log(1 + m) of each step, by log1p of |1 + m|² − 1.
       let log = (gaussian * (c * c - b * b + c)) / 2;
       let argument = (gaussian * (2 * c * b + b)) / 2;
       // Of log F: T log(1 + m) errs by at most −T log1p(−error/|1 + m|).
@@ -121,6 +156,7 @@ export class UprightContour extends ContourSum {
         argument += one.count * Math.atan2(im, 1 + re);
         error += modulus > 2 * moment.error ? -one.count * Math.log1p(-moment.error / modulus) : Infinity;
       }
+      // Of e^{log + i·argument}.
       const relativeError =
         Math.expm1(Math.min(700, error)) + UNIT_ROUNDOFF * (30 + 4 * Math.abs(log) + 6 * Math.abs(argument));
       // (h/π)·t′/(t(t + 1)), t′ = i; the first node half.
@@ -155,7 +191,11 @@ export class UprightContour extends ContourSum {
     }
   }
 
-  /** log of a bound of |F| at every t = c + iv, v ≥ b. */
+  /**
+   * log of a bound of |F| at every t = c + iv, v ≥ b.
+   *
+   * |e^{gt(t+1)/2}| = e^{g(c² − v² + c)/2} falls with v, and the steps' bounds hold for all v ≥ b by themselves.
+   */
   private logFarSize(b: number): number {
     const { c } = this;
     const { steps, gaussian } = this.problem;
@@ -164,7 +204,11 @@ export class UprightContour extends ContourSum {
     return log;
   }
 
-  /** log of (1/π)∫_b^∞ |F/(t(t + 1))|, where the sizes fall with b for good. */
+  /**
+   * log of (1/π)∫_b^∞ |F/(t(t + 1))|, where the sizes fall with b for good.
+   *
+   * |1/(t(t + 1))| ≤ 1/v², and ∫_b^∞ dv/v² = 1/b; both halves, over 2π.
+   */
   private beyond(b: number): number {
     const rest = this.logFarSize(b) - Math.log(Math.PI * b);
     return Number.isNaN(rest) ? Infinity : rest;

@@ -8,6 +8,9 @@
 //
 // the relative errors are u(9 + 3|y|) of v and u(16 + 2x²/σ²) of w (theorem 2). X₁, X₂ lie half a step beyond the first
 // and last nodes, as theorem 3 needs it.
+//
+//   k   where the cut lies, in deviations: e^{−k²/2} ≤ e^−LOST·δ ÷ steps     q, σ   rate and noise
+//   h   distance of nodes, of ten bits: every jh is exact                    u      unit round-off
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import type { MixtureStep } from "./stepMgf.js";
 
@@ -71,8 +74,11 @@ export class TruncatedGrid {
     this.rate = q;
     this.square = sigma * sigma;
     const s2 = this.square;
+    // So that ΣT·e^{−k²/2} = e^−LOST·δ at stretch 1.
     const k = stretch * Math.sqrt(2 * (LOST + Math.log(totalCount) - logDelta));
+    // At least e^y at X₂ = kσ + 1.
     const steepest = Math.exp((k * sigma + 1) / s2);
+    // d = depth·σ: e^{−depth²/2} is e^−RULE ÷ steps, unless d/σ² = LARGEST_TURN comes first.
     const depth = Math.min(Math.sqrt(2 * (RULE + Math.log(totalCount))), LARGEST_TURN * sigma);
     // |M|^T has died out past this multiple of σ/q, and the bound on it too, where slopes are as flat as matters.
     const turns =
@@ -93,6 +99,8 @@ export class TruncatedGrid {
     this.v = column();
     this.vError = column();
     this.logRatio = column();
+    // Each node by its own formula, with the relative errors of theorem 2; v by expm1, so that small losses keep their
+    // digits.
     const unit = h / (sigma * Math.sqrt(2 * Math.PI));
     for (let i = 0; i < n; i++) {
       const x = (from + i) * h;
@@ -105,6 +113,7 @@ export class TruncatedGrid {
       this.vError[i] = UNIT_ROUNDOFF * (9 + 3 * Math.abs(y));
       this.logRatio[i] = Math.log1p(this.v[i]!);
     }
+    // Half a step beyond the first and the last node; each from above.
     const endAt = (x: number): TruncationEnd => {
       const y = (2 * x - 1) / (2 * s2);
       const ratio = 1 + q * Math.expm1(y);

@@ -9,6 +9,11 @@
 //
 //   v  r − 1 = q(e^y − 1)        θ  d/σ², the angle by which a line Im x = d turns e^y
 //   m  probability cut off       κ  what |r(x + id)/r(x)|^{Re s} is at most (`wall`)
+//   N  density of N(0, σ²)        w  share q e^y/r of the record's part in r; `largestShare` is that at X₂
+//   E  ∫N r^{Re s} on [X₁, X₂]    α  b·α(d): how much log|r^{ib}| may gain on Im x = ±d (`steepness`)
+//
+// Why to second order: T steps of losses near 1e-12 leave no digits in M^T where M − 1 is summed as N(r^s − 1), whose
+// first-order part integrates to 0 but for rounding. F has that part taken out.
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import { BlockSum, realLessOne } from "../complexRounding.js";
 import type { NodeBudget } from "../contourSum.js";
@@ -59,7 +64,11 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
 
   restart(): void {}
 
-  /** How much of the measure tilted by e^{cℓ}, relative to all of it, is within a deviation of the ends, about. */
+  /**
+   * How much of the measure tilted by e^{cℓ}, relative to all of it, is within a deviation of the ends, about.
+   *
+   * Density at both ends of N r^{Re s}, times σ, over E: what `DeltaParts` moves the cut out by. Nothing rests on it.
+   */
   edge(c: number): number {
     const { power } = this.exponent(c, 0);
     const density = this.ends.reduce((sum, end) => sum + end.density * end.ratio ** power, 0);
@@ -67,6 +76,10 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
     return size < Infinity ? (density * Math.sqrt(this.square)) / size : Infinity;
   }
 
+  /**
+   * M′(t) − 1 at t = a + ib, and what it errs by: rounding and the cut (`sum`), and the rule, at the best of
+   * RULE_DEPTHS.
+   */
   moment(a: number, b: number, into: MgfValue): void {
     if (!this.usable) {
       into.re = into.im = 0;
@@ -82,6 +95,9 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
   /**
    * E = ∫_{X₁}^{X₂} N r^{Re s} at real t = a, from above: it bounds |M′| wherever Re t = a. The rule's error is itself in
    * terms of E: E ≤ rule + rest + scale·E, solved for E.
+   *
+   * With scale < ½: E ≤ (1 + M′ − 1 + error + rest)/(1 − scale), the least over the depths. Remembered for the last a,
+   * since a line keeps it.
    */
   private size(a: number): number {
     if (!this.usable) return Infinity;
@@ -102,7 +118,11 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
     return { power, modulus: Math.hypot(power, b) * (1 + 1e-12) };
   }
 
-  /** κ = (1 − w(1 − cos θ))^{Re s} where Re s < 0, else 1: |r(x + id)/r(x)|^{Re s} at most, where the share is at most w. */
+  /**
+   * κ = (1 − w(1 − cos θ))^{Re s} where Re s < 0, else 1: |r(x + id)/r(x)|^{Re s} at most, where the share is at most w.
+   *
+   * Why: r(x + id)/r(x) = 1 − share·(1 − e^{iθ}), whose modulus is at least its real part.
+   */
   private wall(power: number, turn: number, share: number): number {
     return power < 0 ? (1 - share * (1 - Math.cos(turn))) ** power * (1 + 1e-9) : 1;
   }
@@ -110,6 +130,9 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
   /**
    * α/d: arg r(x + iv) ≤ v·this, for every x within the cut and v ≤ d. The slope of arg r in the angle is
    * ω(ω + cos)/(1 + 2ω cos + ω²), ω = w/(1 − w) with the largest share w; it is monotone in cos, so largest at an end.
+   *
+   * Why: r(x + iv) = (1 − q)(1 + ωe^{iv/σ²}) with ω = qe^y/(1 − q) and d arg(1 + ωe^{iθ})/dθ = Re(ωe^{iθ}/(1 +
+   * ωe^{iθ})), which grows with ω. Odds above 1e8 stand for w = 1: the slope is 1 then but for 1e-8.
    */
   private steepness(turn: number): number {
     const odds = this.largestShare / Math.max(1e-300, 1 - this.largestShare);
@@ -123,6 +146,10 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
    *
    *   (e^{d²/2σ²}/(e^{2πd/h} − 1))·(κ(1 + e^{bα})E + 2 + 4|s|q)
    *     + 2d·max(1, e^{d²/2σ² + bα − 2πd/h})·Σ_X N(X)(r(X)^{Re s}κ_X + 1 + |s|q(1 + e^{y(X)})).
+   *
+   * `front` is e^{d²/2σ²}/(e^{2πd/h} − 1), `scale` the factor of E, with κ; `rest` all the others. The last sum is of
+   * the two short sides at X₁ and X₂, which pass half-way between nodes, so that the factor of cot there is less than
+   * 1.
    */
   private ruleErrors(a: number, b: number): RuleError[] {
     const { h, rate, square } = this;
@@ -135,10 +162,12 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
       const rotation = b * d * this.steepness(turn);
       const decay = (2 * Math.PI * d) / h;
       const front = Math.exp(swell - decay) / -Math.expm1(-decay);
+      // κ(1 + e^{bα}) over e^{2πd/h} − 1: one sign of Im x has |r^{ib}| ≤ e^{bα}, the other ≤ 1.
       const scale =
         this.wall(power, turn, this.largestShare) *
         (front + Math.exp(Math.min(700, swell + rotation - decay)) / -Math.expm1(-decay));
       let rest = front * (2 + 4 * modulus * rate);
+      // v²/2σ² + bα(v) − 2πv/h is convex in v on [0, d]: largest at an end, and 0 at v = 0.
       const side = d * Math.exp(Math.min(700, Math.max(0, swell + rotation - decay)));
       for (const end of this.ends)
         rest += 2 * side * end.density * (this.tilted(end, power, turn) + 1 + modulus * end.rise);
@@ -151,7 +180,13 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
     return end.ratio ** power * this.wall(power, turn, end.share);
   }
 
-  /** Σ wF of the rule at t = a + ib, and what rounding and the cut do to it. */
+  /**
+   * Σ wF of the rule at t = a + ib, and what rounding and the cut do to it.
+   *
+   *   error = Σ w(|F|·(relative error of w) + error of F) + u(BLOCK + n/BLOCK + 4)·Σ w|F| + m(1 + 2(|t| + 1)q)
+   *
+   * the last for taking out 1 + sv, whose integral over all x is known, where only the cut's is meant.
+   */
   private sum(a: number, b: number, into: MgfValue): void {
     const { weight, weightError, v, blocks } = this;
     const n = v.length;
@@ -163,6 +198,7 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
     for (let i = 0; i < n; i++) {
       if (i % BLOCK === 0) blocks.close();
       const ratio = Math.abs(v[i]!);
+      // The two ways to F meet where both keep their digits.
       if (modulus * ratio < SMALL_TURN && ratio < SMALL_RATIO) this.powersAt(i, a, b);
       else this.exponentialAt(i, a, b, modulus);
       const w = weight[i]!;
@@ -182,6 +218,9 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
   /**
    * F = Σ_{k ≥ 2} C(s, k)v^k, whose terms fall at least by half; it begins with t(t + 1)v²/2 in either direction. The k-th
    * term errs by 10ku beside k times the error of v.
+   *
+   * C(s, 2)v² = t(t + 1)v²/2, as s = 1 + t or s = −t. With |tv| < ½ and |v| < ¼ the ratio of terms, |s − k||v|/(k + 1),
+   * is below ½: the sum ends when a term is 1e-18 of the first.
    */
   private powersAt(i: number, a: number, b: number): void {
     const ratio = this.v[i]!;
@@ -218,6 +257,8 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
   /**
    * F = (1 + v)(e^{t log r} − 1) − tv to remove, e^{−t log r} − 1 + tv to add, which keep the digits of small t. With
    * e = |e^{±t log r}|: u(16(1 + e) + 10|t log r|e), and the error of v times |s||v|(1 + |r^{s−1}|).
+   *
+   * To remove, r^s − 1 − sv = (1 + v)r^t − 1 − (1 + t)v = (1 + v)(r^t − 1) − tv; to add, r^{−t} − 1 + tv.
    */
   private exponentialAt(i: number, a: number, b: number, modulus: number): void {
     const ratio = this.v[i]!;
@@ -248,6 +289,10 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
    *                   + d e^{d²/2σ²}·Σ_X N(X)r(X)^{Re s}κ_X,
    *
    * μ_j the mass of N r^{Re s} to the left of the cell of x_j.
+   *
+   * Why: on Im x = d |r^{iv}| = e^{−v·arg r} for every v ≥ b is at most its value at b, and arg r rises with x: left of
+   * x_j it is at least that at X₁, right of it at least that at x_j. The two short sides have arg r ≥ 0. E itself
+   * bounds |M′| too. d is near bq, at most `deepest`.
    */
   farSize(a: number, b: number): number {
     const { x, weight, logRatio, h, square, rate } = this;
@@ -262,6 +307,7 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
       mass[i + 1] =
         mass[i]! + weight[i]! * Math.exp(Math.min(700, power * logRatio[i]! + (slope * h) / 2)) * 1.001;
     }
+    // d = bq times FAR_DEPTHS: q/σ² is the slope of arg r where r ≈ 1.
     let best = size;
     const ideal = Math.min(this.deepest, b * rate);
     for (const share of FAR_DEPTHS) {
@@ -269,7 +315,7 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
       const turn = d / square;
       const sin = Math.sin(turn);
       const cos = Math.cos(turn);
-      // e^{−b·arg r(x + id)}, r = 1 − q + q e^{y + iθ}.
+      // e^{−b·arg r(x + id)}, r = 1 − q + q e^{y + iθ}. The angle is rounded down.
       const fallAt = (at: number): number => {
         const e = rate * Math.exp((2 * at - 1) / (2 * square));
         return Math.exp(-b * Math.atan2(e * sin, 1 - rate + e * cos) * (1 - 1e-12));

@@ -18,6 +18,10 @@
 // bound at c₂.
 //
 // So ĝ ≥ g always, and ĝ − g is at most 1/(e^{|c|Λ} − 1) + M(c₂)e^{−c₂ε}β(c₂)/(e^{|c₂−c|Λ} − 1) (theorem 2).
+//
+//   T, s     count of a mixture, power of r (`exponentAt`)     u_j     jh, the nodes (`step` = h)
+//   K        log M                                             ε       argument of the reading (`epsilon`)
+//   M(c)e^{−cε}   the front, kept as a logarithm, so that δ = 1e-300 is a number like any other (`logFront`)
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
 import { logSupremum } from "../../hockeyStickSupremum.js";
 import { CharacteristicSum } from "./characteristicSum.js";
@@ -51,7 +55,12 @@ interface TiltedComposition {
   readonly steps: readonly QuadratureStep[];
 }
 
-/** How far the line goes, and what lies beyond its end. */
+/**
+ * How far the line goes, and what lies beyond its end.
+ *
+ * nodes: j = 0 … nodes − 1; tail: bound of (h/2π)·Σ of the rest, in units of M(c)e^{−cε}; short: whether that is above
+ * what was aimed at.
+ */
 interface LineEnd {
   readonly nodes: number;
   readonly tail: number;
@@ -63,6 +72,14 @@ const LEAST_NODES = 16;
 /** Nodes between two fresh starts of e^{−iuε}. */
 const BLOCK = 32;
 
+/**
+ * One line with its nodes: A_j and the sums over them that bound every error. Everything that depends on ε is left to
+ * `at`, so that a line serves all ε, well near the one it was placed for and loosely far away.
+ *
+ * Errors, all in units of the front M(c)e^{−cε}: of the nodes (`nodeError`), of the sum and its angles (`size`,
+ * `reach`), of what lies beyond the last node (`tail`); and aliases, which are ≥ 0, so that only the lower end loses
+ * them.
+ */
 export class VerticalContour {
   readonly c: number;
   /** Cut short by the work that it may cost, so that its tail is what leaves bounds wide. */
@@ -96,6 +113,8 @@ export class VerticalContour {
     this.tail = tail;
     this.short = short;
     // log M(c) and the mean, of the Gaussian and of T steps of each mixture, with the rounding of both sums.
+    // Gaussians of total squared shift μ²: log M = μ²c(c + 1)/2, and the mean of the tilted loss, its derivative, μ²(2c
+    // + 1)/2.
     const logMoments = [(gaussian * c * (c + 1)) / 2];
     let error = 6 * UNIT_ROUNDOFF * Math.abs(logMoments[0]!);
     let center = (gaussian * (2 * c + 1)) / 2;
@@ -107,6 +126,7 @@ export class VerticalContour {
       center += T * tilt.mean;
       centerSize += 3 * T * Math.abs(tilt.mean);
     }
+    // Each addition errs by u of its result, each term by that of its product.
     let total = 0;
     for (const log of logMoments) {
       total += log;
@@ -116,6 +136,7 @@ export class VerticalContour {
     this.logFrontError = error;
     this.center = center;
     this.centerError = UNIT_ROUNDOFF * (tilts.length + 2) * centerSize;
+    // T log φ of all mixtures, node by node, and the relative error that comes with it.
     const phi = new CharacteristicSum(nodes, this.step);
     let work = 0;
     for (const [k, tilt] of tilts.entries()) {
@@ -132,6 +153,7 @@ export class VerticalContour {
     const sign = c > 0 ? 1 : -1;
     for (let j = 0; j < nodes; j++) {
       const u = j * this.step;
+      // |φ_total(u)| = e^{−μ²u²/2}·Π|φ|^T.
       const log = phi.logRe[j]! - (gaussian * u * u) / 2;
       const argument = phi.logIm[j]!;
       const magnitude = Math.exp(log);
@@ -144,6 +166,7 @@ export class VerticalContour {
       const weight = (sign * times * magnitude) / norm;
       const cos = Math.cos(argument);
       const sin = Math.sin(argument);
+      // A_j = sign·times·φ·conj(t(t + 1))/|t(t + 1)|²; sign, since the integral on c < 0 is δ − 1 and g = 1 − δ.
       this.re[j] = weight * (cos * kernelRe + sin * kernelIm);
       this.im[j] = weight * (sin * kernelRe - cos * kernelIm);
       const nodeSize = (times * magnitude) / Math.sqrt(norm);
@@ -168,6 +191,10 @@ export class VerticalContour {
    *
    * Null where a mixture would need more than MAXIMUM_GRID_POINTS grid points. tolerance: the relative error of δ aimed
    * at; maximumWork: most point × node products; where it is too small the line is cut short and the tail bound says so.
+   *
+   *   s        power of r on this line               curvature   K″ + 1/c² + 1/(c + 1)², of the log of the integrand
+   *   guess    u at which e^{−curvature·u²/2} has fallen to the tolerance, and 15 % more
+   *   typical  (1/2π)∫e^{−curvature·u²/2}du/(|c|(c + 1)): what the tail is compared with
    */
   static build(
     composition: DirectedComposition,
@@ -179,6 +206,7 @@ export class VerticalContour {
     const { c, period } = placement;
     const s = exponentAt(composition, c);
     const logTolerance = Math.log(tolerance);
+    // The variance decides lengths only: to e^−16 is enough.
     const cumulants = mixtures.map((mixture) => mixture.cumulants(s, mixture.stepFor(s, [0], [-16])));
     const variance = cumulants.reduce((sum, [, , second], k) => sum + mixtures[k]!.count * second, gaussian);
     if (!(variance < Infinity)) return null;
@@ -195,6 +223,7 @@ export class VerticalContour {
           s,
           end,
           logMoment: cumulants[k]![0],
+          // T uses multiply a relative error of M by T.
           logTolerance: logTolerance - 4 - Math.log(mixture.count),
         });
         const tilt = mixture.tilt(s, quadrature.h, Math.min(0, quadrature.logError(0)), direction);
@@ -209,6 +238,7 @@ export class VerticalContour {
     // |φ|^T falls at first like e^{−curvature·u²/2}.
     // A first guess of where the integrand has died out; the grid made for it also proves where it has.
     const guess = 1.15 * Math.sqrt((-2 * logTolerance) / curvature);
+    // Grid and law at hand bound |φ| at every u (theorem 4), not just up to the guess.
     const first = tiltedUpTo(guess);
     if (!first) return null;
     const bounds = mixtures.map((mixture, k) => new DecayBound(mixture, first.tilts[k]!, first.steps[k]!));
@@ -219,6 +249,7 @@ export class VerticalContour {
     let shortened = false;
     let maximumNodes = Math.min(4e6, Math.max(LEAST_NODES, Math.ceil(maximumWork / pointsOf(first))));
     for (;;) {
+      // Where |φ^T| is negligible for good, or as far as maximumNodes go.
       const { nodes, tail } = cutContour(composition, bounds, { step, deviation, logGoal, maximumNodes });
       if (nodes * step > guess) tilted = tiltedUpTo(nodes * step);
       const points = tilted ? pointsOf(tilted) : MAXIMUM_GRID_POINTS;
@@ -242,13 +273,20 @@ export class VerticalContour {
   /**
    * Bounds at ε, by one pass over the nodes. The upper end needs no aliasing bound, as ĝ ≥ g; the Chernoff bound caps it.
    * Whatever depends on ε times u errs by at most `reach` = Σ|A_j|u_j per unit of ε's error.
+   *
+   *   value    (h/2π)·Σ Re A_j e^{−iu_j·shift},   shift = ε − center
+   *   upper    min(0, log(value + error), Chernoff) + front     lower   log(value − error − aliases) + front
+   *   slope    d log g/dε = −c + Σ u_j Im(A_j e^{−iu_j·shift})/Σ Re(…), where there is a value
+   *
+   * Where value − error − aliases is not above 0 the lower end is −∞; where value + error is not, the Chernoff bound
+   * alone is left.
    */
   at(epsilon: number): ContourReading {
     const { c, step, re, im, placement } = this;
     const shift = epsilon - this.center;
     let sum = 0;
     let slope = 0;
-    // e^{−iu·shift} advances by its value at one step, afresh every BLOCK nodes.
+    // e^{−iu·shift} advances by its value at one step, afresh every BLOCK nodes. e^{−ih·shift}.
     const advanceRe = Math.cos(step * shift);
     const advanceIm = -Math.sin(step * shift);
     let a = 1;
@@ -265,18 +303,23 @@ export class VerticalContour {
       b = a * advanceIm + b * advanceRe;
       a = next;
     }
+    // Of the recurrence, restarted every BLOCK nodes, and of the sum: relative to Σ|A_j|. Of the angle u_j(ε − center):
+    // per unit of Σ|A_j|u_j, the rounding of both and the error of center itself.
     const rounding =
       UNIT_ROUNDOFF * (8 * BLOCK + 2 * Math.sqrt(re.length) * 4 + re.length) * this.size +
       this.reach * (UNIT_ROUNDOFF * 6 * (Math.abs(epsilon) + Math.abs(this.center)) + this.centerError);
+    // In units of the front, before aliases.
     const error = (step / (2 * Math.PI)) * (this.nodeError + rounding) + this.tail;
     const value = (step / (2 * Math.PI)) * sum;
     const logFront = this.logFront - c * epsilon;
+    // The error of T·K, and the rounding of T·K − cε.
     const logFrontError =
       this.logFrontError +
       4 * UNIT_ROUNDOFF * (Math.abs(logFront) + Math.abs(c * epsilon)) +
       64 * UNIT_ROUNDOFF;
     // Theorem 2, in units of e^logFront: nearer aliases are at most e^{−|c|kΛ}; the farther ones go by the second line.
     const logNear = -Math.log(Math.expm1(Math.min(700, Math.abs(c) * placement.period))) - logFront;
+    // M(c₂)e^{−c₂ε}β(c₂)/(e^{|c₂ − c|Λ} − 1) over the front.
     const logFar =
       placement.logMoment2 -
       placement.c2 * epsilon +
@@ -284,6 +327,7 @@ export class VerticalContour {
       Math.log(Math.expm1(Math.min(700, Math.abs(placement.c2 - c) * placement.period))) -
       logFront;
     const aliases = (Math.exp(Math.min(700, logNear)) + Math.exp(Math.min(700, logFar))) * 1.0001;
+    // g ≤ M(c)e^{−cε}β(c); on c < 0 the same with β = 1, min(1, e^{−y}) ≤ e^{cy}.
     const chernoff = logFront + logFrontError + logSupremum(c) + 4 * UNIT_ROUNDOFF;
     // value − error − aliases ≤ g ÷ e^logFront ≤ value + error.
     const largest = value + error;

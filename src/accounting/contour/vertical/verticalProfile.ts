@@ -1,6 +1,12 @@
 // One direction of the privacy profile: turns the readings of vertical lines into bounds on log δ(ε) and on ε(δ)
 // (docs/math-contour.md, theorem 6 and "Work"). Every question starts without lines, so that its answer is a function of
 // it alone. Bounded work: at most MAXIMUM_LINES lines of `maximumWork` each a question.
+//
+//   K(c)   log M(c)                     β(c)   `logSupremum` is its logarithm
+//   g      δ on lines with c > 0, 1 − δ on those with −1 < c < 0
+//
+// The edges: ε ≥ the largest loss has δ = 0; ε = ∞ too; δ ≥ TV has ε = 0. δ = 0 and δ = 1 are answered before lines are
+// asked.
 import { log1mexp } from "../../../math/log.js";
 import { halve } from "../../../math/roots.js";
 import { UNIT_ROUNDOFF } from "../../../math/rounding.js";
@@ -53,6 +59,9 @@ export class VerticalProfile implements DirectionProfile {
     this.placer = new LinePlacer(composition, tolerance);
   }
 
+  /**
+   * The line that Newton's steps are taken on.
+   */
   private get lastLine(): VerticalContour | undefined {
     return this.lines[this.lines.length - 1];
   }
@@ -60,6 +69,8 @@ export class VerticalProfile implements DirectionProfile {
   /**
    * Whether another line, placed for this ε, would be no better than the last one: where that was placed for one at which
    * its integrand is as large, or was cut short so early that nothing came of it.
+   *
+   * Between two ε the integrand on one line changes by e^{|c||Δε|}: within e^NEAR of it no new line is worth its work.
    */
   private isSettled(epsilon: number, lower: number): boolean {
     const line = this.lastLine;
@@ -67,13 +78,19 @@ export class VerticalProfile implements DirectionProfile {
     return Math.abs(line.c) * Math.abs(epsilon - this.placedAt) < NEAR || (line.short && lower === -Infinity);
   }
 
-  /** negative: a line with −1 < c < 0, which reads 1 − δ. No line where K overflows or a grid has too many points. */
+  /**
+   * negative: a line with −1 < c < 0, which reads 1 − δ. No line where K overflows or a grid has too many points.
+   *
+   * Where the saddle's own ε is below 0 the line is placed for ε = 0, since no smaller one is asked for. The oldest of
+   * MAXIMUM_LINES is dropped.
+   */
   private addLine(negative: boolean, goal: SaddleGoal): void {
     const saddle = this.placer.saddle(negative, goal);
     if (!saddle) return;
     const atLeastZero =
       saddle.epsilon >= 0 ? saddle : (this.placer.saddle(negative, { epsilon: 0 }) ?? saddle);
     const placement = this.placer.place(atLeastZero);
+    // Null where the placement or the grid fails: the bounds at hand stand.
     const line =
       placement && VerticalContour.build(this.composition, placement, this.tolerance, this.maximumWork);
     if (!line) return;
@@ -82,7 +99,11 @@ export class VerticalProfile implements DirectionProfile {
     this.lines.push(line);
   }
 
-  /** The bounds on log δ(ε) that the lines at hand give together. On a line with c < 0 the reading bounds log(1 − δ). */
+  /**
+   * The bounds on log δ(ε) that the lines at hand give together. On a line with c < 0 the reading bounds log(1 − δ).
+   *
+   * log(1 − e^x) turns a bound of log(1 − δ) into one of log δ, the upper into the lower.
+   */
   private read(epsilon: number): CombinedReading {
     let lower = -Infinity;
     let upper = 0;
@@ -105,7 +126,11 @@ export class VerticalProfile implements DirectionProfile {
     return { bounds: { lower: Math.min(lower, upper), upper }, best, complement };
   }
 
-  /** log δ(ε) ≤ K(c) − cε + log β(c): what remains where no line can be integrated. */
+  /**
+   * log δ(ε) ≤ K(c) − cε + log β(c): what remains where no line can be integrated.
+   *
+   * The least over c > 0 of a bound that holds at every c, and δ(0), as δ does not rise with ε; 1e-12 covers rounding.
+   */
   chernoff(epsilon: number): number {
     if (epsilon >= this.largestLoss) return -Infinity;
     const atZero = this.placer.logDeltaAtZero();
@@ -113,7 +138,12 @@ export class VerticalProfile implements DirectionProfile {
     return Math.min(atZero, bound.value + 1e-12 * (1 + Math.abs(bound.value) + bound.c * epsilon));
   }
 
-  /** Bounds on log δ at ε ≥ 0. */
+  /**
+   * Bounds on log δ at ε ≥ 0.
+   *
+   * First a line with c > 0; where δ may be above e^COMPLEMENT_BESIDE one of 1 − δ beside it, for whichever is
+   * narrower. Both bound the same δ. Where they leave more than 0.1 open the Chernoff bound caps the upper end.
+   */
   logDeltaAt(epsilon: number): LogBounds {
     if (epsilon === Infinity) return { lower: -Infinity, upper: -Infinity };
     if (epsilon >= this.largestLoss) return { lower: -Infinity, upper: -Infinity };
@@ -138,6 +168,11 @@ export class VerticalProfile implements DirectionProfile {
   /**
    * Bounds on the smallest ε ≥ 0 with δ(ε) ≤ δ, given log δ and log(1 − δ), δ in (0, 1): upper with
    * deltaUpper(upper) ≤ δ and lower with deltaLower(lower) > δ, both evaluated; Newton only proposes.
+   *
+   *   1  δ ≥ δ(0): ε = 0.
+   *   2  A line placed for δ, Newton's ε on it, and once or twice another line placed for that ε.
+   *   3  From there outward, to where δ's bounds are on the right sides of δ (`walkOutward`).
+   *   4  Where that leaves the upper end open, the Chernoff bound solved for ε.
    */
   epsilonAt(logDelta: number, logComplement: number): Interval {
     // Comparisons allow for the rounding of log δ itself.
@@ -156,7 +191,10 @@ export class VerticalProfile implements DirectionProfile {
       epsilon = this.newton(logDelta, logComplement, epsilon);
       reading = this.read(epsilon);
     }
+    // δ does not rise with ε, so ε(δ) lies between an ε whose δ is proven to be above and one whose δ is proven not to
+    // be.
     const { lower, upper: walked } = this.walkOutward(epsilon, reading, { logDelta, logComplement, slack });
+    // The line may know more of δ(0) than Pinsker's bound did.
     if (this.read(0).bounds.upper + slack <= logDelta) return { lower: 0, upper: 0 };
     let upper = Math.min(walked, this.largestLoss);
     // From δ ≤ M(c)e^{−cε}β(c): ε ≤ (K(c) + log β(c) − log δ)/c for every c > 0.
@@ -171,7 +209,13 @@ export class VerticalProfile implements DirectionProfile {
     return { lower: Math.min(lower, upper), upper };
   }
 
-  /** From ε outward, by what the width of the reading suggests and then by doubling, to where both ends are proven. */
+  /**
+   * From ε outward, by what the width of the reading suggests and then by doubling, to where both ends are proven.
+   *
+   * First step: what the reading's width, over the slope of log δ, says; a few round-offs of ε at least. d log δ/dε = d
+   * log(1 − δ)/dε·(−(1 − δ)/δ). If the upper end took a long way it is halved back, in which each point kept was
+   * evaluated too.
+   */
   private walkOutward(
     epsilon: number,
     { bounds, best, complement }: CombinedReading,
@@ -185,7 +229,9 @@ export class VerticalProfile implements DirectionProfile {
     const fails = (at: number): boolean => this.read(at).bounds.lower - slack > logDelta;
     // dε = d log δ ÷ |slope|, with log δ's slope got from that of log(1 − δ) where needed.
     const slope = best ? Math.abs(best.slope) * (complement ? Math.exp(logComplement - logDelta) : 1) : 1;
+    // dε per unit of log δ.
     const rate = 1 / Math.max(slope, 1e-300);
+    // Upward: the first ε at which δ ≤ the δ asked for is proven.
     let upper = Infinity;
     let width = Math.max((bounds.upper - logDelta + slack) * rate * 1.01, UNIT_ROUNDOFF * 4 * epsilon);
     for (let k = 0; k < MAXIMUM_DOUBLINGS && upper === Infinity; k++) {
@@ -193,7 +239,9 @@ export class VerticalProfile implements DirectionProfile {
       if (holds(epsilon + width)) upper = epsilon + width;
       else width = Math.max(width * 2, epsilon * 1e-15, 1e-300);
     }
+    // `holds` is true at the result of halving.
     if (upper < Infinity && upper - epsilon > 1e-6 * epsilon) upper = halve(holds, epsilon, upper, 40, 1e-9);
+    // Downward: the first at which δ > the δ asked for is proven; 0 by default, which no ε is below.
     let lower = 0;
     width = Math.max((logDelta - bounds.lower + slack) * rate * 1.01, UNIT_ROUNDOFF * 4 * epsilon);
     for (let k = 0; k < MAXIMUM_DOUBLINGS; k++) {
@@ -207,7 +255,12 @@ export class VerticalProfile implements DirectionProfile {
     return { lower, upper };
   }
 
-  /** ε where the last line's middle value meets δ. Newton inside a bracket; at most 60 steps. */
+  /**
+   * ε where the last line's middle value meets δ. Newton inside a bracket; at most 60 steps.
+   *
+   * The slope of log g is the line's own. A step out of the bracket is replaced by its middle, or by doubling while
+   * there is no upper end.
+   */
   private newton(logDelta: number, logComplement: number, start: number): number {
     let lo = 0;
     let hi = Infinity;
@@ -217,7 +270,8 @@ export class VerticalProfile implements DirectionProfile {
     const target = line.c < 0 ? logComplement : logDelta;
     for (let i = 0; i < 60; i++) {
       const { middle, slope } = line.at(x);
-      // middle falls with ε on a line c > 0 and rises on one with c < 0: excess falls with ε either way.
+      // middle falls with ε on a line c > 0 and rises on one with c < 0: excess falls with ε either way. Above 0: δ is
+      // still too large at x.
       const excess = line.c < 0 ? target - middle : middle - target;
       const rate = line.c < 0 ? -slope : slope;
       if (excess > 0) lo = x;
