@@ -11,6 +11,7 @@ import { rdpAccountant } from "./rdp/index.js";
 /** The search starts at an order of at most this: one evaluation costs as many terms. */
 const MAXIMUM_START = 512;
 
+/** Where a certificate is made, and with how many digits. */
 export interface CertifyOptions {
   /** In (0, 1). */
   readonly delta: number;

@@ -2,10 +2,7 @@
 export { randomAllocationEvent } from "../formats/allocationEvent.js";
 export { eventFromDpAccounting } from "../formats/dpAccounting.js";
 export { accountant } from "./accountants.js";
-export type { DirectionProfile } from "./contour/directionProfile.js";
-export type { ContourCurve } from "./contour/index.js";
-export type { DirectedComposition } from "./contour/vertical/directedComposition.js";
+export type { CertifyOptions } from "./certify.js";
 export { groupEvent } from "./groupEvent.js";
 export * from "./layerExports.js";
-export type { RdpCurve } from "./rdp/index.js";
 export * from "./sharedExports.js";

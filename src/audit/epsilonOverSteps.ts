@@ -16,6 +16,7 @@ export interface EpsilonAfter {
 /** Curves of events that are still in use: a report draws its curve twice, and few steps of much noise take a second. */
 const known = new WeakMap<PrivacyEvent, Map<string, EpsilonAfter[]>>();
 
+/** How a curve of ε over a run's steps is drawn. */
 export interface OverSteps {
   /** About how many numbers of steps; default 14. */
   readonly points?: number;
@@ -25,7 +26,8 @@ export interface OverSteps {
   readonly end?: number;
 }
 
-interface At {
+/** At which δ, and under which relation. */
+export interface CurvePlace {
   readonly delta: number;
   readonly neighboring: Neighboring;
 }
@@ -37,7 +39,7 @@ interface At {
  */
 export function epsilonOverSteps(
   event: PrivacyEvent,
-  at: At,
+  at: CurvePlace,
   options: OverSteps = {},
 ): readonly EpsilonAfter[] {
   const { points = 14, plan, end } = options;
@@ -60,7 +62,7 @@ function followed(event: PrivacyEvent, plan: Plan): boolean {
 
 function computed(
   event: PrivacyEvent,
-  at: At,
+  at: CurvePlace,
   points: number,
   after: (count: number) => PrivacyEvent,
   end = Infinity,

@@ -1,9 +1,9 @@
 // dpsgd/audit: what was run, recomputed from its ledger and compared with its plan. No Node: runs in a browser.
 
-export type { Accountant } from "../accounting/accountant.js";
+export type { Accountant, PrivacyCurve } from "../accounting/accountant.js";
 export { ArgumentError } from "../formats/argumentError.js";
 export type { BudgetLimits } from "../formats/budget.js";
-export type { AtomicEvent, ComposedEvent, PrivacyEvent, RepeatedEvent } from "../formats/event.js";
+export type * from "../formats/eventTypes.js";
 export type { Guarantee, Neighboring } from "../formats/guarantee.js";
 export {
   type LedgerEnd,
@@ -23,7 +23,7 @@ export {
   readLedger,
   type StepGroup,
 } from "../formats/ledgerReader.js";
-export type { Plan } from "../formats/plan.js";
+export type { Plan, PlanRequest } from "../formats/plan.js";
 export type {
   AuditedSums,
   AuditReport,
@@ -45,6 +45,7 @@ export { auditImport, type ImportAuditOptions } from "./auditImport.js";
 export { BudgetExceededError, type BudgetRun, type DataBudget } from "./budget.js";
 export { certifyReport } from "./certified.js";
 export { type CanaryEvidence, empiricalAudit } from "./empirical.js";
+export type { CurvePlace, OverSteps } from "./epsilonOverSteps.js";
 export { type EpsilonAfter, epsilonOverSteps } from "./epsilonOverSteps.js";
 export {
   ImportError,

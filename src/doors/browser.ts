@@ -7,25 +7,38 @@ export type { AccountantOptions } from "../accounting/layered.js";
 export { type AttackRisk, attackRisk } from "../accounting/tradeoff.js";
 export { type AuditOptions, audit } from "../audit/audit.js";
 export { ArgumentError } from "../formats/argumentError.js";
-export type { AtomicEvent, ComposedEvent, RepeatedEvent } from "../formats/event.js";
-export { dpSgdEvent, type PrivacyEvent } from "../formats/event.js";
+export { dpSgdEvent } from "../formats/event.js";
+export type * from "../formats/eventTypes.js";
 export type { AccountantName, Guarantee, Neighboring } from "../formats/guarantee.js";
-export type { LedgerEntry, LedgerPosition, LedgerRun } from "../formats/ledger.js";
+export type {
+  LedgerEnd,
+  LedgerEntry,
+  LedgerEvent,
+  LedgerPosition,
+  LedgerResume,
+  LedgerRun,
+  LedgerStep,
+} from "../formats/ledger.js";
+export type { LedgerProblemCode } from "../formats/ledgerReader.js";
 export type { Unknown } from "../formats/plan.js";
 export { NoSolutionError, type Plan, type PlanRequest } from "../formats/plan.js";
 export { planFromJson, planToText } from "../formats/planReader.js";
 export type {
   AuditedSums,
   AuditReport,
+  Certificate,
   Certified,
   Empirical,
   Finding,
   FindingCode,
+  GuessTally,
   OlderSums,
   Recomputed,
+  RoundingFound,
   Severity,
   Verdict,
 } from "../formats/report.js";
+export type { SumArithmetic } from "../formats/sumArithmetic.js";
 export type { ProxySearch, TuningRuns } from "../formats/tuning.js";
 export { VERSION } from "../formats/version.js";
 export { type GroupGuarantee, groupGuarantee } from "../planner/group.js";

@@ -42,8 +42,12 @@ async function trainer(): Promise<typeof import("../runs/train.js")> {
   }
 }
 
+export type { DeviceEnvironment } from "../engines/webgpu/engine.js";
+export type { PrecisionName } from "../engines/webgpu/kernel.js";
 export type { ProcessOptions, ResumedFrom } from "../runs/trainOptions.js";
-export type { BackendChoice } from "../trainer/backendNames.js";
-export type { LabelledImages } from "../trainer/data/dataset.js";
-export type { LayerSpec } from "../trainer/layers/spec.js";
-export type { RunOptions } from "../trainer/settings.js";
+export type { BackendChoice, BackendName } from "../trainer/backendNames.js";
+export type { LabelledImages, Scaling } from "../trainer/data/dataset.js";
+export type { Conv2dOptions, DenseOptions, LayerSpec } from "../trainer/layers/spec.js";
+export type { OptimizerName, RunOptions } from "../trainer/settings.js";
+export type { FineTuning } from "../trainer/startingValues.js";
+export type { StepTimes } from "../trainer/stepTimes.js";

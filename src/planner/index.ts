@@ -1,8 +1,8 @@
 // dpsgd/planner: what to run. No Node, no TensorFlow.js: runs in a browser.
 
-export type { Accountant } from "../accounting/accountant.js";
+export type { Accountant, PrivacyCurve } from "../accounting/accountant.js";
 export { ArgumentError } from "../formats/argumentError.js";
-export type { AtomicEvent, ComposedEvent, PrivacyEvent, RepeatedEvent } from "../formats/event.js";
+export type * from "../formats/eventTypes.js";
 export type { AccountantName, Guarantee, Neighboring } from "../formats/guarantee.js";
 export { NoSolutionError, type Plan, type PlanRequest, type Unknown } from "../formats/plan.js";
 export { eventAfter } from "../formats/plannedEvent.js";

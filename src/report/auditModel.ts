@@ -12,6 +12,7 @@ import type { LineChartData } from "./charts/lineChartData.js";
 import { intervalText, type Row, type Tone, upperText, type VerdictWords } from "./model.js";
 import { statement } from "./statement.js";
 
+/** A run, its audit, and what is shown beside it. */
 export interface AuditedRun {
   /** Its folder or file, as it was given. */
   readonly name: string;
@@ -26,10 +27,12 @@ export interface AuditedRun {
   readonly certifying?: boolean;
 }
 
+/** A finding as it is shown. */
 export interface FindingWords extends Finding {
   readonly tone: Tone;
 }
 
+/** An audit in words: what the terminal, files and the page show alike. */
 export interface AuditModel {
   readonly name: string;
   readonly verdict: VerdictWords;
@@ -84,6 +87,7 @@ const PLAN_VERDICTS: { readonly [V in Verdict]: Words } = {
   ],
 };
 
+/** An audit's verdict, rows and findings in words. Numbers are rounded so that they never flatter. */
 export function auditModel(audited: AuditedRun): AuditModel {
   const { name, report, of = "run", certifying = false } = audited;
   const [tone, headline, meaning] = (of === "run" ? RUN_VERDICTS : PLAN_VERDICTS)[report.verdict];

@@ -1,6 +1,7 @@
 // What reports are made of, as plain data: the terminal, HTML files and the planner's page show the same words.
 import { roundedDown, roundedUp } from "../formats/rounded.js";
 
+/** How a verdict or a finding is coloured. */
 export type Tone = "good" | "bad" | "doubt" | "plain";
 
 /** The answer: what is read first. */
@@ -14,6 +15,7 @@ export interface VerdictWords {
   readonly meaning: string;
 }
 
+/** A row of a report: a label and what it says. */
 export interface Row {
   readonly label: string;
   /** Rounded so that it never flatters. */
@@ -22,6 +24,7 @@ export interface Row {
   readonly exact?: string;
 }
 
+/** A part of a report under its heading. */
 export interface Section {
   readonly title: string;
   readonly rows: readonly Row[];

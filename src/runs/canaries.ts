@@ -46,6 +46,7 @@ const OPTION_FIELDS = {
   signal: true,
 } satisfies FieldsOf<CanaryOptions>;
 
+/** What a training with canaries left. */
 export interface CanaryRun {
   /** By canary: the more, the likelier it was in. Computed from the released weights alone. */
   readonly scores: Float64Array;

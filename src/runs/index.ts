@@ -4,9 +4,11 @@ export { MixedExamplesError } from "../engines/isolation.js";
 export { OutOfMemoryError } from "../engines/outOfMemory.js";
 export { BackendUnavailableError } from "../engines/tensorflow/startBackend.js";
 export type { DeviceEnvironment } from "../engines/webgpu/engine.js";
+export type { PrecisionName } from "../engines/webgpu/kernel.js";
 export { ArgumentError } from "../formats/argumentError.js";
-export type { RepetitionDistribution } from "../formats/event.js";
-export type { Plan } from "../formats/plan.js";
+export type * from "../formats/eventTypes.js";
+export type { Guarantee } from "../formats/guarantee.js";
+export type { Plan, PlanRequest } from "../formats/plan.js";
 export type { BackendChoice, BackendName } from "../trainer/backendNames.js";
 export { type Dataset, DatasetError, type LabelledImages, type Scaling } from "../trainer/data/dataset.js";
 export type { DatasetOptions } from "../trainer/data/exampleSource.js";
@@ -34,7 +36,13 @@ export {
 } from "./models/layersModel.js";
 export { loadLayersModel } from "./models/loadLayersModel.js";
 export { readWeights } from "./models/readWeights.js";
-export { paidSearch, type SearchOptions, type SearchRanges, type SearchResult } from "./paidSearch.js";
+export {
+  type DrawnSettings,
+  paidSearch,
+  type SearchOptions,
+  type SearchRanges,
+  type SearchResult,
+} from "./paidSearch.js";
 export { TrainingStoppedError } from "./run.js";
 export { RunFolderError, readRunFolder, type StoredRun } from "./runFolder.js";
 export { RunBusyError } from "./runLock.js";

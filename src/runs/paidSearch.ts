@@ -25,10 +25,11 @@ export interface SearchRanges {
   readonly momentum?: readonly number[];
 }
 
-type Drawn = { readonly [F in keyof Required<SearchRanges>]: number };
+/** What was drawn for one run of a search. */
+export type DrawnSettings = { readonly [F in keyof Required<SearchRanges>]: number };
 
 /** What a search chose, and how well that did on the public test set. */
-export interface SearchResult extends Drawn {
+export interface SearchResult extends DrawnSettings {
   readonly testAccuracy: number;
 }
 
@@ -83,7 +84,7 @@ export async function paidSearch(
     );
   checkProven(paid);
   const one = (values: readonly number[]): number => values[randomInt(values.length)]!;
-  const draw = (): Drawn => ({
+  const draw = (): DrawnSettings => ({
     learningRate: one(learningRate),
     clipNorm: one(clipNorm),
     momentum: one(momentum),
@@ -108,7 +109,7 @@ async function carryOut(
   paid: Plan,
   search: PlannedSearch & Required<Pick<PlannedSearch, "repetitions">>,
   options: SearchOptions,
-  draw: () => Drawn,
+  draw: () => DrawnSettings,
 ): Promise<SearchResult | undefined> {
   const out = resolve(options.out);
   const kept = makeEmpty(out);

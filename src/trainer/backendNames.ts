@@ -2,7 +2,7 @@
 export const BACKEND_NAMES = ["tfjs-node-gpu", "tfjs-node", "wasm", "cpu"] as const;
 export type TensorFlowName = (typeof BACKEND_NAMES)[number];
 /** "webgpu" is no TensorFlow.js backend: the engine of that name has kernels of its own (docs/gpu.md). */
-export type BackendName = TensorFlowName | "webgpu";
+export type BackendName = (typeof BACKEND_NAMES)[number] | "webgpu";
 
 /** All that the trainer can be asked for. */
 export const ENGINE_NAMES = [

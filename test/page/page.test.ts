@@ -576,7 +576,9 @@ describe.skipIf(!hasChromium)(IN_CHROMIUM, { timeout: 120_000 }, () => {
     expect(tampered).not.toBe(files["ledger.jsonl"]);
     await dropped(page, { ...files, "ledger.jsonl": tampered });
     await verdict.getByText("The claim is unreadable").waitFor();
-    expect(await page.locator(".findings .bad").first().textContent()).toMatch(/unreadable-plan|broken-chain/);
+    expect(await page.locator(".findings .bad").first().textContent()).toMatch(
+      /unreadable-plan|broken-chain/,
+    );
 
     // The ledger alone carries its plan; a plan alone is checked for what it claims.
     await page.setInputFiles("input[type=file]", join(run, "ledger.jsonl"));
@@ -637,7 +639,9 @@ describe.skipIf(!hasChromium)(IN_CHROMIUM, { timeout: 120_000 }, () => {
     expect(Math.abs(Number(await exact(page)) - 1)).toBeLessThan(1e-6);
     await page.getByRole("radio", { name: "solve for privacy loss" }).check();
     await isTold();
-    await page.waitForFunction(() => location.hash.includes("tuning-runs=5"));
+    // The address follows a moment later.
+    await page.waitForFunction(() => /solve=epsilon/.test(location.hash));
+    expect(await page.evaluate("location.hash")).toContain("tuning-runs=5");
     const other = await open(String(await page.evaluate("location.hash")), LAPTOP, withoutCharts);
     expect(Math.abs(Number(await exact(other.page)) - made.achieved.epsilon)).toBeLessThan(1e-9);
     await other.page.context().close();

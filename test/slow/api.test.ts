@@ -3,16 +3,18 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { API_FOLDER, entries, report } from "../support/apiReport.mjs";
+import { API_FOLDER, complaints, entries } from "../support/apiReport.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "dpsgd-api-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test.each(entries())("%s is as docs/api has it, and whole", (name, types) => {
-  expect(report([name, types], folder)).toEqual([]);
+test("the public API is documented, whole, and as docs/api has it", () => {
+  expect(complaints(folder)).toEqual([]);
   // A change of the public API is made on purpose: node test/support/apiReport.mjs writes the reports anew.
-  const file = `${name}.api.md`;
-  expect(readFileSync(join(folder, file), "utf8")).toBe(readFileSync(join(API_FOLDER, file), "utf8"));
+  for (const [name] of entries()) {
+    const file = `${name}.api.md`;
+    expect(readFileSync(join(folder, file), "utf8")).toBe(readFileSync(join(API_FOLDER, file), "utf8"));
+  }
 });
 
 test("some eighty values are public, all entries together", async () => {

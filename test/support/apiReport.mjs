@@ -18,7 +18,8 @@ export function entries() {
 }
 
 /**
- * Writes the report of one entry into folder. Returns what is not documented or mentioned without being exported, a line each.
+ * Writes the report of one entry into folder. Returns what is not documented, and the names that are mentioned without being
+ * exported by it, a line each.
  */
 export function report([name, mainEntryPointFilePath], folder = API_FOLDER) {
   const scratch = mkdtempSync(join(tmpdir(), "dpsgd-api-"));
@@ -70,7 +71,7 @@ export function report([name, mainEntryPointFilePath], folder = API_FOLDER) {
       messageCallback(message) {
         message.handled = true;
         if (message.logLevel !== "none" && message.messageId === "ae-forgotten-export")
-          found.push(message.text);
+          found.push(`not exported: ${/"([^"]+)"/.exec(message.text)[1]}`);
       },
     });
     const text = readFileSync(join(folder, `${name}.api.md`), "utf8");
@@ -82,5 +83,26 @@ export function report([name, mainEntryPointFilePath], folder = API_FOLDER) {
   }
 }
 
-if (process.argv[1] === import.meta.filename)
-  for (const entry of entries()) for (const line of report(entry)) console.log(`${entry[0]}: ${line}`);
+/** Names that some entry exports, by the reports in folder. */
+export function exported(folder = API_FOLDER) {
+  const text = entries()
+    .map(([name]) => readFileSync(join(folder, `${name}.api.md`), "utf8"))
+    .join("\n");
+  return new Set([...text.matchAll(/^export (?:abstract )?(?:\w+) (\w+)/gm)].map(([, name]) => name));
+}
+
+/** What is wrong with the reports of all entries: a type may stand in another entry, and a list of names in none. */
+export function complaints(folder = API_FOLDER) {
+  const found = entries().map((entry) => [entry[0], report(entry, folder)]);
+  const known = exported(folder);
+  return found.flatMap(([name, lines]) =>
+    lines
+      .filter((line) => {
+        const missing = /^not exported: (.*)$/.exec(line)?.[1];
+        return missing === undefined || !(known.has(missing) || /^[A-Z_]+$/.test(missing));
+      })
+      .map((line) => `${name}: ${line}`),
+  );
+}
+
+if (process.argv[1] === import.meta.filename) console.log(complaints().join("\n"));

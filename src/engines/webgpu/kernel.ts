@@ -63,6 +63,7 @@ export const PRECISIONS = {
     filterScale: 1,
   },
 } as const satisfies { readonly [name: string]: Precision };
+/** The numbers that the WebGPU engine multiplies in. */
 export type PrecisionName = keyof typeof PRECISIONS;
 
 export const bytesOf = (storage: Storage): number => (storage === "float16" ? 2 : 4);

@@ -1,7 +1,9 @@
 // What a line chart shows, as plain data.
 
+/** A point of a chart. */
 export type ChartPoint = readonly [x: number, y: number];
 
+/** One line of a chart. */
 export interface ChartLine {
   /** Stands at its end. */
   readonly name: string;
@@ -11,6 +13,7 @@ export interface ChartLine {
   readonly area?: boolean;
 }
 
+/** A chart of lines over steps, as data. */
 export interface LineChartData {
   readonly title: string;
   readonly xLabel: string;

@@ -25,6 +25,7 @@ const FASHION_MNIST = "/usr/share/datasets/fashion-mnist";
 /** Of IDX files: MNIST and its kin. */
 const IDX_CLASSES = 10;
 
+/** Where a data set is looked for. */
 export interface LoadOptions {
   /** Where the files are, whatever the name. */
   readonly directory?: string;

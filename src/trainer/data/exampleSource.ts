@@ -23,6 +23,7 @@ export interface ExampleSource {
   readonly scaling?: Scaling;
 }
 
+/** A data set of one's own: its name, its classes, and where its examples come from. */
 export interface DatasetOptions {
   readonly name: string;
   /** 2 to 65,536. */
