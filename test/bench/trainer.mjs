@@ -231,9 +231,17 @@ export async function run(options) {
   const ledger = new LedgerWriter(join(folder, "ledger.jsonl"), {
     software: "bench",
     startedAt: new Date().toISOString(),
+    runId: "0".repeat(32),
     plan: {},
     dataset: { name: "mnist", fingerprint: "0".repeat(64) },
     privateMetrics: false,
+    arithmetic: {
+      engine: "wasm",
+      kernels: "simd",
+      sums: "fixed-point",
+      fractionBits: 40,
+      sensitivity: "proven",
+    },
   });
   const several = (work) => median(Array.from({ length: 9 }, () => timed(work)));
   const scale = 2048 / indices.length;
