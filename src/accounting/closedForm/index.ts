@@ -257,6 +257,7 @@ class ClosedFormCurve extends IntervalCurve {
     if (profile === "everything") return { lower: Infinity, upper: Infinity };
     if (delta === 0 && profile.floor.upper === 0)
       return { lower: profile.pure * (1 - 8 * ULP), upper: profile.pure };
+    // All is revealed with some probability.
     if (delta === 0) return { lower: Infinity, upper: Infinity };
     return epsilonInterval(profile, delta);
   }

@@ -76,6 +76,7 @@ export function epsilonInterval(profile: Profile, delta: number): Interval {
     const value = lower === -Infinity ? upper : 0.5 * (lower + upper);
     return high ? logComplement - value : value - log;
   };
+  // δ(0) ≤ δ is proven.
   if (enough(0)) return { lower: 0, upper: 0 };
   if (middle(0) <= 0) return { lower: 0, upper: outward(0, 1e-300, reached, enough) };
   // Doubling until δ at `top` is too small, or the floor is reached.

@@ -59,7 +59,7 @@ export function pureRatio(epsilon: number): Ratio {
 /**
  * log cosh((α − ½)ε)/cosh(ε/2) = log(1 + 2 sinh(αε/2) sinh(λε/2)/cosh(ε/2)), the moment of {@link pureRatio}.
  *
- * Over λ it goes to ε, the pure one, as λ → ∞. For λε > 1 by e^{λε}(1 + e^{−(1+2λ)ε})/(1 + e^{−ε}), which does not overflow.
+ * K/λ goes to the pure ε as λ → ∞. For λε > 1 by e^{λε}(1 + e^{−(1+2λ)ε})/(1 + e^{−ε}), which does not overflow.
  */
 export function pureMoment(epsilon: number, lambda: number): number {
   if (epsilon === 0) return 0;

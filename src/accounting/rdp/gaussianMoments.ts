@@ -34,10 +34,9 @@ const LEAST_DEVIATION = 0.02;
  * An upper bound on log E, E = E_Q[r^{1+λ}] (direction 0, remove) or E_P[r^{−1−λ}] (1, add); λ > 0.
  *
  *   scale     what A − 1 is taken to be when the step is chosen: the error aimed at is relative to it
- *   fallback  the closed bound, which is finite wherever the moment is of use
+ *   fallback  the closed bound (`closedBound`)
  *
- * A guess that was too high shows in an error above 1e-14 of the result: finer steps then, four times at most. Each
- * result is an upper bound, and the least of them and the closed one is returned.
+ * A guess that was too high shows in an error above 1e-14 of the result: finer steps then, four times at most. Each result is an upper bound: the last one is returned, or the closed one where that is less.
  */
 export function mixtureMoment(mixture: GaussianMixture, direction: 0 | 1, lambda: number): number {
   const fallback = closedBound(mixture, direction, lambda);

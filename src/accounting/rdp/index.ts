@@ -36,8 +36,8 @@ const OPTION_FIELDS = {
 /** A curve that can also say what it rests on. */
 export interface RdpCurve extends PrivacyCurve {
   /**
-   * An upper bound on the Rényi divergence (nats) of any real order > 1, the worse direction; of what {@link
-   * extraDelta} leaves.
+   * An upper bound on the Rényi divergence (nats) of any real order > 1, the worse direction; of what
+   * {@link extraDelta} leaves.
    */
   rdpAt(order: number): number;
   /** The order at which epsilonAt(delta) was found, > 1. */

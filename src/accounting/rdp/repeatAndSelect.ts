@@ -51,6 +51,7 @@ export function repeatAndSelect(
   // falls, then rises; its limits are log(1/γ) at t = 0 and the pure ε at t = ∞. s = log t.
   const best = minimize((s) => (moment(Math.exp(s)) + logInverse) / (1 + Math.exp(s)), 0, -20, 20, 0.5, 1e-6);
   const overhead = (1 + eta) * Math.min(best.value, logInverse, base.pure) * (1 + 16 * ULP);
+  // log E[K] ≥ 0: at least one run.
   const logMean = Math.max(0, Math.log(expectedRepetitions(eta, gamma)));
   return {
     remove: (lambda) => outward(moment(lambda) + lambda * overhead + logMean, logMean),
