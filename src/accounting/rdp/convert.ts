@@ -71,8 +71,7 @@ export function bestEpsilon(moment: LogMoment, logDelta: number): { epsilon: num
  */
 export function bestLogDelta(moment: LogMoment, epsilon: number): { logDelta: number; order: number } {
   const first = Math.max(moment(1) / 2, 1e-300);
-  // For a Gaussian of RDP ρα the best λ is about (ε − ρ)/2ρ.
-  // ρλ(1 + λ) − λε is least there.
+  // For a Gaussian of RDP ρα the best λ is about (ε − ρ)/2ρ. ρλ(1 + λ) − λε is least there.
   const start = Math.log(Math.max(1e-3, (epsilon - first) / (2 * first)));
   const best = bestOrder((lambda) => logDeltaAtOrder(moment(lambda), lambda, epsilon), start);
   return {

@@ -36,7 +36,8 @@ const LEAST_DEVIATION = 0.02;
  *   scale     what A − 1 is taken to be when the step is chosen: the error aimed at is relative to it
  *   fallback  the closed bound (`closedBound`)
  *
- * A guess that was too high shows in an error above 1e-14 of the result: finer steps then, four times at most. Each result is an upper bound: the last one is returned, or the closed one where that is less.
+ * A guess that was too high shows in an error above 1e-14 of the result: finer steps then, four times at most. Each
+ * result is an upper bound: the last one is returned, or the closed one where that is less.
  */
 export function mixtureMoment(mixture: GaussianMixture, direction: 0 | 1, lambda: number): number {
   const fallback = closedBound(mixture, direction, lambda);

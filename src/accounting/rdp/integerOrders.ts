@@ -69,7 +69,8 @@ function summed(
 /**
  * The moment at real orders by chords of the convex λ ↦ log E between integer orders (0 at order 1), each asked once.
  *
- * At order 1 the moment is log 1 = 0. A whole order has no chord; every value is capped by the moment without sampling, a bound too.
+ * At order 1 the moment is log 1 = 0. A whole order has no chord; every value is capped by the moment without sampling,
+ * a bound too.
  */
 function interpolated(atInteger: (alpha: number) => number, unsampled: LogMoment): LogMoment {
   const cache = new Map<number, number>([[1, 0]]);
