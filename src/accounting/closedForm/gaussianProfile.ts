@@ -1,4 +1,11 @@
 // δ(ε) of the Gaussian mechanism in closed form [BalleWang2018, Theorem 8], as certified logarithms of δ and of 1 − δ.
+//
+//   Z      standard normal, φ its density, Φ(x) = P(Z < x)        R(x)   Mills' ratio P(Z > x)/φ(x), falling
+//   μ      shift ÷ noise (`mu`)                                   a, b   ε/μ ∓ μ/2
+//
+// Why: the loss of N(μ, 1) against N(0, 1) at x is μx − μ²/2, above ε for x > b; P and Q of that half-line are Φ(−a) and
+// Φ(−b), and b² − a² = 2ε makes φ(a) = e^ε φ(b). Written by R, both of δ and 1 − δ have a factor φ(a) that carries their
+// size, so that δ = 1e-300 keeps its digits (docs/math-closed-forms.md, theorem 1).
 import { logNormalPdf, millsRatio, millsSlope } from "../../math/normal.js";
 import { ULP } from "../../math/rounding.js";
 import type { Interval } from "../accountant.js";
@@ -17,12 +24,17 @@ const SMALL = 0.5;
  *
  * muUnits: the relative error of μ, in units of 2⁻⁵².
  * R(a) − R(b) = ∫ₐᵇ (−R′) for small μ: 8-point Gauss–Legendre on a length ≤ ½ errs below 1e−18 of it.
+ *
+ * Rounding: `error` for log δ, and `cancelled` = R(a)/(R(a) − R(b)) for what a difference of two ratios loses; where μ
+ * < SMALL the difference is integrated from −R′ instead, which loses nothing. Edges: ε = ∞ has δ = 0; there is no pure
+ * ε and no mass at infinity.
  */
 export function gaussianProfile(mu: number, muUnits = 4): Profile {
   const place = (epsilon: number): { a: number; b: number; error: number } => {
     const a = epsilon / mu - mu / 2;
     // What rounding (of a, of μ itself, of a²/2) does to log φ(a) and to the ratios, whose logarithmic slope is ≤ |a| + 2.
     const error = (Math.abs(a) + 2) * (2 + muUnits) * ULP * (epsilon / mu + mu / 2) + 2 * ULP * a * a;
+    // b is a sum of positive terms.
     return { a, b: epsilon / mu + mu / 2, error };
   };
   return {
@@ -39,6 +51,7 @@ export function gaussianProfile(mu: number, muUnits = 4): Profile {
       let difference: number;
       let cancelled = 1;
       if (mu < SMALL) {
+        // ∫_a^b over middle ± μ/2, by pairs of nodes.
         const middle = epsilon / mu;
         difference = 0;
         for (let i = 0; i < 4; i++) {
@@ -47,6 +60,7 @@ export function gaussianProfile(mu: number, muUnits = 4): Profile {
         }
         difference *= mu / 2;
       } else {
+        // R(a) − R(b) > 0: R falls.
         const ratio = millsRatio(a);
         difference = ratio - millsRatio(b);
         cancelled = ratio / difference;
@@ -59,12 +73,16 @@ export function gaussianProfile(mu: number, muUnits = 4): Profile {
       const { a, b, error } = place(epsilon);
       // Φ(a) + e^ε Φ(−b): for a > 0 the first ratio overflows where 1 − δ is 1 to all digits anyway.
       if (a > 30) return { lower: -ULP, upper: 0 };
+      // 1 − δ: both terms are positive.
       const log = logNormalPdf(a) + Math.log(millsRatio(-a) + millsRatio(b));
       return around(Math.min(0, log), error + (48 + Math.abs(log)) * ULP);
     },
   };
 }
 
+/**
+ * log ± error, capped at log 1.
+ */
 function around(log: number, error: number): Interval {
   return { lower: log - error, upper: Math.min(0, log + error) };
 }

@@ -19,9 +19,9 @@
 // relatively about as much at each of the log₂ t doublings. So the width of δ falls with the square of the points, above
 // and below.
 //
-// Edges: ratios beyond e^{600} go to +∞ above, and below are grouped with the largest kept; Q-masses below e^−700, whose
-// P-mass doubles would lose, likewise. Infinite losses of one use add up as P-mass: of a mean of t ratios each has a
-// share of 1/t.
+// Edges: ratios beyond e^{600} go to +∞ above, and below are grouped with the largest kept; Q-masses below e^−700,
+// whose P-mass doubles would lose, likewise (those of ratios below 1 go to 0 and +∞ either way). Infinite losses of one
+// use add up as P-mass: of a mean of t ratios each has a share of 1/t.
 import { UNIT_ROUNDOFF } from "../../math/rounding.js";
 import {
   type AllocationPlacement,
@@ -206,8 +206,8 @@ const LEAST = -700;
  *   value  e^{ratio}, the mean of r on a cell of the base's losses; mass  its Q-mass e^{logP − ratio}
  *
  * Each stretch of a body lies in a cell of its own, from one end's ratio to the other's, so its mean lies within. What
- * is too large or too unlikely goes, above, to the worse side: P-mass to +∞, Q-mass to the ratio 0; below it is
- * grouped.
+ * is too large or too unlikely goes, above, to the worse side: P-mass to +∞, Q-mass to the ratio 0; below,
+ * ratios above 1 are grouped.
  */
 function lawOf(
   base: DominatingPair,

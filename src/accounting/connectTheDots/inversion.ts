@@ -11,8 +11,8 @@
 //   W, Ĝ       kernels of δ and of what discretising added (latticeKernel.ts)
 //
 // Why: multiplying the masses by e^{cℓ} and transforming turns the composition into a product; W is the transform of (1
-// − e^{−y})₊ on the lattice, y = ℓ − ε, tilted back. A sum over N frequencies sees losses modulo the period Λ = Nh: what
-// comes from ε + mΛ, m ≠ 0, is e^{cmΛ}g(ε + mΛ) ≥ 0.
+// − e^{−y})₊ on the lattice, y = ℓ − ε, tilted back. A sum over N frequencies sees losses modulo the period Λ = Nh:
+// what comes from ε + mΛ, m ≠ 0, is e^{cmΛ}g(ε + mΛ), all of one sign.
 //
 //   e₀, e₁, f  errors of φ: of masses, of displacements, of the transform (`TiltedLattice`, `Spectrum.error`)
 //   V          ΣT h²/4, over uses whose losses do not all lie on the lattice
@@ -84,8 +84,8 @@ export function invert(uses: readonly LatticeUse[], goal: InversionGoal): Invers
   // Where discretising is a twentieth of the rest at most, a finer lattice is of no use.
   const noise = up * error + aliases * (1 + 1e-9);
   const improves = gain > 0.05 * noise;
-  // Every g is at most the probability of the finite losses, and the Chernoff bound. M(c)e^{−cε}β(c), 1 for β where c <
-  // 0.
+  // Every g is at most the probability of the finite losses, and the Chernoff bound. That is M(c)e^{−cε}β(c), with β =
+  // 1 where c < 0.
   const chernoff = Math.exp(logPrefactor + logSupremum(c)) * (1 + rounding * 1.01 + 1e-9);
   const finite = { lower: 1 - infinite.upper, upper: 1 - infinite.lower };
   // δ = P(ℓ = ∞) + g, g in [0, P(ℓ < ∞)].

@@ -220,8 +220,8 @@ function panels(body: LossBody, c: number): Panels {
     logs[i] = body.logMassBound(end - width, end) + Math.max(lossBefore, after) + 1e-12;
     lossBefore = after;
   }
-  // Beyond, at most the density at the end ÷ 12. Panel mass ≤ width·density, so that what lies beyond adds at most a
-  // share of 1/(12·width) to its bound.
+  // Beyond, at most the density at the end ÷ 12. A panel's bound is its width times the largest density, so
+  // that what lies beyond adds at most a share of 1/(12·width) to it.
   const beyond = Math.log1p(1 / (12 * width));
   if (from > body.from) logs[0] = logs[0]! + beyond;
   if (to < body.to) logs[count - 1] = logs[count - 1]! + beyond;

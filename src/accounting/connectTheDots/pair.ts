@@ -15,8 +15,8 @@
 /**
  * A half-open stretch of the body. logP: log of its P-mass; ratio: log(P-mass ÷ Q-mass).
  *
- * The ratio by itself, and not as a difference of two logarithms: of a narrow stretch it is known to 16u of its own
- * size, which decides what share of a cell's mass goes up (docs/math-connect-the-dots.md, theorem 1).
+ * The ratio stands by itself: as a difference of two logarithms it would lose the digits that decide what share of a
+ * narrow cell's mass goes up (docs/math-connect-the-dots.md, theorem 1).
  */
 export interface Mass {
   logP: number;

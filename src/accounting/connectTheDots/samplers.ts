@@ -252,9 +252,8 @@ const latest = new Map<string, Allocation | null>();
  * Edges: one bin is one use. Without amplification under replace-one: the bin given, one use is left. Where `allocated`
  * gives up, likewise.
  *
- * Of k steps out of t drawn uniformly, k draws of one of t/k stand for an epoch, given a uniform division into blocks:
- * the reductions have done that before. δ of either direction is bounded by the upper law S above, and shown by the
- * lower one; `turned` is the same pair from the other side.
+ * δ of either direction is bounded by the upper law S above, and shown by the lower one; `turned` is the same pair from
+ * the other side.
  */
 export function allocatedSide(
   atom: BallsInBinsEvent,

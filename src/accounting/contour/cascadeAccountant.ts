@@ -1,5 +1,7 @@
 // The contour accountant that also bends its contour where straight ones are wide: what Node gets, and a browser that
 // imports dpsgd/accounting/full.
+//
+// What it proves is what `index.ts` says, of contours of either kind.
 import { contourCascade } from "./cascade.js";
 import { type ContourAccountant, type ContourOptions, contourAccountant } from "./index.js";
 

@@ -4,6 +4,16 @@
 //   Gaussians            T of noise multiplier σ: squared shift T/σ², all together one Gaussian of the sum
 //   Poisson-sampled      shifts {0, 1} with weights {1 − q, q}, σ as it is
 //   Gaussian mixtures    shifts and weights as given, in units of the largest shift
+//
+// Everything is in units of noise: a Gaussian of shift μ = shift/σ has E e^{tℓ} = e^{μ²t(t+1)/2}, so that squared shifts
+// add up over a composition. Of a mixture only σ ÷ (largest shift) matters, and the other shifts as shares of the
+// largest: `reach` is 1.
+//
+//   q        sampling rate             T   `count`                scale   2 under replace-one, else 1
+//   p_k, d_k weights and shifts        σ   noise multiplier, or standard deviation
+//
+// Edges: no noise makes `gaussian` infinite, ε = ∞; infinite noise, and shifts of 0, spend nothing; a mixture with one
+// shift alone is a Gaussian.
 import { type AtomicEvent, flatten, type PrivacyEvent } from "../../formats/event.js";
 import type { Neighboring } from "../../formats/guarantee.js";
 import { UnsupportedEventError } from "../accountant.js";
@@ -16,7 +26,12 @@ export interface ComposedMixtures {
   readonly mixtures: readonly MixtureStep[];
 }
 
-/** Throws UnsupportedEventError unless every atom is a Gaussian, a Poisson-sampled one, or a Gaussian mixture. */
+/**
+ * Throws UnsupportedEventError unless every atom is a Gaussian, a Poisson-sampled one, or a Gaussian mixture.
+ *
+ * Groups of several records under a Poisson sample have the mixtures of [Ganesh2024]; single ones are
+ * [ZhuDongWang2022]. Events that are known only from both sides are left as they are ("exact"), and refused.
+ */
 export function composedMixtures(
   event: PrivacyEvent,
   neighboring: Neighboring,
@@ -40,6 +55,7 @@ export function composedMixtures(
       case "gaussian-mixture":
         addMixture(atom.standardDeviation, atom.sensitivities, atom.probabilities, count, atom.kind);
         return;
+      // With 1 − q more at shift 0, and each p_k times q.
       case "poisson-sampled": {
         const inner = flatten(atom.event);
         const q = atom.samplingRate;
@@ -83,7 +99,8 @@ export function composedMixtures(
   ): void => {
     if (neighboring === "replace-one")
       refuse(kind, "under replace-one both sides of its pair are mixtures", "pld");
-    // Equal shifts merge, shifts without weight go; the rest is scaled to sum to 1.
+    // Equal shifts merge, shifts without weight go; the rest is scaled to sum to 1. A sum that is 1 but for two
+    // round-offs is taken for 1: weights such as 1 − q and q stay as they are.
     const sum = weights.reduce((partial, p) => partial + p, 0);
     const total = Math.abs(sum - 1) <= 4e-16 ? 1 : sum;
     const merged = new Map<number, number>();
@@ -91,6 +108,7 @@ export function composedMixtures(
       if (weights[k]! > 0) merged.set(d, (merged.get(d) ?? 0) + weights[k]! / total);
     });
     const largest = Math.max(...merged.keys());
+    // Nothing is moved, or nothing is seen of it.
     if (largest === 0 || deviation === Infinity) return;
     if (deviation === 0 || largest === Infinity) {
       gaussian = Infinity;

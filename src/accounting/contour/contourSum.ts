@@ -40,6 +40,13 @@ export interface ContourValue {
   readonly size: number;
 }
 
+/**
+ * The terms of one contour and the bounds that go with them, for every ε within SERVED_RATIO of the one they were made
+ * for.
+ *
+ *   term j   e^{log_j − a_jε + i(argument_j − b_jε)}, of which the imaginary part counts
+ *   border   e^{log − aε}: what the rule errs by, or what lies beyond the last node
+ */
 export class ContourSum {
   private readonly a: number[] = [];
   private readonly b: number[] = [];
@@ -82,6 +89,7 @@ export class ContourSum {
       error += size * UNIT_ROUNDOFF * (20 + a.length / 2 + 4 * (a[j]! + b[j]!) * epsilon);
       error += Math.exp(logError[j]! - a[j]! * epsilon);
     }
+    // Whatever was only bounded.
     for (const border of this.borders) error += Math.exp(border.log - border.a * epsilon);
     if (Math.abs(Math.log(epsilon / this.epsilon)) > Math.log(SERVED_RATIO) || this.failed) error = Infinity;
     return { value, slope, error: error * (1 + 1e-9), size: total };

@@ -2,12 +2,19 @@
 // common. A composition has one profile for removing the record and one for adding it; the worse of both is what holds.
 import type { Interval } from "../accountant.js";
 
-/** Bounds on log δ: lower ≤ log δ ≤ upper ≤ 0. */
+/**
+ * Bounds on log δ: lower ≤ log δ ≤ upper ≤ 0.
+ *
+ * Logarithms, so that δ = 1e-300 has as many digits as δ = 1e-5; −∞ where δ is 0.
+ */
 export interface LogBounds {
   readonly lower: number;
   readonly upper: number;
 }
 
+/**
+ * What is known of one direction: pure functions of the question, so that no answer depends on what was asked before.
+ */
 export interface DirectionProfile {
   /** Bounds on log δ(ε), ε ≥ 0. */
   logDeltaAt(epsilon: number): LogBounds;

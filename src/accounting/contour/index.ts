@@ -3,6 +3,11 @@
 //
 // The contour-integral accountant: certified intervals on δ(ε) and ε(δ) of composed Gaussians, Poisson-sampled
 // Gaussians and Gaussian mixtures, from their moment generating function along Re t = c [Alghamdi2023, Theorem 3.1].
+//
+//   P, Q     one step with the record and without     r    dP/dQ, the likelihood ratio
+//   ℓ        ±log r, the privacy loss                 M    E e^{tℓ}; δ(ε) = (1/2π)∫M(t)e^{−tε}/(t(t + 1)) du on t = c + iu
+//
+// Removing, ℓ = log r under P; adding, ℓ = −log r under Q. Both are computed, and the larger counts.
 
 import { ArgumentError } from "../../formats/argumentError.js";
 import type { PrivacyEvent } from "../../formats/event.js";
@@ -57,6 +62,11 @@ const NAME = "contour";
 /**
  * Guarantee: lower ≤ truth ≤ upper (docs/math-contour.md), both directions of add-or-remove accounted.
  * Edges: no noise → ε = Infinity, δ = 1; nothing composed → 0; δ = 0 → ε = Infinity (a Gaussian has no pure ε).
+ *
+ * Lower and upper ends hold for any c, period and grid: those decide about widths. relativeWidth is that of δ on a line
+ * that is not cut short; where it is, or where a step has too many grid points, the interval is wider, at worst from 0
+ * to the Chernoff bound. Replace-one is answered for Gaussians alone, at twice the shift, and refused by name
+ * otherwise.
  */
 export function contourAccountant(options: ContourOptions = {}): ContourAccountant {
   checkFields("contourAccountant", options, OPTION_FIELDS);
@@ -83,10 +93,20 @@ export function contourAccountant(options: ContourOptions = {}): ContourAccounta
   };
 }
 
+/**
+ * Vertical lines alone: what a browser gets that does not ask for more.
+ */
 const straight: NonNullable<ContourOptions["bend"]> = (composition, tolerance, work) =>
   new VerticalProfile(composition, tolerance, work);
 
-/** The larger of removing and adding at each question; where one of them is proven no worse it is not asked. */
+/**
+ * The larger of removing and adding at each question; where one of them is proven no worse it is not asked.
+ *
+ *   lower = max over directions of their lower ends,   upper = max over directions of their upper ends
+ *
+ * A direction that the Chernoff bound shows to be at most the other's upper end changes no upper end, and each lower
+ * end holds by itself: it need not be asked.
+ */
 class WorseDirectionCurve extends IntervalCurve implements ContourCurve {
   readonly accountant = NAME;
   private readonly profiles: DirectionProfile[] = [];
@@ -103,6 +123,7 @@ class WorseDirectionCurve extends IntervalCurve implements ContourCurve {
   ) {
     super();
     const { gaussian, mixtures } = parts;
+    // Released without noise, or nothing at all.
     this.trivial = gaussian === Infinity ? 1 : gaussian === 0 && mixtures.length === 0 ? 0 : null;
     if (this.trivial !== null) return;
     const [only] = mixtures;
@@ -124,6 +145,10 @@ class WorseDirectionCurve extends IntervalCurve implements ContourCurve {
       this.profiles.push(of({ gaussian, mixtures, direction }, tolerance, work));
   }
 
+  /**
+   * Edges: δ = 1 needs no ε; at δ = 0 no finite ε does, as a Gaussian's loss has no bound. Answers are kept: they are
+   * functions of δ alone.
+   */
   epsilonIntervalAt(delta: number): Interval {
     checkDelta(delta);
     if (delta === 1 || this.trivial === 0) return { lower: 0, upper: 0 };
@@ -144,6 +169,10 @@ class WorseDirectionCurve extends IntervalCurve implements ContourCurve {
     return interval;
   }
 
+  /**
+   * exp errs by an ulp: lower ends are multiplied by 1 − 2⁻⁵¹, upper ends by 1 + 2⁻⁵¹, and no upper end is below the
+   * smallest double unless δ is known to be 0.
+   */
   deltaIntervalAt(epsilon: number): Interval {
     checkEpsilon(epsilon);
     if (this.trivial === 0) return { lower: 0, upper: 0 };
@@ -161,6 +190,9 @@ class WorseDirectionCurve extends IntervalCurve implements ContourCurve {
     return { lower, upper };
   }
 
+  /**
+   * (upper − lower)/upper of ε at δ.
+   */
   relativeWidthAt(delta: number): number {
     const { lower, upper } = this.epsilonIntervalAt(delta);
     if (upper === Infinity) return Infinity;

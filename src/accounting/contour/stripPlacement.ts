@@ -23,7 +23,15 @@ export interface StripPlacement {
   readonly c: number;
 }
 
-/** Where the real integrand G(c)e^{−cε}/(c(c + 1)) is least, and how far around it the strip may reach. */
+/**
+ * Where the real integrand G(c)e^{−cε}/(c(c + 1)) is least, and how far around it the strip may reach.
+ *
+ *   y     log c                          saddle   log of the c at which f is least
+ *   low   where f has grown by LEFT.growth to the left, or LEFT.furthest away; at most 0.85·high
+ *   high  the same to the right, but before a knee: f just beyond is below the least + KNEE
+ *
+ * Values are remembered, since each costs a moment of every step.
+ */
 export function placeStrip(logG: (c: number) => number, epsilon: number): StripPlacement {
   const values = new Map<number, number>();
   const f = (y: number): number => {

@@ -1,4 +1,9 @@
 // What is known of one mechanism, or of a composition: its moments in both directions.
+//
+//   K(λ)   log E_Q[r^{1+λ}] = λ·D_{1+λ}(P‖Q), from above      remove   of (P, Q)      add   of (Q, P)
+//
+// Over a composition K adds up, direction by direction [Mironov2017, Proposition 1]; what is set apart composes as 1 −
+// Π(1 − δ_i).
 import type { LogMoment } from "./integerOrders.js";
 
 export const NAME = "rdp";

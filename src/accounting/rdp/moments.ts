@@ -1,4 +1,15 @@
 // The Rényi moments of an event: which theorem bounds which mechanism, under which relation between data sets.
+//
+//   K(λ)   log E_Q[r^{1+λ}] of a pair (P, Q), r = dP/dQ      q, γ   sampling rates      μ   shift ÷ noise
+//   pure   ε at δ = 0                                        u      `extraDelta`, probability set apart
+//
+//   Gaussian          λαμ²/2 [Mironov2017, Proposition 7]; discrete: no more
+//   Laplace, lists    docs/math-rdp.md, theorem 4            mixtures    theorem 2, at any real order
+//   Poisson           theorems 2, 3 and 5                    fixed size  theorem 5
+//   tuning            theorem 6
+//
+// All moments are from above: formulas of a few operations are multiplied by 1 + k·2⁻⁵² at their end, k above the number
+// of roundings.
 import {
   type AtomicEvent,
   type CountedEvent,
@@ -29,7 +40,14 @@ import { repeatAndSelect } from "./repeatAndSelect.js";
 
 const NOTHING: MechanismMoments = { remove: () => 0, pure: 0, extraDelta: 0 };
 const EVERYTHING: MechanismMoments = { remove: () => Infinity, pure: Infinity, extraDelta: 0 };
-/** The moments of a composition: sums, in each direction, with the counts. Throws UnsupportedEventError. */
+/**
+ * The moments of a composition: sums, in each direction, with the counts. Throws UnsupportedEventError.
+ *
+ *   K = ΣT·K_i in each direction,   pure = ΣT·pure_i,   u = 1 − Π(1 − u_i)^T
+ *
+ * Moments of independent uses add up [Mironov2017, Proposition 1]. Only where some part has an `add` of its own are two
+ * directions kept.
+ */
 export function renyiMomentsOf(event: PrivacyEvent, neighboring: Neighboring): MechanismMoments {
   const parts = atomsOf(event, { neighboring, accountant: NAME }).map(({ event: atom, count }) => ({
     count,
@@ -69,6 +87,10 @@ export function renyiMomentsOf(event: PrivacyEvent, neighboring: Neighboring): M
   return ordered && parts.some(({ of }) => of.add) ? { ...result, add: along("add") } : result;
 }
 
+/**
+ * Edges: no noise gives `EVERYTHING`, K = ∞; no shift, no events or infinite noise `NOTHING`, K = 0. zcdp: K = λ(ξ +
+ * ρα).
+ */
 function atomMoments(event: AtomicEvent, neighboring: Neighboring): MechanismMoments {
   // Replacing a record moves a sum by up to twice what adding one does.
   const scale = neighboring === "replace-one" ? 2 : 1;
@@ -117,7 +139,11 @@ function atomMoments(event: AtomicEvent, neighboring: Neighboring): MechanismMom
   }
 }
 
-/** shift: distance of the means ÷ standard deviation; RDP αμ²/2 [Mironov2017, Proposition 7]. */
+/**
+ * shift: distance of the means ÷ standard deviation; RDP αμ²/2 [Mironov2017, Proposition 7].
+ *
+ * K = λ(1 + λ)μ²/2. A square that overflows reveals everything.
+ */
 function gaussianMoments(shift: number): MechanismMoments {
   if (shift === 0) return NOTHING;
   const half = 0.5 * shift * shift * (1 + 8 * ULP);
@@ -125,7 +151,11 @@ function gaussianMoments(shift: number): MechanismMoments {
   return { remove: (lambda) => lambda * (1 + lambda) * half, pure: Infinity, extraDelta: 0 };
 }
 
-/** An (ε, δ)-DP mechanism reveals all with probability δ, and is ε-DP otherwise [KairouzOhViswanath2015]. */
+/**
+ * An (ε, δ)-DP mechanism reveals all with probability δ, and is ε-DP otherwise [KairouzOhViswanath2015].
+ *
+ * u = δ, and what remains is two-point response at ε.
+ */
 function epsilonDelta(epsilon: number, delta: number): MechanismMoments {
   if (epsilon === Infinity) return delta === 1 ? { ...NOTHING, extraDelta: 1 } : EVERYTHING;
   return { remove: (lambda) => pureMoment(epsilon, lambda), pure: epsilon, extraDelta: delta };
@@ -145,6 +175,9 @@ function fromPair(pair: RatioPair): MechanismMoments {
 /**
  * k-ary randomised response, a = 1 − p + p/k for the true answer and b = p/k for each other one. A record that
  * contributes nothing (zero-out-one) answers uniformly; otherwise two records with different true answers are compared.
+ *
+ * Losses log(a/b) = log(1 + k(1 − p)/p), its negative, and 0 for the k − 2 others; zeroed out: log ka = log(1 + (k −
+ * 1)(1 − p)) and log p. p = 0: one side shows what the other never does.
  */
 function randomizedResponse(p: number, k: number, neighboring: Neighboring): RatioPair {
   const other = p / k;
@@ -158,7 +191,12 @@ function randomizedResponse(p: number, k: number, neighboring: Neighboring): Rat
   return pairFromLosses([other, own, Math.max(0, 1 - own - other)], [loss, -loss, 0]);
 }
 
-/** Losses of noise ∝ e^{−a|x|} under an integer shift D: a·clamp(2x − D, ±D), one value for each of D + 1 groups. */
+/**
+ * Losses of noise ∝ e^{−a|x|} under an integer shift D: a·clamp(2x − D, ±D), one value for each of D + 1 groups.
+ *
+ * Q around 0: outcomes up to 0 all have the loss −aD, those from D on aD. Masses: 1/(1 + e^{−a}) at the near end,
+ * e^{−aD} times that at the far one, tanh(a/2)e^{−ax} between.
+ */
 function discreteLaplacePair(a: number, shift: number): RatioPair {
   const end = Math.exp(-a * shift);
   const masses = [end / (1 + Math.exp(-a)), 1 / (1 + Math.exp(-a))];
@@ -182,6 +220,9 @@ function discreteLaplace(a: number, shift: number): MechanismMoments {
   return { remove: (l) => ratioMoment(remove, l), pure: pure * (1 + 4 * ULP), extraDelta: 0 };
 }
 
+/**
+ * Edges: as `addMixture` of the contour has them. One shift alone is a Gaussian.
+ */
 function mixtureMoments(
   deviation: number,
   shifts: readonly number[],
@@ -215,6 +256,9 @@ function mixtureMoments(
 /**
  * Two mixtures P, P′ on the same centre Q: by Hölder with exponents (2α−1)/α and (2α−1)/λ,
  * log E_{P′}[(P/P′)^α] ≤ (α·K_remove(2λ) + λ·K_add(2λ+1))/(2α−1), which for Gaussians loses nothing.
+ *
+ * Why: E_{P′}[(P/P′)^α] = ∫P^α P′^{−λ} = E_Q[r^α r′^{−λ}]; Hölder takes r^α to the power (2α − 1)/α, which is r^{2α−1},
+ * and r′^{−λ} to r′^{−(2α−1)}.
  */
 function throughCentre(remove: LogMoment, add: LogMoment): LogMoment {
   return (lambda) => {
@@ -228,6 +272,11 @@ function onlyOne(parts: readonly CountedEvent[]): AtomicEvent | undefined {
   return soleAtom(parts);
 }
 
+/**
+ *  For a Gaussian the moment at any real order (theorem 2), removing being the worse direction; else the binomial sum
+ * at whole orders, or the pair  sampled exactly; else convexity alone, (1 − q) + qE. The least of what is known counts.
+ * Edges: q = 0 spends nothing, q = 1 is the  event itself.
+ */
 function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): MechanismMoments {
   const rate = event.samplingRate;
   const inner = flatten(event.event);
@@ -299,12 +348,19 @@ function poissonSampled(event: PoissonSampledEvent, neighboring: Neighboring): M
   return convex;
 }
 
-/** log(1 + q(eˣ − 1)) for x ≥ 0 and q in (0, 2], from above. */
+/**
+ * log(1 + q(eˣ − 1)) for x ≥ 0 and q in (0, 2], from above.
+ *
+ * Twice as a moment's excess (q = 2), for 2E − 1 of fixed-size samples.
+ */
 function logMix(rate: number, x: number): number {
   const value = x < 30 ? Math.log1p(rate * Math.expm1(x)) : x + Math.log(rate + (1 - rate) * Math.exp(-x));
   return value * (1 + 8 * ULP) + (x < 30 ? 0 : 4 * ULP * x);
 }
 
+/**
+ * Edges: an empty sample spends nothing, a full one is the event itself under replace-one. γ is rounded up by an ulp.
+ */
 function sampledWithoutReplacement(
   sample: number,
   source: number,

@@ -192,7 +192,7 @@ export class LinePlacer {
       const c2 = sign * candidate;
       const [k, , , error] = this.cumulants(c2);
       if (!Number.isFinite(k)) break;
-      // The bound of farther aliases relative to g, as a logarithm, at Λ|c₂ − c| = 0.
+      // log of the bound of farther aliases at Λ|c₂ − c| = 0, over g times half the tolerance.
       const far = k + error - c2 * epsilon + logSupremum(c2) - logG + tolerance;
       const period = (near + Math.max(0, far)) / candidate;
       if (period < bestPeriod) {

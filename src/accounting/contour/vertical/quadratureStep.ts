@@ -248,8 +248,8 @@ class SmoothCutoff {
   /**
    * log of 2e^{d²/2σ² + d²/2w²}·∫ pχκ(x)e^{u·arg r(x + id)} dx, from above: the angle and κ at the right end of a cell.
    *
-   * Cells whose χ, at its left end, is at most e^{−z²/2}, z = (x − x₀)/w; x₀ lies m·w above the quantile, so that χ
-   * differs from 1 by less than e^{−m²/2} wherever the mass matters.
+   * On a cell χ is at most its value at the left end x, hence e^{−z²/2}, z = (x − x₀)/w, if x > x₀. x₀ lies m·w
+   * above the quantile, so that χ differs from 1 by less than e^{−m²/2} wherever the mass matters.
    */
   private logSize(u: number, d: number, w: number): number {
     const { mixture, logMass, s } = this;

@@ -156,7 +156,7 @@ export class UprightContour extends ContourSum {
         argument += one.count * Math.atan2(im, 1 + re);
         error += modulus > 2 * moment.error ? -one.count * Math.log1p(-moment.error / modulus) : Infinity;
       }
-      // Of e^{log + i·argument}.
+      // The relative error of e^{log + i·argument}.
       const relativeError =
         Math.expm1(Math.min(700, error)) + UNIT_ROUNDOFF * (30 + 4 * Math.abs(log) + 6 * Math.abs(argument));
       // (h/π)·t′/(t(t + 1)), t′ = i; the first node half.

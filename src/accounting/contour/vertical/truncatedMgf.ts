@@ -198,7 +198,6 @@ export class TruncatedMgf extends TruncatedGrid implements UprightStep {
     for (let i = 0; i < n; i++) {
       if (i % BLOCK === 0) blocks.close();
       const ratio = Math.abs(v[i]!);
-      // The two ways to F meet where both keep their digits.
       if (modulus * ratio < SMALL_TURN && ratio < SMALL_RATIO) this.powersAt(i, a, b);
       else this.exponentialAt(i, a, b, modulus);
       const w = weight[i]!;

@@ -286,7 +286,7 @@ export class VerticalContour {
     const shift = epsilon - this.center;
     let sum = 0;
     let slope = 0;
-    // e^{−iu·shift} advances by its value at one step, afresh every BLOCK nodes. e^{−ih·shift}.
+    // e^{−iu·shift} advances by its value at one step, afresh every BLOCK nodes.
     const advanceRe = Math.cos(step * shift);
     const advanceIm = -Math.sin(step * shift);
     let a = 1;
