@@ -20,7 +20,7 @@ const CLIP = 1;
 /** No gradient of these networks is as long at their initial weights; longer, and the grid of the sums would show. */
 const UNCUT = 50;
 /** Milliseconds; a training takes minutes. */
-const WARM_UP = 4000;
+export const WARM_UP = 4000;
 const AS_THEY_ARE = { views: 0, seed: 1 };
 const PEERS = { hooks: "Opacus hooks", ghost: "Opacus ghost", plain: "torch plain" };
 
