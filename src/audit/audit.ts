@@ -2,6 +2,7 @@
 
 import type { Accountant } from "../accounting/accountant.js";
 import { everyAccountant } from "../accounting/accountants.js";
+import { ArgumentError, shown } from "../formats/argumentError.js";
 import type { Guarantee } from "../formats/guarantee.js";
 import { checkFields, type FieldsOf } from "../formats/knownFields.js";
 import type { LedgerEntry, LedgerPosition } from "../formats/ledger.js";
@@ -68,6 +69,11 @@ export function audit(
   options: AuditOptions = {},
 ): AuditReport {
   checkFields("audit", options, OPTION_FIELDS);
+  if (
+    typeof ledger !== "string" &&
+    typeof (ledger as Partial<Iterable<LedgerEntry>> | null)?.[Symbol.iterator] !== "function"
+  )
+    throw new ArgumentError("ledger", "the text of a ledger, or its entries", shown(ledger));
   const reading = typeof ledger === "string" ? readLedger(ledger, options.hash) : readLedgerEntries(ledger);
   const findings: Finding[] = [];
   const find = finder(findings);

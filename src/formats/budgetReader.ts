@@ -105,6 +105,14 @@ function fromVersion1(value: Record<string, unknown>, identify: (folder: string)
   };
   if (!Array.isArray(runs)) fail("budget's runs", "a list", runs);
   const folders = new Set<unknown>();
+  const known = new Set<string>();
+  // Each was charged by itself: two folders never become one run, whatever lies in them now.
+  const identityOf = (folder: string): string => {
+    const found = identify(folder);
+    const runId = known.has(found) ? hashLine(folder).slice(0, 32) : found;
+    known.add(runId);
+    return runId;
+  };
   const entries = (runs as unknown[]).map((each, i): BudgetEntry => {
     const where = `budget's runs[${i}]`;
     if (typeof each !== "object" || each === null) fail(where, "an object", each);
@@ -115,7 +123,7 @@ function fromVersion1(value: Record<string, unknown>, identify: (folder: string)
     if (state !== "reserved" && state !== "settled") fail(`${where}.state`, "reserved or settled", state);
     date(`${where}.since`, since);
     const run = {
-      runId: identify(folder as string),
+      runId: identityOf(folder as string),
       folder: folder as string,
       at: since as string,
       event: eventFromJson(charged),

@@ -50,6 +50,9 @@ export function planFromJson(json: unknown): Plan {
   const { version } = plan;
   if (version !== 1 && version !== 2)
     fail("version", "must be 2 or 1, the ones that this release reads", version);
+  if (version === 1)
+    for (const key of Object.keys(SINCE_VERSION_2))
+      if (Object.hasOwn(plan, key)) fail(key, "must be left out in version 1", plan[key]);
   if (version === 2) {
     for (const key of Object.keys(plan))
       if (!(FIELDS as readonly string[]).includes(key))

@@ -1,7 +1,6 @@
 // The budget file: read, added to and replaced under a lock, so that runs that start at once cannot both take the last of it.
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { budgetOf, type DataBudget } from "../audit/budget.js";
 import { ArgumentError } from "../formats/argumentError.js";
 import {
@@ -16,7 +15,7 @@ import { budgetFromText } from "../formats/budgetReader.js";
 import { writeWhole } from "./disk.js";
 import { fileProblem } from "./fileProblem.js";
 import { LockedError, waitForLock } from "./lock.js";
-import { RUN_FILES, runIdOf } from "./runFolder.js";
+import { runIdOf } from "./runFolder.js";
 
 /** A budget that a process of another machine has held for longer than it needs. */
 export class BudgetBusyError extends Error {
@@ -51,10 +50,10 @@ function readBudgetFile(path: string): BudgetFile {
 
 /** Of a run that version 1 knew by its folder: its own, where it is still there; else one made of the folder's name. */
 function identityOf(folder: string): string {
-  return [RUN_FILES.runId, RUN_FILES.ledger].some((name) => existsSync(join(folder, name)))
-    ? runIdOf(folder)
-    : createHash("sha256").update(folder).digest("hex").slice(0, 32);
+  return (existsSync(folder) ? runIdOf(folder) : undefined) ?? namedAfter(folder);
 }
+
+const namedAfter = (folder: string): string => createHash("sha256").update(folder).digest("hex").slice(0, 32);
 
 /** Makes a budget. Throws ArgumentError where there is one, or it cannot be written. */
 export async function createBudget(path: string, limits: BudgetLimits): Promise<DataBudget> {
@@ -85,15 +84,20 @@ export async function addToBudget(
 
 function write(path: string, file: Pick<BudgetFile, "begin" | "entries">): DataBudget {
   try {
-    writeWhole(path, budgetToText(file));
+    writeWhole(fileOf(path), budgetToText(file));
   } catch (error) {
     throw notWritable(path, error);
   }
   return budgetOf(file);
 }
 
+/** The file itself: a link and what it leads to are one budget, with one lock. */
+function fileOf(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path;
+}
+
 async function locked<T>(path: string, work: () => T): Promise<T> {
-  const lock = `${path}.lock`;
+  const lock = `${fileOf(path)}.lock`;
   let unlock: () => void;
   try {
     unlock = await waitForLock(lock);

@@ -5,28 +5,28 @@ import { audit } from "../audit/audit.js";
 import { type DataBudget, recordRun, release, reserve } from "../audit/budget.js";
 import { ArgumentError } from "../formats/argumentError.js";
 import type { BudgetEntry, BudgetLimits } from "../formats/budget.js";
+import type { PrivacyEvent } from "../formats/event.js";
 import type { LedgerPosition } from "../formats/ledger.js";
 import { ledgerIncludes, readLedger } from "../formats/ledgerReader.js";
-import type { Plan } from "../formats/plan.js";
 import type { OlderSums } from "../formats/report.js";
 import { addToBudget, BudgetUseError, createBudget, readBudget } from "./budgetFile.js";
 import { hashLineNode } from "./ledgerFile.js";
 import { newRunId, RUN_FILES, readRunFolder, runIdOf } from "./runFolder.js";
 
 /**
- * Runs `training` with its plan reserved in the budget at path; without a path just runs it. training gets the identity that a new
+ * Runs `training` with what it may spend, `event`, reserved in the budget at path; without a path just runs it. training gets the identity that a new
  * run has to have.
  * Throws BudgetExceededError, before anything is done, if the budget has no room; BudgetUseError if the folder's ledger is not the
  * one that the budget recorded.
  */
 export async function withinBudget<T>(
   path: string | undefined,
-  run: { readonly plan: Plan; readonly out: string },
+  run: { readonly event: PrivacyEvent; readonly out: string },
   training: (runId: string) => Promise<T>,
 ): Promise<T> {
   const folder = resolve(run.out);
   const has = (name: keyof typeof RUN_FILES): boolean => existsSync(join(folder, RUN_FILES[name]));
-  const runId = has("runId") || has("ledger") ? runIdOf(folder) : newRunId();
+  const runId = runIdOf(folder) ?? newRunId();
   if (path === undefined) return training(runId);
   const known = readBudget(path).runs.some((each) => each.runId === runId);
   if (has("ledger") && !known)
@@ -35,15 +35,15 @@ export async function withinBudget<T>(
     );
   await addToBudget(path, (budget) => {
     checkHead(budget, folder, runId);
-    return [reserve(budget, { runId, folder, at: now(), event: run.plan.event })];
+    return [reserve(budget, { runId, folder, at: now(), event: run.event })];
   });
   try {
     return await training(runId);
   } finally {
     await addToBudget(path, (budget) => {
-      if (has("ledger")) return recordFolder(budget, folder, {});
-      // A run makes its folder before it draws a batch: without a plan there it has not begun.
-      return known || has("plan") ? [] : [release(runId, now())];
+      if (has("ledger") && runIdOf(folder) === runId) return recordFolder(budget, folder, {});
+      // A run makes its folder before it draws a batch: without its own it has not begun.
+      return known || (has("runId") && runIdOf(folder) === runId) ? [] : [release(runId, now())];
     });
   }
 }
@@ -90,7 +90,8 @@ export async function chargeRuns(
 
 /** Where the budget at path last saw the ledger of the run in a folder; undefined where it never did, or there is no such file. */
 export function recordedHead(path: string, folder: string): LedgerPosition | undefined {
-  return existsSync(path) ? headOf(readBudget(path), runIdOf(folder)) : undefined;
+  const runId = runIdOf(folder);
+  return existsSync(path) && runId !== undefined ? headOf(readBudget(path), runId) : undefined;
 }
 
 /** Version 1 recorded no place: there it is the beginning, which every ledger has. */
@@ -101,6 +102,8 @@ function headOf(budget: DataBudget, runId: string): LedgerPosition | undefined {
 function recordFolder(budget: DataBudget, folder: string, older: OlderSums): readonly BudgetEntry[] {
   const { plan, ledgerText } = readRunFolder(folder);
   const runId = runIdOf(folder);
+  if (runId === undefined)
+    throw new BudgetUseError(`run folder ${folder} must hold a run that began: its ledger has no line`);
   const recorded = headOf(budget, runId);
   const report = audit(plan, ledgerText, { hash: hashLineNode, older, ...(recorded && { recorded }) });
   const { head } = readLedger(ledgerText, hashLineNode);

@@ -57,7 +57,8 @@ export async function waitForLock(path: string): Promise<() => void> {
     } catch (error) {
       if (!(error instanceof LockedError)) throw error;
       const owner = ownerOf(path);
-      if (owner && owner.host !== hostname() && Date.now() - started > PATIENCE) throw error;
+      // Of another machine, or nobody can tell whose.
+      if (owner?.host !== hostname() && Date.now() - started > PATIENCE) throw error;
     }
   }
 }

@@ -115,7 +115,11 @@ export function newRunId(): string {
 /** The folder of a run that stopped. Throws RunFolderError with one line if it is none. */
 export function openRunFolder(path: string): RunFolder {
   readPlanFile(path);
-  return new RunFolder(path, readFingerprintSalt(path), runIdOf(path));
+  const runId = runIdOf(path) ?? newRunId();
+  const file = join(path, RUN_FILES.runId);
+  // Of an older run that never began: it has one from now on.
+  if (!existsSync(file) && !existsSync(join(path, RUN_FILES.ledger))) writeNew(file, `${runId}\n`);
+  return new RunFolder(path, readFingerprintSalt(path), runId);
 }
 
 /**
@@ -149,17 +153,28 @@ function readPlanFile(path: string): string {
   return readText(join(path, RUN_FILES.plan));
 }
 
-/** The identity of the run in a folder; of an older run, which has none of its own, the first half of its first ledger line's hash. */
-export function runIdOf(path: string): string {
+/**
+ * The identity of the run in a folder: what its ledger says, and before there is one, its file. Of an older run, which has neither,
+ * the first half of its first ledger line's hash; undefined where there is none of these.
+ * Throws RunFolderError if ledger and file do not agree.
+ */
+export function runIdOf(path: string): string | undefined {
   const file = join(path, RUN_FILES.runId);
-  if (existsSync(file)) {
-    const text = readText(file).trim();
-    if (!/^[0-9a-f]{32}$/.test(text)) throw new RunFolderError(`${file} must hold 32 hexadecimal digits`);
-    return text;
-  }
+  const written = existsSync(file) ? readText(file).trim() : undefined;
+  if (written !== undefined && !/^[0-9a-f]{32}$/.test(written))
+    throw new RunFolderError(`${file} must hold 32 hexadecimal digits`);
   const ledger = join(path, RUN_FILES.ledger);
-  const [line = ""] = existsSync(ledger) ? readText(ledger).split("\n", 1) : [];
-  return hashLineNode(line).slice(0, 32);
+  const text = existsSync(ledger) ? readText(ledger) : "";
+  // A line that was not ended is none: no step can have followed it.
+  const end = text.indexOf("\n");
+  if (end <= 0) return written;
+  const line = text.slice(0, end);
+  const said = /"runId":"([0-9a-f]{32})"/.exec(line)?.[1] ?? hashLineNode(line).slice(0, 32);
+  if (written !== undefined && written !== said)
+    throw new RunFolderError(
+      `${file} must hold the identity that the run's ledger has, ${said}, got ${written}`,
+    );
+  return said;
 }
 
 /** The salt of the run's fingerprint. Throws RunFolderError if it is missing or not 64 hexadecimal digits. */

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { startEngine } from "../engines/startEngine.js";
 import { ArgumentError } from "../formats/argumentError.js";
 import type { Plan } from "../formats/plan.js";
+import { eventAfter } from "../formats/plannedEvent.js";
 import { planFromJson, samePlan } from "../formats/planReader.js";
 import type { Dataset } from "../trainer/data/dataset.js";
 import { checkVocabulary } from "../trainer/data/vocabulary.js";
@@ -117,7 +118,7 @@ export async function resumeTraining(path: string, options: ResumeOptions): Prom
     const kept = optimizer.updates;
     const lost = found.steps - kept;
     const stepsWanted = options.redoLostSteps ? plan.steps + lost : plan.steps;
-    return withEngine(network, settings, options, { plan, out: path }, async (parts) => {
+    return withEngine(network, settings, options, { plan, out: path, steps: stepsWanted }, async (parts) => {
       const run = new Run({ ...parts, folder, optimizer, checkpoints, stepsWanted });
       options.onBackend?.(parts.engine.backend);
       options.onResume?.({ steps: found.steps, lost, left: Math.max(0, stepsWanted - found.steps) });
@@ -184,13 +185,13 @@ async function withEngine<T>(
   network: Network,
   settings: RunSettings,
   options: ProcessOptions,
-  { plan, out }: { readonly plan: Plan; readonly out: string },
+  { plan, out, steps = plan.steps }: { readonly plan: Plan; readonly out: string; readonly steps?: number },
   use: (
     parts: Pick<RunParts, "plan" | "settings" | "options" | "engine" | "network">,
     runId: string,
   ) => Promise<T>,
 ): Promise<T> {
-  return withinBudget(options.budget, { plan, out }, async (runId) => {
+  return withinBudget(options.budget, { event: eventAfter(plan, steps), out }, async (runId) => {
     const engine = await startEngine({
       backend: options.backend ?? "auto",
       network,

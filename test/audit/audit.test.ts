@@ -508,6 +508,13 @@ test("head-changed: a ledger that does not hold the line that was recorded was c
   expect(audit(plan, asText(lines), { ...options, recorded: early }).verdict).toBe("holds");
 });
 
+test("what is no ledger is refused, and not blamed on the run", () => {
+  for (const nothing of [undefined, null, 4, { plan, ledgerText: "" }])
+    expect(() => audit(plan, nothing as never)).toThrow(
+      /^ledger must be the text of a ledger, or its entries, got/,
+    );
+});
+
 test("each code of the report has a test above and an example in docs/ledger.md", () => {
   const document = readFileSync("docs/ledger.md", "utf8");
   for (const code of Object.keys(SEVERITY)) {

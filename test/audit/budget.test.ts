@@ -240,6 +240,9 @@ test("version 1 is read: its runs are known by the identities of their folders, 
     [idOf("/runs/b"), "settled"],
   ]);
   expect(budget.runs.map(({ charged }) => flatten(charged)[0]!.count)).toEqual([20, 7]);
+  // Two folders that hold one run today were two charges: they stay two.
+  const copied = budgetOf(budgetFromText(JSON.stringify(older), () => idOf("one")));
+  expect(copied.runs.map(({ charged }) => flatten(charged)[0]!.count)).toEqual([20, 7]);
   for (const [change, message] of [
     [{ kind: "plan" }, `budget's kind must be "dpsgd-budget", got "plan"`],
     [{ version: 3 }, "budget's version must be 2 or 1"],

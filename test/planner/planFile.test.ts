@@ -45,6 +45,11 @@ describe("a text that is no plan is refused in one line", () => {
       /^plan's kind must be "dpsgd-plan", got "opacus"$/,
     ],
     ["another version", changed((p: any) => (p.version = 3)), /^plan's version must be 2 or 1, .*, got 3$/],
+    [
+      "a field that its version did not have",
+      changed((p: any) => (p.version = 1)),
+      /^plan's unit must be left out in version 1, got "example"$/,
+    ],
     ["less noise than planned", changed((p: any) => (p.noiseMultiplier = 0.5)), /^plan's event must be /],
     ["more steps than planned", changed((p: any) => (p.steps = 301)), /^plan's steps must be 300/],
     ["another rate", changed((p: any) => (p.samplingRate = 0.1)), /^plan's samplingRate must be 0.034/],

@@ -1,5 +1,14 @@
 // Training end to end on small data: what is written when, how much noise, what is refused, and that it learns.
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -8,11 +17,13 @@ import { accountant } from "../../src/accounting/accountants.js";
 import { BudgetExceededError } from "../../src/audit/budget.js";
 import { ArgumentError } from "../../src/formats/argumentError.js";
 import type { Neighboring } from "../../src/formats/guarantee.js";
+import { planToText } from "../../src/formats/planReader.js";
 import { createBudget, readBudget } from "../../src/runs/budgetFile.js";
 import { loadDataset } from "../../src/runs/data/loadDataset.js";
 import { LedgerWriter } from "../../src/runs/ledgerFile.js";
 import { checkProven } from "../../src/runs/provenPlan.js";
 import { TrainingStoppedError } from "../../src/runs/run.js";
+import { runIdOf } from "../../src/runs/runFolder.js";
 import { resumeTraining, train } from "../../src/runs/train.js";
 import type { TrainOptions } from "../../src/runs/trainOptions.js";
 import { checkTrainOptions } from "../../src/runs/trainOptions.js";
@@ -362,6 +373,33 @@ describe("a budget", () => {
     const { model: _, out, ...process } = options({ budget: budget() });
     await resumeTraining(out, process);
     expect(readBudget(budget()).runs).toMatchObject([{ charged: plan.event }]);
+  });
+
+  test("is one file, whatever links lead to it", async () => {
+    await make(1.2 * spent);
+    const link = join(folder, "link.json");
+    symlinkSync(budget(), link);
+    await train(plan, options({ budget: link }));
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(readBudget(budget()).runs).toHaveLength(1);
+    const next = options({ budget: budget(), out: join(folder, "next") });
+    await expect(train(plan, next)).rejects.toBeInstanceOf(BudgetExceededError);
+  });
+
+  test("is not charged by a folder that holds another run's plan, and the identity is the ledger's", async () => {
+    await make(1.2 * spent);
+    mkdirSync(join(folder, "run"));
+    writeFileSync(join(folder, "run", "plan.json"), planToText(plan));
+    await expect(train(plan, options({ budget: budget() }))).rejects.toThrow("already holds a run");
+    expect(readBudget(budget()).runs).toEqual([]);
+    const out = join(folder, "next");
+    await train(plan, options({ budget: budget(), out }));
+    writeFileSync(join(out, "run.id"), `${"ab".repeat(16)}\n`);
+    expect(() => runIdOf(out)).toThrow(
+      /run.id must hold the identity that the run's ledger has, [0-9a-f]{32}, got abab/,
+    );
+    rmSync(join(out, "run.id"));
+    expect(runIdOf(out)).toBe(readBudget(budget()).runs[0]!.runId);
   });
 
   test("must be a file that there is", async () => {
